@@ -1,0 +1,176 @@
+"""A ``QuantizedNetwork`` as connected Lava processes, several samples side by side.
+
+::
+
+    SpikeSource ──> Sparse/DelaySparse ──> ALIF or LIF ──> Sparse/DelaySparse ──> LeakyReadout
+                                            │    ^  └──> Sparse/DelaySparse ┐          │
+                                         Recorder └────────────────────────┘        Recorder
+
+Every population is one process of copies x size neurons, every projection one connection with
+copies of its matrix along the diagonal: the samples never meet. Time: a connection sends in step t
+what spiked in step t - 1, so the populations answer ``POPULATION_LAG`` steps later than the
+emulator, and the readout ``READOUT_LAG`` steps. These are constants of the graph, taken out by the
+recorders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.compiler.compiler_graphs import find_processes
+from lava.magma.core.model.model import AbstractProcessModel
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.lif.models import PyLifModelBitAcc
+from lava.proc.lif.process import LIF
+
+from deploy.lava.job import Job, readout_file, spikes_file
+from deploy.lava.neuron.models import PyALIFModelFixed
+from deploy.lava.neuron.process import ALIF
+from deploy.lava.readout.models import PyLeakyReadoutModelFixed
+from deploy.lava.readout.process import LeakyReadout
+from deploy.lava.recording import PyRecorderModel, PySpikeSourceModel, Recorder, SpikeSource
+from deploy.lava.stock_lif import on_stock_lif
+from deploy.lava.synapses import build_connection, connection_model
+from lsnn_neuro.spec import INPUT, READOUT
+from quantize.loihi import DECAY_ONE
+from quantize.network import Population, Projection, QuantizedNetwork
+
+POPULATION_LAG = 1
+READOUT_LAG = 2
+
+# du is one less than the decay it stands for: Lava's fixed-point LIF adds 1 (its register
+# ds_offset)
+_FORGET_CURRENT = DECAY_ONE - 1
+
+Models = dict[AbstractProcess, type[AbstractProcessModel]]
+Crossing = Callable[[OutPort, int], OutPort]
+
+
+def no_crossing(port: OutPort, width: int) -> OutPort:
+    """Host and network on the same machine: the port itself."""
+    return port
+
+
+@dataclass(frozen=True, kw_only=True)
+class LavaGraph:
+    """The processes of a network.
+
+    - populations: the neuron process of each population, in the network's order
+    - models: the ProcessModel each process must run with
+    """
+
+    source: SpikeSource
+    populations: tuple[ALIF | LIF, ...]
+    models: Models
+
+    def run_config(self) -> Loihi2SimCfg:
+        """Fixed point, with the model of every single process spelled out."""
+        return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=self.models)
+
+
+def build_graph(
+    network: QuantizedNetwork,
+    job: Job,
+    folder: Path,
+    enter: Crossing = no_crossing,
+    leave: Crossing = no_crossing,
+) -> LavaGraph:
+    """Processes of a network with ``job.n_samples`` copies, reading from and writing to ``folder``.
+
+    ``enter`` and ``leave`` stand where spikes cross from the host into the network and back.
+    """
+    copies = job.n_samples
+    on_stock = on_stock_lif(network, job.lif)
+    source = SpikeSource(
+        path=str(folder / "inputs.npy"), width=copies * network.n_inputs, name=INPUT
+    )
+    models: Models = {source: PySpikeSourceModel}
+    sources: dict[str, OutPort] = {INPUT: enter(source.s_out, copies * network.n_inputs)}
+    targets: dict[str, InPort] = {}
+    neurons: list[ALIF | LIF] = []
+    for index, population in enumerate(network.populations):
+        stock = population.name in on_stock
+        neuron = (_stock_lif if stock else _alif)(population, copies)
+        models[neuron] = PyLifModelBitAcc if stock else PyALIFModelFixed
+        neurons.append(neuron)
+        sources[population.name], targets[population.name] = neuron.s_out, neuron.a_in
+        recorder = _recorder(spikes_file(folder, index), copies * population.size, POPULATION_LAG)
+        leave(neuron.s_out, copies * population.size).connect(recorder.a_in)
+        models[recorder] = PyRecorderModel
+    if job.backend == "simulation":  # on a chip the host computes the readout from the spikes
+        readout = LeakyReadout(decay_o=np.tile(network.readout.decay, copies), name=READOUT)
+        models[readout] = PyLeakyReadoutModelFixed
+        targets[READOUT] = readout.a_in
+        recorder = _recorder(readout_file(folder), copies * network.readout.size, READOUT_LAG)
+        readout.o_out.connect(recorder.a_in)
+        models[recorder] = PyRecorderModel
+
+    def connect(projection: Projection) -> None:
+        connection = build_connection(projection, copies)
+        models[connection] = connection_model(connection, job.synapses)
+        sources[projection.source].connect(connection.s_in)
+        connection.a_out.connect(targets[projection.target])
+
+    for projection in network.projections:
+        # Lava's weight optimizer fails on a matrix without weights, which would do nothing anyway
+        if projection.target in targets and projection.weight_mant.any():
+            connect(projection)
+    # Lava runs what hangs together with the source, so an island is tied to it by silent synapses
+    for name, port in targets.items():
+        if port.process not in find_processes(source):
+            connect(_silent_projection(network, name))
+    return LavaGraph(source=source, populations=tuple(neurons), models=models)
+
+
+def _alif(population: Population, copies: int) -> ALIF:
+    def tiled(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        return np.tile(values, copies)
+
+    return ALIF(
+        decay_v=tiled(population.decay_v),
+        decay_a=tiled(population.decay_a),
+        step_a=tiled(population.step_a),
+        vth_mant=tiled(population.vth_mant),
+        n_ref=population.n_ref,
+        reset=population.reset,
+        name=population.name,
+    )
+
+
+def _stock_lif(population: Population, copies: int) -> LIF:
+    return LIF(
+        shape=(copies * population.size,),
+        du=_FORGET_CURRENT,
+        dv=int(population.decay_v[0]),
+        vth=int(population.vth_mant[0]),
+        name=population.name,
+    )
+
+
+def _recorder(path: Path, width: int, lag: int) -> Recorder:
+    return Recorder(path=str(path), width=width, lag=lag, name=f"recorder of {path.stem}")
+
+
+def _silent_projection(network: QuantizedNetwork, target: str) -> Projection:
+    """A synapse of weight 0 from the first input to the first neuron of a target."""
+    n_target = {p.name: p.size for p in network.populations} | {READOUT: network.readout.size}
+    zero = np.zeros(1, np.int32)
+    return Projection(
+        name=f"silent {INPUT}->{target}",
+        source=INPUT,
+        target=target,
+        n_source=network.n_inputs,
+        n_target=n_target[target],
+        source_index=zero,
+        target_index=zero,
+        weight_mant=zero,
+        delay=zero,
+        weight_exp=0,
+        sign_mode="excitatory",
+    )

@@ -1,0 +1,124 @@
+"""One run on Lava as a folder of files: what parent and child tell each other. No Lava here.
+
+::
+
+    network.safetensors   the QuantizedNetwork               parent writes
+    inputs.npy            bool (time, sample, input)         parent writes
+    job.json              the other fields of ``Job``        parent writes
+    spikes.<i>.npy        bool (time, sample, neuron)        parent makes room, child fills
+    readout.npy           int32 (time, sample, output)       parent makes room, child fills
+    states.<i>.npy        int32 (3, neuron): v, a, r         child writes, if asked for
+    outcome.json          ``Outcome``                        child writes, last
+    log.txt               whatever child and Lava print
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from deploy.lava.options import LifModel, SynapseModel
+from lsnn_neuro.errors import TargetFailedError
+from quantize import file_format
+from quantize.network import QuantizedNetwork
+
+Backend = Literal["simulation", "chip"]
+Spikes = npt.NDArray[np.bool_]
+
+OUTCOME_FILE = "outcome.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to run.
+
+    - n_steps, n_samples: shape of the input, in steps of the emulator
+    - want_states: stop right after the last step and hand back the states of all neurons
+    - chip_models: ``module:class`` of the NcProcessModel of our own processes, by process name
+    """
+
+    n_steps: int
+    n_samples: int
+    lif: LifModel
+    synapses: SynapseModel
+    want_states: bool
+    backend: Backend = "simulation"
+    chip_models: dict[str, str]
+
+    def write(self, folder: Path, network: QuantizedNetwork, inputs: Spikes) -> None:
+        """Fill a job folder; inputs have shape (time, sample, input)."""
+        file_format.save(network, folder / "network.safetensors")
+        np.save(folder / "inputs.npy", np.ascontiguousarray(inputs), allow_pickle=False)
+        for index, population in enumerate(network.populations):
+            self._make_room(spikes_file(folder, index), np.bool_, population.size)
+        self._make_room(readout_file(folder), np.int32, network.readout.size)
+        (folder / "job.json").write_text(json.dumps(asdict(self)))
+
+    def _make_room(self, path: Path, dtype: npt.DTypeLike, width: int) -> None:
+        """A file of zeros, which takes no disk space until it is written to."""
+        shape = (self.n_steps, self.n_samples, width)
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def read(folder: Path) -> tuple[Job, QuantizedNetwork]:
+        """A job and its network from their folder."""
+        job = Job(**json.loads((folder / "job.json").read_text()))
+        return job, file_format.load(folder / "network.safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How it went.
+
+    - error: one line saying what failed, or None
+    - models: class name of the ProcessModel that ran each Lava process, by process name
+    - build_seconds, run_seconds: compiling and starting the processes; stepping through time
+    """
+
+    error: str | None
+    models: dict[str, str]
+    build_seconds: float
+    run_seconds: float
+
+    def write(self, folder: Path) -> None:
+        """Write in one piece: a reader finds the whole file or none."""
+        draft = folder / f"{OUTCOME_FILE}.draft"
+        draft.write_text(json.dumps(asdict(self)))
+        draft.replace(folder / OUTCOME_FILE)
+
+    @staticmethod
+    def read(folder: Path) -> Outcome:
+        """The outcome of a run that has ended; a run that left none has failed."""
+        path = folder / OUTCOME_FILE
+        if not path.exists():
+            raise TargetFailedError(
+                f"Lava ended without a result; its last words: {last_words(folder)}"
+            )
+        return Outcome(**json.loads(path.read_text()))
+
+
+def last_words(folder: Path) -> str:
+    """The last line a run printed."""
+    log = folder / "log.txt"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1].strip() if lines else "none"
+
+
+def spikes_file(folder: Path, population: int) -> Path:
+    """Spikes of the population with this index."""
+    return folder / f"spikes.{population}.npy"
+
+
+def readout_file(folder: Path) -> Path:
+    """States of the readout."""
+    return folder / "readout.npy"
+
+
+def states_file(folder: Path, population: int) -> Path:
+    """Final states of the population with this index."""
+    return folder / f"states.{population}.npy"

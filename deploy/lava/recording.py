@@ -1,0 +1,85 @@
+"""Spikes from a file and back to a file, at the speed of the disk.
+
+Lava's own sources and sinks keep whole recordings in a variable and hand it over number by number.
+These processes map an ``.npy`` file into memory and read or write one row per step. What reads the
+file afterwards needs nothing from Lava.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+
+class SpikeSource(AbstractProcess):  # type: ignore[misc]
+    """Sends row t of a bool file of shape (time, width) in step t, then silence."""
+
+    def __init__(self, *, path: str, width: int, name: str | None = None):
+        super().__init__(path=path, name=name)
+        self.s_out = OutPort(shape=(width,))
+
+
+class Recorder(AbstractProcess):  # type: ignore[misc]
+    """Writes what arrives in step t + lag into row t of a file of shape (time, width).
+
+    What arrives before row 0 or after the last row is dropped.
+    """
+
+    def __init__(self, *, path: str, width: int, lag: int, name: str | None = None):
+        super().__init__(path=path, lag=lag, name=name)
+        self.a_in = InPort(shape=(width,))
+
+
+class _FileModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Opens its file in the first step: by then Lava has forked, and each map has one user."""
+
+    mode: Literal["r", "r+"] = "r"
+    _rows: npt.NDArray[np.generic] | None = None
+
+    @property
+    def rows(self) -> npt.NDArray[np.generic]:
+        """The mapped file as (time, width)."""
+        if self._rows is None:
+            array = np.load(self.proc_params["path"], mmap_mode=self.mode, allow_pickle=False)
+            self._rows = array.reshape(len(array), -1)
+        return self._rows
+
+
+@implements(proc=SpikeSource, protocol=LoihiProtocol)
+@requires(CPU)
+class PySpikeSourceModel(_FileModel):
+    """Reads one row per step."""
+
+    s_out = LavaPyType(PyOutPort.VEC_DENSE, np.bool_, precision=1)
+
+    def run_spk(self) -> None:
+        """One time step; Lava counts them from 1."""
+        row = self.time_step - 1
+        silence = np.zeros(self.rows.shape[1:], np.bool_)
+        self.s_out.send(self.rows[row] if row < len(self.rows) else silence)
+
+
+@implements(proc=Recorder, protocol=LoihiProtocol)
+@requires(CPU)
+class PyRecorderModel(_FileModel):
+    """Writes one row per step."""
+
+    mode = "r+"
+    a_in = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+
+    def run_spk(self) -> None:
+        """One time step; Lava counts them from 1."""
+        arrived = self.a_in.recv()
+        row = self.time_step - 1 - self.proc_params["lag"]
+        if 0 <= row < len(self.rows):
+            self.rows[row] = arrived

@@ -1,0 +1,159 @@
+"""The child process that runs one job on Lava: ``python -m deploy.lava.runner JOB_FOLDER``.
+
+Lava forks one operating system process per Lava process and then waits for their messages. If one
+of them dies, it waits for ever. So the run is started without blocking, and this process looks
+after the others until the answer is there. When something is wrong it writes one line into the
+outcome and ends its whole process group. It does the same, without a word, when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.executable import Executable
+from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
+from lava.magma.runtime.runtime import Runtime
+from lava.proc.lif.process import LIF
+
+from deploy.lava.graph import POPULATION_LAG, READOUT_LAG, LavaGraph, build_graph
+from deploy.lava.job import Job, Outcome, states_file
+from lsnn_neuro.errors import LSNNError, TargetFailedError
+from quantize.network import QuantizedNetwork
+
+LOOK_SECONDS = 0.005
+EXCEPTION_GRACE_SECONDS = 2.0
+
+
+class ParentGoneError(Exception):
+    """Whoever started this run no longer exists."""
+
+
+def end_group(folder: Path, error: str | None) -> NoReturn:
+    """Leave one line, then end every process of this run, this one included.
+
+    SIGTERM and not SIGKILL: Python's resource tracker ignores it, outlives the others and removes
+    their shared memory.
+    """
+    if error is not None:
+        Outcome(error=error, models={}, build_seconds=0, run_seconds=0).write(folder)
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    sys.exit(1)  # never reached, unless SIGTERM is being ignored
+
+
+def selected_models(graph: LavaGraph, executable: Executable) -> dict[str, str]:
+    """Names of the ProcessModels the compiler chose, which must be those the graph demands."""
+    chosen = {p: builder.proc_model for p, builder in executable.proc_builders.items()}
+    for process, model in graph.models.items():
+        if chosen.get(process) is not model:
+            found = getattr(chosen.get(process), "__name__", "nothing")
+            raise TargetFailedError(
+                f"Lava runs process {process.name!r} with {found}, expected {model.__name__}"
+            )
+    return {process.name: model.__name__ for process, model in chosen.items()}
+
+
+def actor_names(executable: Executable) -> list[str]:
+    """What Lava's operating system processes do, in the order in which Lava starts them."""
+    processes = [
+        f"process {process.name!r} ({builder.proc_model.__name__})"
+        for process, builder in executable.proc_builders.items()
+        if isinstance(builder, PyProcessBuilder)
+    ]
+    return processes + ["the runtime service"] * len(executable.runtime_service_builders)
+
+
+def check_alive(runtime: Runtime, names: list[str]) -> None:
+    """Raise if a process of this run has ended, or the one that started it."""
+    # The parent holds the other end of stdin and never writes: readable means closed.
+    if select.select([sys.stdin], [], [], 0)[0]:
+        raise ParentGoneError
+    for name, actor in zip(names, runtime._messaging_infrastructure.actors, strict=True):
+        if actor.exitcode is None:
+            continue
+        if actor.exception:
+            raise TargetFailedError(f"Lava {name} failed: {actor.exception[0]!r}")
+        code = actor.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        raise TargetFailedError(f"Lava {name} {how}")
+
+
+def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
+    """Run for a number of Lava time steps, watching."""
+    runtime.start(RunSteps(num_steps=n_steps, blocking=False))
+    while not all(port.probe() for port in runtime.service_to_runtime):
+        check_alive(runtime, names)
+        time.sleep(LOOK_SECONDS)
+    if not all(enum_equal(p.peek(), MGMT_RESPONSE.DONE) for p in runtime.service_to_runtime):
+        # A model raised. Its process is about to end and to say why; Runtime.wait() would wait for
+        # the other processes first, some of which never end.
+        give_up = time.monotonic() + EXCEPTION_GRACE_SECONDS
+        while time.monotonic() < give_up:
+            check_alive(runtime, names)
+            time.sleep(LOOK_SECONDS)
+        raise TargetFailedError("a Lava process reported an error without saying which")
+    runtime.wait()
+
+
+def save_states(graph: LavaGraph, folder: Path) -> None:
+    """Write v, a and r of every population; Lava's own LIF has only v."""
+    for index, neuron in enumerate(graph.populations):
+        v = neuron.v.get()
+        a, r = (v * 0, v * 0) if isinstance(neuron, LIF) else (neuron.a.get(), neuron.r.get())
+        np.save(
+            states_file(folder, index), np.array([v, a, r]).astype(np.int32), allow_pickle=False
+        )
+
+
+def run(job: Job, network: QuantizedNetwork, folder: Path) -> None:
+    """Build, run, write the outcome, and end Lava in good order."""
+    start = time.perf_counter()
+    if job.backend == "chip":
+        from deploy.loihi2 import build_chip_graph, chip_run_config
+
+        graph = build_chip_graph(network, job, folder)
+        run_config = chip_run_config(job)
+    else:
+        graph = build_graph(network, job, folder)
+        run_config = graph.run_config()
+    executable = graph.source.compile(run_config)
+    models = selected_models(graph, executable)
+    runtime = Runtime(executable, ActorType.MultiProcessing)
+    executable.assign_runtime_to_all_processes(runtime)
+    runtime.initialize()
+    built = time.perf_counter()
+    lag = POPULATION_LAG if job.want_states else READOUT_LAG
+    run_steps(runtime, actor_names(executable), job.n_steps + lag)
+    finished = time.perf_counter()
+    if job.want_states:
+        save_states(graph, folder)
+    runtime.stop()
+    Outcome(
+        error=None, models=models, build_seconds=built - start, run_seconds=finished - built
+    ).write(folder)
+
+
+def main(folder: Path) -> None:
+    """Run the job in ``folder``."""
+    try:
+        job, network = Job.read(folder)
+        run(job, network, folder)
+    except ParentGoneError:
+        end_group(folder, None)
+    except LSNNError as error:
+        end_group(folder, str(error))
+    except Exception as error:  # whatever Lava raises must reach the parent as one line
+        end_group(folder, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

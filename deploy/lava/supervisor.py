@@ -1,0 +1,93 @@
+"""The parent's side of a run on Lava: start the child, watch the clock, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from deploy.lava.job import Outcome, last_words
+from lsnn_neuro.errors import TargetFailedError
+
+GRACE_SECONDS = 5.0
+
+
+def run_job(folder: Path, time_limit: float) -> Outcome:
+    """Run the job in ``folder`` in a child process of its own session; give its outcome.
+
+    Whatever happens here (a result, a failure, the time limit, Ctrl-C), no process of the run is
+    alive afterwards.
+    """
+    with (folder / "log.txt").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "deploy.lava.runner", str(folder)],
+            stdin=subprocess.PIPE,  # never written to: the child ends when its other end is gone
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_environment(),
+            start_new_session=True,
+        )
+    try:
+        child.wait(timeout=time_limit)
+    except subprocess.TimeoutExpired:
+        raise TargetFailedError(
+            f"Lava did not finish within {time_limit:g} s; raise time_limit, or run fewer "
+            f"samples or steps at a time (last words: {last_words(folder)})"
+        ) from None
+    finally:
+        _end_group(child)
+    outcome = Outcome.read(folder)
+    if outcome.error is not None:
+        raise TargetFailedError(outcome.error)
+    return outcome
+
+
+def _environment() -> dict[str, str]:
+    """The parent's, with its import path, and one BLAS thread in each of Lava's many processes."""
+    path = os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **single, "PYTHONPATH": path}
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End every process of the child's group.
+
+    SIGTERM first: it spares Python's resource tracker, which then removes the shared memory of the
+    others. SIGKILL for whatever is left after that.
+    """
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, kind)
+        except ProcessLookupError:
+            break
+        give_up = time.monotonic() + GRACE_SECONDS
+        while group_members(child.pid) and time.monotonic() < give_up:
+            child.poll()
+            time.sleep(0.01)
+    child.wait()
+    if child.stdin:
+        child.stdin.close()
+
+
+def group_members(group: int) -> list[int]:
+    """Living processes of a process group; those that are dead but not yet reaped don't count."""
+    proc = Path("/proc")
+    if not proc.exists():  # not Linux
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return []
+        return [group]
+    members = []
+    for stat in proc.glob("[0-9]*/stat"):
+        try:
+            state, _, member_of = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+            continue
+        if int(member_of) == group and state != "Z":
+            members.append(int(stat.parent.name))
+    return members

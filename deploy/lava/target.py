@@ -1,0 +1,118 @@
+"""The target ``loihi-sim``: Lava's fixed-point Loihi simulation on the CPU. Lava-free itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deploy.lava.job import Backend, Job, Spikes, readout_file, spikes_file, states_file
+from deploy.lava.options import LavaOptions
+from deploy.lava.stock_lif import on_stock_lif
+from deploy.lava.supervisor import run_job
+from lsnn_neuro.errors import TargetUnavailableError
+from quantize.emulator import check_inputs
+from quantize.network import QuantizedNetwork
+from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
+
+
+@dataclass(frozen=True)
+class LoihiSimTarget:
+    """Runs a network on Lava in a child process."""
+
+    options: LavaOptions = field(default_factory=LavaOptions)
+    name: str = "loihi-sim"
+
+    def unavailable(self) -> str | None:
+        """Why Lava can't run here, in one line; None if it can."""
+        if importlib.util.find_spec("lava") is None or not importlib.util.find_spec("lava.magma"):
+            return "lava-nc is not installed; install lava-nc==0.10.0"
+        return None
+
+    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
+        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
+        self.require()
+        check_inputs(network, inputs)
+        start = time.perf_counter()
+        n_steps, n_samples, _ = inputs.shape
+        spikes = [np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations]
+        readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
+        # Each batch gets a new child. Resetting Lava between batches would mean setting the
+        # neurons' variables and the synapses' buffers, number by number for Lava's own models; a
+        # new start takes a second or two, is exact for every model, and leaves no room for a
+        # forgotten state.
+        for first in range(0, n_samples, self.options.copies):
+            batch = slice(first, first + self.options.copies)
+            with self.finished_job(network, inputs[:, batch], want_states=False) as folder:
+                for index, train in enumerate(spikes):
+                    train[:, batch] = np.load(spikes_file(folder, index), allow_pickle=False)
+                readout[:, batch] = np.load(readout_file(folder), allow_pickle=False)
+        return SpikeRecord(
+            spikes=tuple(
+                PopulationSpikes(name=p.name, spikes=train)
+                for p, train in zip(network.populations, spikes, strict=True)
+            ),
+            readout=readout,
+            target=self.variant(network),
+            seconds=time.perf_counter() - start,
+        )
+
+    def states(
+        self, network: QuantizedNetwork, inputs: Spikes, step: int
+    ) -> tuple[PopulationState, ...]:
+        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
+        self.require()
+        until = inputs[: step + 1, None]
+        check_inputs(network, until)
+        with self.finished_job(network, until, want_states=True) as folder:
+            states = []
+            for index, population in enumerate(network.populations):
+                v, a, r = np.load(states_file(folder, index), allow_pickle=False)
+                z = np.load(spikes_file(folder, index), allow_pickle=False)[step, 0]
+                states.append(PopulationState(name=population.name, v=v, a=a, r=r, z=z))
+        return tuple(states)
+
+    def require(self) -> None:
+        """Raise if this target can't run here."""
+        reason = self.unavailable()
+        if reason:
+            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
+
+    def variant(self, network: QuantizedNetwork) -> str:
+        """What ran, for reports."""
+        stock = on_stock_lif(network, self.options.lif)
+        kinds = sorted({"stock LIF" if p.name in stock else "ALIF" for p in network.populations})
+        return f"{self.name} ({self.options.synapses} synapses, {' + '.join(kinds)})"
+
+    @contextmanager
+    def finished_job(
+        self,
+        network: QuantizedNetwork,
+        inputs: Spikes,
+        *,
+        want_states: bool,
+        backend: Backend = "simulation",
+        chip_models: dict[str, str] | None = None,
+    ) -> Iterator[Path]:
+        """Run one batch; gives the job folder with the results, which is removed afterwards."""
+        on_stock_lif(network, self.options.lif)  # refuse here what the child could only fail at
+        job = Job(
+            n_steps=inputs.shape[0],
+            n_samples=inputs.shape[1],
+            lif=self.options.lif,
+            synapses=self.options.synapses,
+            want_states=want_states,
+            backend=backend,
+            chip_models=chip_models or {},
+        )
+        with tempfile.TemporaryDirectory(prefix="lsnn-neuro-lava-") as name:
+            folder = Path(name)
+            job.write(folder, network, inputs)
+            run_job(folder, self.options.time_limit)
+            yield folder

@@ -1,0 +1,185 @@
+"""Parity: is it the same network on both sides? Spike by spike, and where they part.
+
+Levels: **P0** float against quantized (how far apart), **P1** quantization-aware forward against the
+emulator, **P2** emulator against Lava, **P3** Lava against the chip. From P1 on, exact is the only pass:
+zero mismatched spikes and equal readout integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro.errors import TargetFailedError
+from lsnn_neuro.spec import READOUT
+from quantize.record import PopulationState, SpikeRecord
+
+States = Callable[[int, int], tuple[PopulationState, ...]]
+"""(sample, step) -> states of every population on one side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronStates:
+    """Integer state of one neuron at the end of a step."""
+
+    v: int
+    a: int
+    r: int
+    z: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence:
+    """The first place where two records part: earliest step, then sample, population, neuron.
+
+    - reference, other: the neuron's states on both sides, where they could be had
+    - reference_value, other_value: spike or, for the readout, its integer
+    """
+
+    step: int
+    sample: int
+    population: str
+    neuron: int
+    reference_value: int
+    other_value: int
+    reference: NeuronStates | None = None
+    other: NeuronStates | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationComparison:
+    """One population on both sides.
+
+    - spikes: on the reference side; mismatches: (time, sample, neuron) places where they differ
+    - rate_difference: other minus reference, spikes per neuron and step
+    - van_rossum: distance of the filtered spike trains relative to the reference's own norm; 0 is equal
+    """
+
+    name: str
+    spikes: int
+    mismatches: int
+    rate_difference: float
+    van_rossum: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two records of the same inputs, side by side."""
+
+    reference: str
+    other: str
+    samples: int
+    steps: int
+    populations: tuple[PopulationComparison, ...]
+    readout_mismatches: int
+    first_divergence: Divergence | None
+
+    @property
+    def spikes(self) -> int:
+        """Spikes on the reference side."""
+        return sum(p.spikes for p in self.populations)
+
+    @property
+    def mismatches(self) -> int:
+        """Mismatched spikes of all populations."""
+        return sum(p.mismatches for p in self.populations)
+
+    @property
+    def exact(self) -> bool:
+        """Whether no spike and no readout integer differs."""
+        return self.mismatches == 0 and self.readout_mismatches == 0
+
+
+def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) -> Comparison:
+    """Compare two records, step for step; no alignment is searched for. tau in steps, for van Rossum."""
+    shapes = [
+        [(p.name, p.spikes.shape) for p in record.spikes] + [(READOUT, record.readout.shape)]
+        for record in (reference, other)
+    ]
+    if shapes[0] != shapes[1]:
+        raise TargetFailedError(
+            f"{other.target} gave {shapes[1]}, {reference.target} gave {shapes[0]}: not the same network"
+        )
+    populations = []
+    for one, two in zip(reference.spikes, other.spikes, strict=True):
+        populations.append(
+            PopulationComparison(
+                name=one.name,
+                spikes=int(one.spikes.sum()),
+                mismatches=int((one.spikes != two.spikes).sum()),
+                rate_difference=float(two.spikes.mean() - one.spikes.mean()),
+                van_rossum=van_rossum(one.spikes, two.spikes, tau),
+            )
+        )
+    return Comparison(
+        reference=reference.target,
+        other=other.target,
+        samples=reference.n_samples,
+        steps=reference.n_steps,
+        populations=tuple(populations),
+        readout_mismatches=int((reference.readout != other.readout).sum()),
+        first_divergence=_first_divergence(reference, other),
+    )
+
+
+def explain(comparison: Comparison, reference: States, other: States) -> Comparison:
+    """Add both sides' states of the neuron where the records part."""
+    where = comparison.first_divergence
+    if where is None or where.population == READOUT:
+        return comparison
+    states = [_state_of(side(where.sample, where.step), where) for side in (reference, other)]
+    return replace(
+        comparison, first_divergence=replace(where, reference=states[0], other=states[1])
+    )
+
+
+def _state_of(states: tuple[PopulationState, ...], where: Divergence) -> NeuronStates:
+    state = next(s for s in states if s.name == where.population)
+    values = {field: int(getattr(state, field)[where.neuron]) for field in ("v", "a", "r", "z")}
+    return NeuronStates(**values)
+
+
+def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence | None:
+    """Earliest step; within it spikes before the readout they drive, then sample, then neuron."""
+    pairs = [
+        (one.name, one.spikes, two.spikes)
+        for one, two in zip(reference.spikes, other.spikes, strict=True)
+    ]
+    pairs.append((READOUT, reference.readout, other.readout))
+    found: Divergence | None = None
+    for name, one, two in pairs:
+        differs = one != two  # (time, sample, neuron)
+        steps = np.flatnonzero(differs.any(axis=(1, 2)))
+        if steps.size and (found is None or steps[0] < found.step):
+            step = int(steps[0])
+            sample, neuron = (int(i) for i in np.argwhere(differs[step])[0])
+            found = Divergence(
+                step=step,
+                sample=sample,
+                population=name,
+                neuron=neuron,
+                reference_value=int(one[step, sample, neuron]),
+                other_value=int(two[step, sample, neuron]),
+            )
+    return found
+
+
+def van_rossum(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_], tau: float) -> float:
+    """Van Rossum distance of two sets of spike trains, relative to the norm of the first.
+
+    Spike trains (time, ...) are filtered by exp(-t/tau), tau in steps, and their difference is measured
+    in the 2-norm over time and neurons. Source: van Rossum 2001, Neural Computation 13(4), equation 2.2.
+    """
+    keep = np.exp(-1 / tau)
+    filtered = np.zeros(one.shape[1:])
+    own = np.zeros(one.shape[1:])
+    distance = norm = 0.0
+    for x, y in zip(one, two, strict=True):
+        filtered = keep * filtered + (x.astype(np.float64) - y)
+        own = keep * own + x
+        distance += float((filtered**2).sum())
+        norm += float((own**2).sum())
+    return float(np.sqrt(distance / norm)) if norm else float(distance > 0)

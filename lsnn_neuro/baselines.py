@@ -1,0 +1,32 @@
+"""The network LSNNs are measured against: an LSTM in the same harness.
+
+The LIF-only baseline needs no code: it is an LSNN with ``adaptive = 0``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.recipe import LSTMConfig
+
+
+class LSTM(nn.Module):
+    """One layer of LSTM units with a linear readout at every step."""
+
+    def __init__(
+        self, config: LSTMConfig, n_inputs: int, n_outputs: int, *, generator: torch.Generator
+    ):
+        super().__init__()
+        self.lstm = nn.LSTM(n_inputs, config.units)
+        self.readout = nn.Linear(config.units, n_outputs)
+        bound = config.units**-0.5  # torch's own initialization, from our generator
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, x: Tensor) -> NetworkOutput:
+        """Run a batch from rest; ``x`` has shape (time, batch, input)."""
+        h, _ = self.lstm(x)
+        return NetworkOutput(readout=self.readout(h), spikes=None)

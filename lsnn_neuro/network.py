@@ -1,0 +1,191 @@
+"""The LSNN: spiking neurons with and without adaptation, recurrent sparse synapses, leaky readout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.neurons import NeuronParameters, NeuronState, step
+from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.spec import (
+    DT,
+    INPUT,
+    READOUT,
+    LSNNSpec,
+    PopulationSpec,
+    ProjectionSpec,
+    ReadoutSpec,
+)
+from lsnn_neuro.synapses import Synapses
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkOutput:
+    """What a network gives back for a batch.
+
+    - readout: shape (time, batch, output), bias included
+    - spikes: 0 or 1, shape (time, batch, neuron); None for networks that do not spike
+    """
+
+    readout: Tensor
+    spikes: Tensor | None
+
+
+class LSNN(nn.Module):
+    """A recurrent network of regular (LIF) and adaptive (ALIF) neurons with a leaky readout.
+
+    The neurons' equations are in :func:`lsnn_neuro.neurons.step`; the network around them computes ::
+
+        I_j[t] = sum_i W_in[j,i] x_i[t - d_ji] + sum_k W_rec[j,k] z_k[t - 1 - d_jk]
+        y_c[t] = kappa y_c[t-1] + (1 - kappa) sum_j W_out[c,j] z_j[t]        (+ bias_c in the output)
+
+    - x: input spikes; z: spikes; d: delay of the synapse in steps
+    - y: readout; kappa = exp(-dt/tau_out)
+
+    Source: Bellec et al. 2018, section 2. Regular neurons come first, adaptive ones after them.
+    """
+
+    alpha: Tensor
+    rho: Tensor
+    beta: Tensor
+    b0: Tensor
+
+    def __init__(
+        self,
+        config: LSNNConfig,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        generator: torch.Generator,
+    ):
+        """Draw a network."""
+        super().__init__()
+        self.config = config
+        n = config.regular + config.adaptive
+        adaptive = torch.arange(n) >= config.regular
+        low, high = config.tau_a if isinstance(config.tau_a, tuple) else (config.tau_a,) * 2
+        tau_a = low + (high - low) * torch.rand(n, generator=generator)
+        self.register_buffer("alpha", torch.full((n,), math.exp(-DT / config.tau_m)))
+        self.register_buffer("rho", torch.exp(-DT / tau_a))
+        self.register_buffer("beta", adaptive * config.beta)
+        self.register_buffer("b0", torch.full((n,), config.b0))
+        self.kappa = math.exp(-DT / config.tau_out)
+        self.input = Synapses(
+            n, n_inputs, connectivity=config.input_connectivity, signs=config.signs,
+            excitatory=config.excitatory, n_delays=config.n_delays, scale=config.input_scale,
+            generator=generator,
+        )  # fmt: skip
+        self.recurrent = Synapses(
+            n, n, connectivity=config.recurrent_connectivity, signs=config.signs,
+            excitatory=config.excitatory, n_delays=config.n_delays, scale=config.recurrent_scale,
+            autapses=False, generator=generator,
+        )  # fmt: skip
+        self.readout = Synapses(
+            n_outputs, n, connectivity=config.readout_connectivity,
+            signs="unconstrained" if config.signs == "unconstrained" else "free",
+            generator=generator,
+        )  # fmt: skip
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of spiking neurons."""
+        return len(self.b0)
+
+    def synapses(self) -> tuple[Synapses, Synapses, Synapses]:
+        """Input, recurrent and readout synapses: what DEEP R rewires."""
+        return self.input, self.recurrent, self.readout
+
+    def populations(self) -> tuple[tuple[str, slice], ...]:
+        """Name and place of each population; empty ones are left out."""
+        regular, n = self.config.regular, self.n_neurons
+        parts = (("regular", slice(0, regular)), ("adaptive", slice(regular, n)))
+        return tuple((name, place) for name, place in parts if place.stop > place.start)
+
+    def parameters_of_neurons(self) -> NeuronParameters:
+        """What the neurons' update equations need."""
+        return NeuronParameters(
+            alpha=self.alpha, rho=self.rho, beta=self.beta, b0=self.b0,
+            n_ref=self.config.n_ref, reset=self.config.reset, gamma=self.config.gamma,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> NetworkOutput:
+        """Run a batch from rest; ``x`` holds input spikes 0 or 1, shape (time, batch, input)."""
+        parameters = self.parameters_of_neurons()
+        n_delays = self.recurrent.n_delays
+        by_delay = self.recurrent.weight_by_delay()  # (delay, target, source)
+        w_rec = by_delay.transpose(1, 2).flatten(0, 1)  # (delay x source, target)
+        state = NeuronState.at_rest(x.shape[1], self.n_neurons, like=x)
+        past = [state.z] * n_delays  # z[t-1], z[t-2], ...
+        spikes = []
+        for current in self._input_currents(x).unbind(0):
+            state = step(state, current + torch.cat(past, dim=1) @ w_rec, parameters)
+            past = [state.z, *past[:-1]]
+            spikes.append(state.z)
+        z = torch.stack(spikes)  # (time, batch, neuron)
+        return NetworkOutput(readout=self._leaky_readout(z) + self.bias, spikes=z)
+
+    def _input_currents(self, x: Tensor) -> Tensor:
+        """Delayed input through W_in for all steps at once, shape (time, batch, neuron)."""
+        current = torch.zeros(*x.shape[:2], self.n_neurons, dtype=x.dtype, device=x.device)
+        for d, weight in enumerate(self.input.weight_by_delay()):
+            if d < len(x):
+                arriving = x[: len(x) - d] @ weight.T
+                current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
+        return current
+
+    def _leaky_readout(self, z: Tensor) -> Tensor:
+        """Low-pass filtered W_out z, shape (time, batch, output)."""
+        y = torch.zeros(z.shape[1], len(self.bias), dtype=z.dtype, device=z.device)
+        trajectory = []
+        for drive in (z @ self.readout.weight().T).unbind(0):
+            y = self.kappa * y + (1 - self.kappa) * drive
+            trajectory.append(y)
+        return torch.stack(trajectory)
+
+    def to_spec(self) -> LSNNSpec:
+        """The frozen float description that :mod:`quantize` works on."""
+        places = self.populations()
+        dale = self.config.signs == "dale"
+        return LSNNSpec(
+            n_inputs=self.input.theta.shape[1],
+            populations=tuple(
+                PopulationSpec(
+                    name=name, n_ref=self.config.n_ref, reset=self.config.reset,
+                    **{k: _array(getattr(self, k)[at]) for k in ("alpha", "rho", "beta", "b0")},
+                )  # fmt: skip
+                for name, at in places
+            ),
+            projections=tuple(self._projections(places, dale)),
+            readout=ReadoutSpec(
+                kappa=np.full(len(self.bias), self.kappa), bias=_array(self.bias)
+            ),
+        )
+
+    def _projections(
+        self, places: tuple[tuple[str, slice], ...], dale: bool
+    ) -> Iterator[ProjectionSpec]:
+        """Cut the weight matrices into one projection per pair of populations."""
+        inputs = ((INPUT, slice(0, self.input.theta.shape[1])),)
+        outputs = ((READOUT, slice(0, len(self.bias))),)
+        for synapses, sources, targets, one_sign in (
+            (self.input, inputs, places, dale),
+            (self.recurrent, places, places, dale),
+            (self.readout, places, outputs, False),
+        ):
+            weight, delay = _array(synapses.weight()), _array(synapses.delay)
+            for target, rows in targets:
+                for source, columns in sources:
+                    yield ProjectionSpec(
+                        source=source, target=target, weight=weight[rows, columns],
+                        delay=delay[rows, columns].astype(np.int32), dale=one_sign,
+                    )  # fmt: skip
+
+
+def _array(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+    return tensor.detach().cpu().double().numpy()

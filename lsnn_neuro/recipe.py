@@ -1,0 +1,194 @@
+"""Recipes: everything that decides a training run, in one TOML file checked into typed objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lsnn_neuro.errors import RecipeError
+from lsnn_neuro.spec import Reset
+from lsnn_neuro.tasks import TaskConfig
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Milliseconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LSNNConfig(_Section):
+    """An LSNN; the defaults are those of Bellec et al. 2018 for sequential MNIST."""
+
+    kind: Literal["lsnn"] = "lsnn"
+    regular: int = Field(120, ge=0, description="number of LIF neurons")
+    adaptive: int = Field(100, ge=0, description="number of ALIF neurons")
+    tau_m: Milliseconds = Field(20.0, description="membrane time constant, ms")
+    tau_a: Milliseconds | tuple[Milliseconds, Milliseconds] = Field(
+        700.0, description="adaptation time constant, ms, or a range to draw from"
+    )
+    tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
+    b0: float = Field(0.01, gt=0, description="baseline threshold")
+    beta: float = Field(1.8, ge=0, description="strength of adaptation")
+    n_ref: int = Field(5, ge=0, description="refractory steps")
+    reset: Reset = Field("subtract", description="what a spike does to the membrane")
+    gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
+    n_delays: int = Field(10, ge=1, description="delays are drawn from 0 to n_delays - 1 steps")
+    signs: Literal["dale", "free", "unconstrained"] = Field(
+        "dale", description="one sign per neuron, per synapse, or none (dense networks)"
+    )
+    excitatory: float = Field(0.75, gt=0, le=1, description="share of excitatory sources")
+    input_scale: float = Field(1.0, gt=0, description="scale of the initial input weights")
+    recurrent_scale: float = Field(1.0, gt=0, description="scale of the initial recurrent weights")
+    input_connectivity: Fraction = Field(0.12, description="share of active input synapses")
+    recurrent_connectivity: Fraction = Field(0.12, description="share of active recurrent synapses")
+    readout_connectivity: Fraction = Field(0.12, description="share of active readout synapses")
+
+    @model_validator(mode="after")
+    def _has_neurons(self) -> LSNNConfig:
+        if self.regular + self.adaptive == 0:
+            raise ValueError("regular and adaptive are both 0: a network needs neurons")
+        return self
+
+
+class LSTMConfig(_Section):
+    """The LSTM baseline."""
+
+    kind: Literal["lstm"]
+    units: int = Field(128, ge=1)
+
+
+class DeepRConfig(_Section):
+    """DEEP R; leave the section out to train the initial connectivity without rewiring."""
+
+    l1: float = Field(0.01, ge=0, description="strength of the L1 penalty on active synapses")
+    temperature: float = Field(0.0, ge=0, description="temperature of the noise on active synapses")
+
+
+class QuantizationConfig(_Section):
+    """Quantization-aware training; leave the section out to train in float."""
+
+    weight_bits: int = Field(8, ge=2, le=8, description="width of the weights, sign not counted")
+
+
+class TrainingConfig(_Section):
+    """The training loop."""
+
+    iterations: int = Field(ge=1)
+    batch_size: int = Field(256, ge=1)
+    lr: float = Field(0.01, gt=0, description="learning rate of Adam")
+    lr_decay: float = Field(1.0, gt=0, le=1, description="factor on lr every lr_decay_every")
+    lr_decay_every: int = Field(2500, ge=1, description="iterations between decays")
+    logit_scale: float = Field(
+        1.0, gt=0, description="factor on the mean readout of a window before the cross-entropy"
+    )
+    rate_cost: float = Field(0.1, ge=0, description="weight of sum over neurons (rate - target)^2")
+    rate_target: float = Field(10.0, ge=0, description="target firing rate, Hz")
+    clip_gradient: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    validate_every: int = Field(100, ge=1, description="iterations between validations")
+    validation_samples: int = Field(512, ge=1, description="samples per validation, at most")
+    stop_at_accuracy: float | None = Field(
+        None, gt=0, le=1, description="stop when the validation accuracy reaches this"
+    )
+    divergence_loss: float = Field(1e3, gt=0, description="a loss above this stops the run")
+
+
+class Recipe(_Section):
+    """A named training run. A time step is 1 ms."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    seed: int = Field(0, ge=0)
+    task: TaskConfig
+    network: Annotated[LSNNConfig | LSTMConfig, Field(discriminator="kind")]
+    deep_r: DeepRConfig | None = None
+    quantization: QuantizationConfig | None = None
+    training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _sections_fit_the_network(self) -> Recipe:
+        lsnn = isinstance(self.network, LSNNConfig)
+        if self.deep_r and not (lsnn and self.network.signs != "unconstrained"):
+            raise ValueError("deep_r needs an LSNN with signs 'dale' or 'free'")
+        if self.quantization and not lsnn:
+            raise ValueError("quantization needs an LSNN")
+        return self
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, every field spelled out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def same_run(self, other: Recipe) -> bool:
+        """Whether a run of the other recipe can be resumed with this one: only its end may differ."""
+        end = {"iterations": 1, "stop_at_accuracy": None}
+        one, two = (
+            r.model_copy(update={"training": r.training.model_copy(update=end)})
+            for r in (self, other)
+        )
+        return one == two
+
+
+def built_in() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    files = resources.files("lsnn_neuro.recipes").iterdir()
+    return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".toml")))
+
+
+def load_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe from a TOML file or by the name of a built-in one.
+
+    ``overrides`` are ``section.field=value`` texts, the value in TOML notation (a bare word is a string).
+    """
+    path = Path(source)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise RecipeError(f"{path}: no such recipe file")
+        text = path.read_text(encoding="utf-8")
+    elif source in built_in():
+        text = resources.files("lsnn_neuro.recipes").joinpath(f"{source}.toml").read_text("utf-8")
+    else:
+        raise RecipeError(
+            f"no recipe {source!r}; give a .toml file or one of {', '.join(built_in())}"
+        )
+    try:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise RecipeError(f"{source}: not valid TOML ({error})") from error
+    for override in overrides:
+        _override(data, override)
+    return parse_recipe(data, source)
+
+
+def parse_recipe(data: dict[str, Any], source: str) -> Recipe:
+    """Check a recipe given as a dictionary; ``source`` names it in errors."""
+    data.setdefault("network", {}).setdefault("kind", "lsnn")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        found = f", got {first['input']!r}" if not isinstance(first["input"], dict) else ""
+        raise RecipeError(f"{source}: {where}: {first['msg']}{found}{more}") from error
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    """Set one field of a nested dictionary from ``section.field=value``."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override!r}: expected section.field=value")
+    try:
+        value = tomli.loads(f"x = {text}")["x"]
+    except tomli.TOMLDecodeError:
+        value = text
+    *sections, field = key.strip().split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise RecipeError(f"--set {override!r}: {section!r} is a value, not a section")
+    data[field] = value

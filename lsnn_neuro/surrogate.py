@@ -1,0 +1,42 @@
+"""The spike function and its surrogate gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Spike(torch.autograd.Function):
+    """Heaviside step forward, triangular pseudo-derivative backward."""
+
+    @staticmethod
+    def forward(ctx: Any, distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
+        """Spike where the scaled distance to threshold is above 0 and a spike is allowed."""
+        ctx.save_for_backward(distance, allowed)
+        ctx.gamma = gamma
+        return ((distance > 0) & allowed).to(distance.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        """Pass gamma * max(0, 1 - |distance|), and nothing while refractory."""
+        distance, allowed = ctx.saved_tensors
+        slope = ctx.gamma * torch.clamp(1 - distance.abs(), min=0) * allowed
+        return grad * slope, None, None
+
+
+def spike(distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
+    """Spikes z in {0, 1}, with a pseudo-derivative.
+
+    z = 1 if distance > 0 and allowed, else 0; dz/d(distance) = gamma max(0, 1 - |distance|), 0 where a
+    spike is not allowed.
+
+    - distance: (v - A) / b0, membrane above the adapted threshold in units of the baseline threshold
+    - allowed: bool, False while the neuron is refractory
+    - gamma: dampening, 0.3 in the paper
+
+    Source: Bellec et al. 2018, section 2 and appendix (dampened pseudo-derivative).
+    """
+    result: Tensor = _Spike.apply(distance, allowed, gamma)  # type: ignore[no-untyped-call]
+    return result

@@ -1,0 +1,28 @@
+"""Tasks: what the network hears, and when it is asked what.
+
+One file per task, all behind the protocol of :mod:`lsnn_neuro.tasks.base`. In comes a
+configuration (part of a recipe), out come batches of input spikes with the decisions to be made
+on them. NumPy only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
+from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
+
+TaskConfig = Annotated[
+    SequentialMNISTConfig | StoreRecallConfig,
+    Field(discriminator="name"),
+]
+
+
+def make_task(config: TaskConfig) -> Task:
+    """The task a configuration describes."""
+    if isinstance(config, SequentialMNISTConfig):
+        return SequentialMNIST(config)
+    return StoreRecall(config)

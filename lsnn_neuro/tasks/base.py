@@ -1,0 +1,176 @@
+"""What a task is: spikes in, and the windows in time where the readout is judged.
+
+NumPy only: a machine without torch can make the same batches and score a network's readout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro.errors import DataError
+
+Split = Literal["validation", "test"]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decisions:
+    """Where in time which sample is judged, and what is right there.
+
+    A sample may be judged once (a digit), many times (every recall, every frame of speech) or not
+    at all. All arrays have shape (decision,).
+
+    - sample: index of the sample within its batch
+    - start, stop: the window of readout steps [start, stop) whose sum is the logits
+    - target: index of the right output
+    """
+
+    sample: IntArray
+    start: IntArray
+    stop: IntArray
+    target: IntArray
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges; keep read-only int64 copies."""
+        for field in ("sample", "start", "stop", "target"):
+            given = np.asarray(getattr(self, field))
+            if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
+                raise DataError(
+                    f"decisions: {field} is {given.dtype} of shape {given.shape}, "
+                    "expected integers of shape (decision,)"
+                )
+            array = given.astype(np.int64)
+            array.setflags(write=False)
+            object.__setattr__(self, field, array)
+        lengths = [len(self.sample), len(self.start), len(self.stop), len(self.target)]
+        if len(set(lengths)) != 1:
+            raise DataError(
+                "decisions: sample, start, stop and target have lengths "
+                f"{', '.join(map(str, lengths))}, expected equal ones"
+            )
+        if len(self) and min(self.sample.min(), self.start.min(), self.target.min()) < 0:
+            raise DataError("decisions: sample, start and target must be at least 0")
+        if (self.start >= self.stop).any():
+            first = int(np.argmax(self.start >= self.stop))
+            raise DataError(
+                f"decision {first}: its window [{self.start[first]}, {self.stop[first]}) is empty; "
+                "start must be below stop"
+            )
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Input spikes of some samples and the decisions asked of them.
+
+    - inputs: bool, shape (time, sample, input)
+    - decisions: their samples and windows lie within ``inputs``
+    """
+
+    inputs: npt.NDArray[np.bool_]
+    decisions: Decisions
+
+    def __post_init__(self) -> None:
+        """Check that the inputs are spikes and that every decision lies within them."""
+        if self.inputs.dtype != np.bool_ or self.inputs.ndim != 3:
+            raise DataError(
+                f"batch: inputs are {self.inputs.dtype} of shape {self.inputs.shape}, "
+                "expected bool of shape (time, sample, input)"
+            )
+        _check_within(self.decisions, self.n_steps, self.size)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of time steps."""
+        return self.inputs.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return self.inputs.shape[1]
+
+
+class Task(Protocol):
+    """A source of batches, all of ``n_steps`` steps and ``n_inputs`` inputs."""
+
+    name: str
+    n_inputs: int
+    n_outputs: int
+    n_steps: int
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` training samples drawn at random by ``rng``, which is all the state there is."""
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` samples of a split (None: all), ``size`` at a time, always the same.
+
+        The last batch may be smaller.
+        """
+
+    def n_samples(self, split: Split) -> int:
+        """Number of samples in a split."""
+
+
+def sample_ranges(n_samples: int, size: int, limit: int | None) -> Iterator[range]:
+    """The samples of each batch: the first ``limit`` of a split, ``size`` at a time."""
+    if size < 1 or (limit is not None and limit < 1):
+        raise DataError(f"batches of {size} samples, limit {limit}: both must be at least 1")
+    end = n_samples if limit is None else min(limit, n_samples)
+    for first in range(0, end, size):
+        yield range(first, min(first + size, end))
+
+
+def logits(readout: npt.NDArray[Any], decisions: Decisions) -> npt.NDArray[Any]:
+    """Sum of the readout over each decision's window.
+
+    - readout: shape (time, sample, output), integers or floats
+    - returns: shape (decision, output); exact int64 for integers, float64 for floats
+    """
+    if readout.ndim != 3:
+        raise DataError(
+            f"readout has shape {readout.shape}, expected three axes (time, sample, output)"
+        )
+    if not (np.issubdtype(readout.dtype, np.integer) or np.issubdtype(readout.dtype, np.floating)):
+        raise DataError(f"readout is {readout.dtype}, expected integers or floats")
+    _check_within(decisions, readout.shape[0], readout.shape[1])
+    exact = np.issubdtype(readout.dtype, np.integer)
+    dtype = np.int64 if exact else np.float64
+    sums = np.empty((len(decisions), readout.shape[2]), dtype)  # (decision, output)
+    windows = np.stack([decisions.start, decisions.stop], axis=1)
+    for start, stop in np.unique(windows, axis=0):  # few: decisions share their windows
+        here = (decisions.start == start) & (decisions.stop == stop)
+        window = readout[start:stop, decisions.sample[here]]  # (step, decision, output)
+        sums[here] = window.sum(axis=0, dtype=dtype)
+    return sums
+
+
+def accuracy(logits: npt.NDArray[Any], target: IntArray) -> float:
+    """Share of decisions whose largest logit is the target; of equal logits the first one counts.
+
+    - logits: shape (decision, output); target: shape (decision,)
+    """
+    if logits.ndim != 2 or logits.shape[0] == 0 or target.shape != logits.shape[:1]:
+        raise DataError(
+            f"accuracy of logits of shape {logits.shape} and targets of shape {target.shape}: "
+            "expected (decision, output) and (decision,), and at least one decision"
+        )
+    return float((logits.argmax(axis=1) == target).mean())
+
+
+def _check_within(decisions: Decisions, n_steps: int, n_samples: int) -> None:
+    """Refuse decisions that lie outside an array of so many steps and samples."""
+    if len(decisions) == 0:
+        return
+    if decisions.sample.max() >= n_samples:
+        raise DataError(
+            f"a decision judges sample {decisions.sample.max()} of a batch of {n_samples}"
+        )
+    if decisions.stop.max() > n_steps:
+        raise DataError(f"a decision's window ends at step {decisions.stop.max()} of {n_steps}")

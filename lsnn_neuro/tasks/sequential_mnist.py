@@ -1,0 +1,182 @@
+"""Sequential MNIST: an image shown pixel by pixel (or row by row), then a cue to name its class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
+from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+
+
+class SequentialMNISTConfig(BaseModel):
+    """Settings of sequential MNIST; the defaults are the paper's, 1 ms per pixel.
+
+    With 2 ms per pixel the paper also doubles cue_steps and decision_steps, to 112 and 56.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["sequential-mnist"] = "sequential-mnist"
+    data: str = Field(
+        "mnist-5k",
+        min_length=1,
+        description="mnist-5k, mnist, or a folder with the four IDX files of MNIST or a relative",
+    )
+    validation: int | None = Field(
+        None, ge=1, description="training images set aside; by default an eighth, at most 5000"
+    )
+    layout: Literal["pixels", "rows"] = Field(
+        "pixels", description="one pixel at a time, or one row: all columns side by side"
+    )
+    downsample: Literal[1, 2, 4] = Field(
+        1, description="side of the squares of pixels that are averaged into one"
+    )
+    ms_per_pixel: int = Field(
+        1, ge=1, le=100, description="steps of 1 ms for which each pixel (or row) is held"
+    )
+    coding: Literal["crossing", "level"] = Field(
+        "crossing",
+        description="crossing: spikes when a grey level is crossed (the paper); "
+        "level: a channel fires while the value is at or above its level (for few levels)",
+    )
+    thresholds: int = Field(
+        40, ge=1, le=128, description="number of grey levels; crossing takes 3 or more"
+    )
+    cue_steps: int = Field(
+        56, ge=0, le=10_000, description="steps after the image in which the cue input fires"
+    )
+    decision_steps: int = Field(
+        28, ge=1, le=10_000, description="steps at the end over which the readout is summed"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SequentialMNISTConfig:
+        if self.coding == "crossing" and self.thresholds < 3:
+            raise ValueError(
+                f"thresholds is {self.thresholds}: the crossing code uses black and white as its "
+                "outermost levels and needs 3 or more; for fewer take coding = 'level'"
+            )
+        if self.decision_steps > self.n_steps:
+            raise ValueError(
+                f"decision_steps is {self.decision_steps}, but there are only {self.n_steps} steps"
+            )
+        return self
+
+    @property
+    def side(self) -> int:
+        """Pixels along a side of the image as it is shown."""
+        return SIDE // self.downsample
+
+    @property
+    def image_steps(self) -> int:
+        """Steps in which the image is shown."""
+        return self.ms_per_pixel * (self.side**2 if self.layout == "pixels" else self.side)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a sample: image, then cue."""
+        return self.image_steps + self.cue_steps
+
+    @property
+    def n_inputs(self) -> int:
+        """Channels of the code for each signal, and the cue."""
+        channels = self.thresholds if self.coding == "level" else 2 * self.thresholds - 1
+        return channels * (1 if self.layout == "pixels" else self.side) + 1
+
+
+class SequentialMNIST:
+    """The task as Bellec et al. 2018 set it up, with a few variations.
+
+    The image's grey levels are one signal (layout "pixels", rows from top to bottom) or one signal
+    per column ("rows"), coded by :func:`lsnn_neuro.encoders.threshold_crossing` or
+    :func:`lsnn_neuro.encoders.levels_reached`. Inputs are ordered by column, then by channel; the
+    last input is the cue. Training samples are drawn with replacement.
+    """
+
+    name = "sequential-mnist"
+
+    def __init__(self, config: SequentialMNISTConfig) -> None:
+        """Load the images the configuration names."""
+        self.config = config
+        self.n_inputs = config.n_inputs
+        self.n_outputs = N_CLASSES
+        self.n_steps = config.n_steps
+        splits = load_images(config.data, config.validation)
+        self._train = splits.train
+        self._splits = {"validation": splits.validation, "test": splits.test}
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` training images drawn at random, with replacement."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        return self._batch(self._train.take(rng.integers(len(self._train), size=size)))
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` images of a split (None: all), ``size`` at a time."""
+        images = self._split(split)
+        for samples in sample_ranges(len(images), size, limit):
+            yield self._batch(images.take(np.arange(samples.start, samples.stop)))
+
+    def n_samples(self, split: Split) -> int:
+        """Number of images in a split."""
+        return len(self._split(split))
+
+    def encode(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Input spikes of some images.
+
+        - images: uint8, shape (sample, 28, 28)
+        - returns: shape (time, sample, input)
+        """
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+            raise DataError(
+                f"images are {images.dtype} of shape {images.shape}, "
+                f"expected uint8 of shape (sample, {SIDE}, {SIDE})"
+            )
+        config, n = self.config, len(images)
+        signals = average_pool(images, config.downsample).transpose(1, 2, 0)  # (row, column, image)
+        if config.layout == "pixels":
+            signals = signals.reshape(-1, n, 1)  # (pixel, image, 1)
+        else:
+            signals = signals.transpose(0, 2, 1)  # (row, image, column)
+        signals = signals.repeat(config.ms_per_pixel, axis=0)  # (time, image, signal)
+        encoder = threshold_crossing if config.coding == "crossing" else levels_reached
+        spikes = encoder(signals, config.thresholds)  # (time, image, signal, channel)
+        inputs = np.zeros((self.n_steps, n, self.n_inputs), np.bool_)
+        inputs[: config.image_steps, :, :-1] = spikes.reshape(config.image_steps, n, -1)
+        inputs[:, :, -1] = cue(self.n_steps, config.image_steps, self.n_steps)[:, None]
+        return inputs
+
+    def _split(self, split: Split) -> LabelledImages:
+        if split not in self._splits:
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self._splits[split]
+
+    def _batch(self, images: LabelledImages) -> Batch:
+        n = len(images)
+        decisions = Decisions(
+            sample=np.arange(n),
+            start=np.full(n, self.n_steps - self.config.decision_steps),
+            stop=np.full(n, self.n_steps),
+            target=images.labels,
+        )
+        return Batch(inputs=self.encode(images.images), decisions=decisions)
+
+
+def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Averages of size x size squares, rounded down.
+
+    Rounding down loses nothing: the average reaches a whole grey level when its floor does.
+
+    - images: uint8, shape (image, row, column), rows and columns multiples of size
+    """
+    n, rows, columns = images.shape
+    squares = images.reshape(n, rows // size, size, columns // size, size)
+    totals: npt.NDArray[np.uint16] = squares.sum(axis=(2, 4), dtype=np.uint16)
+    return (totals // size**2).astype(np.uint8)

@@ -1,0 +1,183 @@
+"""Store-recall: keep a bit in mind until it is asked for, while other bits pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lsnn_neuro.encoders import poisson
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+
+VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
+N_GROUPS = 4  # value 0, value 1, store, recall
+_SPLIT_KEY = {"validation": 1, "test": 2}
+
+
+class StoreRecallConfig(BaseModel):
+    """Settings of store-recall; the defaults are those of the authors' public tutorial."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["store-recall"] = "store-recall"
+    group_size: int = Field(
+        25, ge=1, le=1000, description="inputs in each group: value 0, value 1, store, recall"
+    )
+    rate: float = Field(50, gt=0, description="rate of an active group in Hz; others are silent")
+    dt: float = Field(1, gt=0, description="length of a step in ms")
+    symbol_steps: int = Field(200, ge=1, le=10_000, description="steps for which a symbol lasts")
+    symbols: int = Field(12, ge=3, le=1000, description="symbols in a sequence")
+    expected_delay: float = Field(
+        6,
+        ge=1,
+        description="mean number of symbols between store and recall, were sequences endless",
+    )
+    validation: int = Field(512, ge=1, le=1_000_000, description="sequences for validation")
+    test: int = Field(1024, ge=1, le=1_000_000, description="sequences for the test")
+    seed: int = Field(0, ge=0, description="seed of the validation and test sequences")
+
+    @model_validator(mode="after")
+    def _check(self) -> StoreRecallConfig:
+        if self.expected_delay > self.symbols - 2:
+            raise ValueError(
+                f"expected_delay is {self.expected_delay:g}, but with {self.symbols} symbols at "
+                f"most {self.symbols - 2} lie between store and recall"
+            )
+        if self.rate * self.dt > 1000:
+            raise ValueError(
+                f"rate is {self.rate:g} Hz, but with dt = {self.dt:g} ms the highest rate is "
+                f"{1000 / self.dt:g} Hz"
+            )
+        return self
+
+
+class StoreRecall:
+    """The task of Bellec et al. 2018 as in the authors' public tutorial.
+
+    Every symbol is a random bit, shown by the inputs of group "value 0" or "value 1". With some of
+    them the group "store" fires as well; at a later symbol "recall" fires alone, and the readout
+    has to tell the bit that came with the last store. At the start and after a recall each symbol
+    is a store with probability 1 / (1 + expected_delay). After a store one symbol always passes,
+    then each is a recall with probability 1 / expected_delay. A sequence is drawn again until it
+    holds a store, and a recall after every store; that makes the delays shorter than expected.
+
+    Inputs are ordered by group: value 0, value 1, store, recall. Each recall is one decision, its
+    window is the symbol.
+    """
+
+    name = "store-recall"
+
+    def __init__(self, config: StoreRecallConfig) -> None:
+        """Keep the configuration; sequences are made on demand."""
+        self.config = config
+        self.n_inputs = N_GROUPS * config.group_size
+        self.n_outputs = 2
+        self.n_steps = config.symbols * config.symbol_steps
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` new sequences."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        kinds, bits = self.draw(size, rng)
+        return Batch(inputs=self.encode(kinds, bits, rng), decisions=self._decisions(kinds, bits))
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` sequences of a split (None: all), ``size`` at a time.
+
+        Every sequence has a seed of its own, so that it does not depend on the size of the batch.
+        """
+        for samples in sample_ranges(self.n_samples(split), size, limit):
+            kinds = np.empty((len(samples), self.config.symbols), np.int64)
+            bits = np.empty_like(kinds)
+            inputs = np.empty((self.n_steps, len(samples), self.n_inputs), np.bool_)
+            for i, sample in enumerate(samples):
+                rng = np.random.default_rng((self.config.seed, _SPLIT_KEY[split], sample))
+                kinds[i], bits[i] = self.draw(1, rng)
+                inputs[:, i] = self.encode(kinds[i : i + 1], bits[i : i + 1], rng)[:, 0]
+            yield Batch(inputs=inputs, decisions=self._decisions(kinds, bits))
+
+    def n_samples(self, split: Split) -> int:
+        """Number of sequences in a split."""
+        if split not in _SPLIT_KEY:
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self.config.validation if split == "validation" else self.config.test
+
+    def draw(
+        self, n: int, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Symbols of ``n`` sequences.
+
+        - returns: kinds (VALUE, STORE, RECALL) and bits, both of shape (sample, symbol); the bit of
+          a recall is never shown
+        """
+        shape = (n, self.config.symbols)
+        kinds = np.empty(shape, np.int64)
+        todo = np.arange(n)
+        while len(todo):
+            chance = rng.random((len(todo), self.config.symbols))
+            kinds[todo], complete = _take_turns(chance, self.config.expected_delay)
+            todo = todo[~complete]
+        return kinds, rng.integers(2, size=shape)
+
+    def encode(
+        self,
+        kinds: npt.NDArray[np.int64],
+        bits: npt.NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> npt.NDArray[np.bool_]:
+        """Input spikes of sequences as given by :meth:`draw`, shape (time, sample, input)."""
+        config = self.config
+        active = np.stack(  # (symbol, sample, group)
+            [
+                (kinds != RECALL).T & (bits == 0).T,
+                (kinds != RECALL).T & (bits == 1).T,
+                (kinds == STORE).T,
+                (kinds == RECALL).T,
+            ],
+            axis=-1,
+        )
+        rates = active.repeat(config.group_size, axis=-1) * np.float32(config.rate)
+        inputs = np.empty((self.n_steps, len(kinds), self.n_inputs), np.bool_)
+        for symbol, rate in enumerate(rates):  # one at a time, for the sake of memory
+            start = symbol * config.symbol_steps
+            held = np.broadcast_to(rate, (config.symbol_steps, *rate.shape))
+            inputs[start : start + config.symbol_steps] = poisson(held, config.dt, rng)
+        return inputs
+
+    def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> Decisions:
+        """One decision per recall: the bit of the last store."""
+        symbol = np.arange(self.config.symbols)
+        last_store = np.maximum.accumulate(np.where(kinds == STORE, symbol, -1), axis=1)
+        sample, recall = np.nonzero(kinds == RECALL)
+        return Decisions(
+            sample=sample,
+            start=recall * self.config.symbol_steps,
+            stop=(recall + 1) * self.config.symbol_steps,
+            target=bits[sample, last_store[sample, recall]],
+        )
+
+
+def _take_turns(
+    chance: npt.NDArray[np.float64], expected_delay: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Kinds of symbols, from one random number in [0, 1) per symbol.
+
+    - chance: shape (sample, symbol)
+    - returns: kinds, shape (sample, symbol), and whether a sequence is complete, shape (sample,):
+      it holds a store, and a recall after every store
+    """
+    kinds = np.full(chance.shape, VALUE)
+    free = np.ones(len(chance), np.bool_)  # nothing is stored
+    ready = np.zeros(len(chance), np.bool_)  # something is, and a symbol has passed since
+    for symbol, drawn in enumerate(chance.T):
+        store = free & (drawn < 1 / (1 + expected_delay))
+        recall = ready & (drawn < 1 / expected_delay)
+        kinds[store, symbol] = STORE
+        kinds[recall, symbol] = RECALL
+        ready = ~free & ~recall
+        free = (free & ~store) | recall
+    return kinds, free & (kinds == STORE).any(axis=1)

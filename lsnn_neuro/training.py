@@ -1,0 +1,315 @@
+"""The training loop: one loop for every network and task, resumable, never losing a run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from lsnn_neuro import tensor_file
+from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, build_network, network_arrays, to_numpy
+from lsnn_neuro.deep_r import DeepR
+from lsnn_neuro.errors import TrainingError
+from lsnn_neuro.evaluation import evaluate, float_runner
+from lsnn_neuro.network import LSNN, NetworkOutput
+from lsnn_neuro.recipe import Recipe
+from lsnn_neuro.spec import DT
+from lsnn_neuro.tasks import Task, make_task
+from lsnn_neuro.tasks.base import Batch, Decisions
+
+Wrap = Callable[[nn.Module], nn.Module]
+
+
+class Trainer:
+    """One training run: network, optimizer, generators and counters, all of it restorable.
+
+    - wrap: puts another forward pass around the drawn network (quantization-aware training does); the
+      checkpoint holds the network inside
+    """
+
+    def __init__(
+        self, recipe: Recipe, *, wrap: Wrap = lambda network: network, device: str = "cpu"
+    ):
+        self.recipe, self.device = recipe, torch.device(device)
+        self.task: Task = make_task(recipe.task)
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.network = build_network(
+            recipe, self.task.n_inputs, self.task.n_outputs, self.generator
+        ).to(self.device)
+        self.model = wrap(self.network)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.training.lr)
+        self.deep_r: DeepR | None = None
+        if recipe.deep_r and isinstance(self.network, LSNN):
+            self.deep_r = DeepR(
+                self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
+                temperature=recipe.deep_r.temperature, generator=self.generator,
+            )  # fmt: skip
+        self.iteration = 0
+        self.accuracy = 0.0
+        self.best_accuracy = -1.0
+        self.seconds = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last iteration, or the accuracy to stop at, is reached."""
+        config = self.recipe.training
+        goal = config.stop_at_accuracy
+        return self.iteration >= config.iterations or (goal is not None and self.accuracy >= goal)
+
+    def train_step(self) -> dict[str, float]:
+        """One iteration: a batch forward and backward, the optimizer, DEEP R; gives the metrics."""
+        config = self.recipe.training
+        start = time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * config.lr_decay ** (self.iteration // config.lr_decay_every)
+        batch = self.task.train_batch(config.batch_size, self.rng)
+        output = self.model(torch.from_numpy(batch.inputs).to(self.device, torch.float32))
+        scores = decision_logits(output.readout, batch.decisions)
+        target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
+        loss = nn.functional.cross_entropy(config.logit_scale * scores, target)
+        cost = self._rate_cost(output)
+        self.optimizer.zero_grad()
+        (loss + cost).backward()
+        norm = nn.utils.clip_grad_norm_(
+            self.network.parameters(), config.clip_gradient or float("inf")
+        )
+        self._check_finite(float(loss + cost), float(norm))
+        (self.deep_r or self.optimizer).step()
+        self.iteration += 1
+        self.seconds += time.perf_counter() - start
+        metrics = {
+            "loss": float(loss),
+            "accuracy": float((scores.argmax(1) == target).float().mean()),
+            "gradient_norm": float(norm),
+            "lr": self.optimizer.param_groups[0]["lr"],
+        }
+        if output.spikes is not None:
+            metrics["rate_hz"] = float(output.spikes.mean()) * 1000 / DT
+        if self.deep_r:
+            metrics["active_synapses"] = self.deep_r.n_active
+        return metrics
+
+    def _rate_cost(self, output: NetworkOutput) -> Tensor:
+        """Firing-rate regularization: cost * sum over neurons (rate - target)^2, rates in kHz."""
+        config = self.recipe.training
+        if output.spikes is None or config.rate_cost == 0:
+            return torch.zeros((), device=self.device)
+        rate = output.spikes.mean(dim=(0, 1)) / DT  # (neuron,) in spikes per ms
+        return config.rate_cost * ((rate - config.rate_target / 1000) ** 2).sum()
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        limit = self.recipe.training.divergence_loss
+        if not (np.isfinite(loss) and np.isfinite(norm)):
+            raise TrainingError(
+                f"iteration {self.iteration}: loss is {loss}, gradient norm is {norm}; lower "
+                "training.lr or network.gamma, or set training.clip_gradient"
+            )
+        if loss > limit:
+            raise TrainingError(
+                f"iteration {self.iteration}: the run diverges, loss is {loss:.4g}, above "
+                f"training.divergence_loss = {limit:g}; lower training.lr"
+            )
+
+    def validate(self) -> float:
+        """Accuracy on the validation split."""
+        config = self.recipe.training
+        run = float_runner(self.model, self.device)
+        return evaluate(
+            self.task, "validation", run, batch_size=config.batch_size,
+            limit=config.validation_samples,
+        ).accuracy  # fmt: skip
+
+    def checkpoint(self, *, resumable: bool) -> Checkpoint:
+        """The network now; with ``resumable`` also optimizer and random-number state."""
+        arrays = network_arrays(self.network)
+        progress: dict[str, Any] = {
+            "iteration": self.iteration,
+            "accuracy": self.accuracy,
+            "best_accuracy": self.best_accuracy,
+            "seconds": self.seconds,
+        }
+        if resumable:
+            progress["rng"] = self.rng.bit_generator.state
+            arrays["generator"] = to_numpy(self.generator.get_state())
+            for index, state in self.optimizer.state_dict()["state"].items():
+                for name, value in state.items():
+                    arrays[f"optimizer.{index}.{name}"] = to_numpy(value)
+        return Checkpoint(recipe=self.recipe, arrays=arrays, progress=progress)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to the state of a resumable checkpoint."""
+        tensors = {name: torch.from_numpy(a.copy()) for name, a in checkpoint.arrays.items()}
+        self.network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        )
+        self.generator.set_state(tensors["generator"])
+        self.rng.bit_generator.state = checkpoint.progress["rng"]
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".", 2)
+                state.setdefault(int(index), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.iteration = checkpoint.progress["iteration"]
+        self.accuracy = checkpoint.progress["accuracy"]
+        self.best_accuracy = checkpoint.progress["best_accuracy"]
+        self.seconds = checkpoint.progress["seconds"]
+
+
+def decision_logits(readout: Tensor, decisions: Decisions) -> Tensor:
+    """Mean readout over each decision's window, shape (decision, output); differentiable."""
+    total = nn.functional.pad(readout.cumsum(dim=0), (0, 0, 0, 0, 1, 0))
+    sample, start, stop = (
+        torch.from_numpy(a.copy()).to(readout.device)
+        for a in (decisions.sample, decisions.start, decisions.stop)
+    )
+    return (total[stop, sample] - total[start, sample]) / (stop - start)[:, None]
+
+
+def train(
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    wrap: Wrap = lambda network: network,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Trainer:
+    """Train a recipe in a run folder, to its last iteration or the accuracy it stops at.
+
+    ``resume`` goes on exactly where the folder's last checkpoint stands; without it the folder must be
+    new. SIGINT and SIGTERM end the run after the current iteration, with a checkpoint to resume from.
+    """
+    trainer = Trainer(recipe, wrap=wrap, device=device)
+    last = run_dir / LAST
+    if resume:
+        saved = Checkpoint.load(last)
+        if not recipe.same_run(saved.recipe):
+            raise TrainingError(
+                f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
+                "(only training.iterations and training.stop_at_accuracy may change)"
+            )
+        trainer.restore(saved)
+    elif last.exists():
+        raise TrainingError(f"{run_dir}: already holds a run; use --resume or another --out")
+    else:
+        trainer.checkpoint(resumable=True).save(last)
+    tensor_file.write_text(run_dir / "recipe.toml", recipe.to_toml())
+    with _Log(run_dir, trainer.iteration) as log, _interrupt_flag() as interrupted:
+        with _bar(progress) as bar:
+            total = recipe.training.iterations
+            row = bar.add_task(recipe.name, total=total, completed=trainer.iteration, info="")
+            while not trainer.finished:
+                metrics = trainer.train_step()
+                validated = _validate_when_due(trainer, run_dir)
+                log.write(trainer.iteration, metrics | validated | {"seconds": trainer.seconds})
+                info = f"loss {metrics['loss']:.3f}  best {max(trainer.best_accuracy, 0):.1%}"
+                bar.update(row, completed=trainer.iteration, info=info)
+                if validated or interrupted():
+                    trainer.checkpoint(resumable=True).save(last)
+                if interrupted():
+                    raise TrainingError(
+                        f"interrupted after iteration {trainer.iteration}; nothing is lost, go on with: "
+                        f"lsnn-neuro train {run_dir / 'recipe.toml'} --out {run_dir} --resume"
+                    )
+    return trainer
+
+
+def _validate_when_due(trainer: Trainer, run_dir: Path) -> dict[str, float]:
+    """Validate every so often and at the end; keep the best network."""
+    config = trainer.recipe.training
+    if trainer.iteration % config.validate_every and trainer.iteration != config.iterations:
+        return {}
+    trainer.accuracy = trainer.validate()
+    if trainer.accuracy > trainer.best_accuracy:
+        trainer.best_accuracy = trainer.accuracy
+        trainer.checkpoint(resumable=False).save(run_dir / BEST)
+    return {"validation_accuracy": trainer.accuracy}
+
+
+class _Log:
+    """``metrics.jsonl`` and TensorBoard events of a run; what came after a checkpoint is cut off."""
+
+    def __init__(self, run_dir: Path, iteration: int):
+        self.path = run_dir / "metrics.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if _iteration_of(line) <= iteration]
+        tensor_file.write_text(self.path, "".join(f"{line}\n" for line in kept))
+        self.file = self.path.open("a")
+        self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=iteration + 1)
+
+    def write(self, iteration: int, metrics: dict[str, float]) -> None:
+        """Append the metrics of an iteration."""
+        self.file.write(json.dumps({"iteration": iteration, **metrics}) + "\n")
+        self.file.flush()
+        for name, value in metrics.items():
+            self.board.add_scalar(name, value, iteration)
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.board.close()
+
+
+def _iteration_of(line: str) -> float:
+    """The iteration of a metrics line; a line cut short by a crash counts as never written."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError):
+        return float("inf")
+
+
+@contextmanager
+def _interrupt_flag() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a flag that is read between iterations."""
+    seen: list[int] = []
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        if seen:  # a second Ctrl-C means it
+            raise KeyboardInterrupt
+        seen.append(signum)
+
+    before = {}
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        try:
+            before[signum] = signal.signal(signum, note)
+        except ValueError:  # not in the main thread: nobody can interrupt us that way
+            break
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _bar(visible: bool) -> Progress:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[info]}"),
+    )  # fmt: skip
+    return Progress(*columns, disable=not visible, transient=False)
+
+
+def summary(trainer: Trainer) -> dict[str, Any]:
+    """What a finished run says of itself."""
+    return {
+        "recipe": trainer.recipe.name,
+        "iterations": trainer.iteration,
+        "validation_accuracy": trainer.best_accuracy,
+        "seconds": round(trainer.seconds, 1),
+    }

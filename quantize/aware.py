@@ -1,0 +1,185 @@
+"""Quantization-aware training: the forward pass *is* the integer model, the backward pass a surrogate.
+
+The network's weights are converted anew in every forward pass by :func:`quantize.convert.convert`, the
+very function that makes the deployed network, and the integer equations of :mod:`quantize.emulator` run
+in float64, where every integer of this size is exact. Gradients pass straight through all rounding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.network import LSNN, NetworkOutput
+from lsnn_neuro.spec import INPUT, READOUT
+from lsnn_neuro.surrogate import spike
+from quantize.choose import STATE_ONE
+from quantize.convert import convert
+from quantize.loihi import DECAY_ONE, STATE_MAX, WEIGHT_BITS
+from quantize.network import QuantizedNetwork
+from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
+
+
+def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
+    """The value of ``exact`` with the gradient of ``smooth``."""
+    return exact.detach() + (smooth - smooth.detach())
+
+
+def _decay(state: Tensor, d: Tensor) -> Tensor:
+    """``dec`` of the integer model on float64 integers, straight through."""
+    smooth = state * (DECAY_ONE - d) / DECAY_ONE
+    return _straight_through(smooth.trunc(), smooth)
+
+
+def _saturate(state: Tensor) -> Tensor:
+    """``sat`` of the integer model; a saturated state passes no gradient."""
+    return state.clamp(-STATE_MAX, STATE_MAX)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Step:
+    """State after a step: v, a, r, z (batch, neuron) and o (batch, output), integers in float64."""
+
+    v: Tensor
+    a: Tensor
+    r: Tensor
+    z: Tensor
+    o: Tensor
+
+
+class QuantizationAware(nn.Module):
+    """An LSNN whose forward pass computes Loihi's integers; same inputs, same outputs, same parameters.
+
+    ``weight_bits`` as in :func:`quantize.convert.convert`.
+    """
+
+    def __init__(self, network: LSNN, *, weight_bits: int = WEIGHT_BITS):
+        super().__init__()
+        self.network, self.weight_bits = network, weight_bits
+
+    def forward(self, x: Tensor) -> NetworkOutput:
+        """Run a batch from rest; ``x`` holds input spikes 0 or 1, shape (time, batch, input).
+
+        The readout is float64, (o + bias) / scale with the integers o of the integer model.
+        """
+        quantized, _ = convert(self.network.to_spec(), weight_bits=self.weight_bits)
+        steps = list(self._steps(quantized, x.double()))
+        readout = quantized.readout
+        o = torch.stack([s.o for s in steps])
+        bias = _straight_through(
+            o.new_tensor(readout.bias) / readout.scale, self.network.bias.double()
+        )
+        spikes = torch.stack([s.z for s in steps])
+        return NetworkOutput(readout=o / readout.scale + bias, spikes=spikes)
+
+    @torch.no_grad()
+    def states(self, inputs: npt.NDArray[np.bool_], step: int) -> tuple[PopulationState, ...]:
+        """Integer states at the end of ``step`` for one sample, shape (time, input)."""
+        quantized, _ = convert(self.network.to_spec(), weight_bits=self.weight_bits)
+        x = torch.from_numpy(inputs[: step + 1, None]).double()
+        *_, last = self._steps(quantized, x)
+        integers = {
+            name: getattr(last, name)[0].numpy().astype(np.int32) for name in ("v", "a", "r", "z")
+        }
+        return tuple(
+            PopulationState(
+                name=name, v=integers["v"][at], a=integers["a"][at], r=integers["r"][at],
+                z=integers["z"][at].astype(bool),
+            )  # fmt: skip
+            for name, at in self.network.populations()
+        )
+
+    def _steps(self, quantized: QuantizedNetwork, x: Tensor) -> Iterator[_Step]:
+        """The integer model of :mod:`quantize.emulator`, step by step, populations side by side."""
+        net = self.network
+        decay_v, decay_a, step_a, vth_mant = (
+            x.new_tensor(np.concatenate([getattr(p, field) for p in quantized.populations]))
+            for field in ("decay_v", "decay_a", "step_a", "vth_mant")
+        )
+        vth = vth_mant * STATE_ONE
+        decay_out = x.new_tensor(quantized.readout.decay)
+        w_in, w_rec, w_out = self._weights(quantized, x)
+        w_rec_stacked = w_rec.transpose(1, 2).flatten(0, 1)  # (delay x source, target)
+        v = a = z = r = x.new_zeros(x.shape[1], net.n_neurons)
+        o = x.new_zeros(x.shape[1], len(decay_out))
+        past = [z] * net.recurrent.n_delays
+        for current in self._delayed(x, w_in).unbind(0):
+            current = current + torch.cat(past, dim=1) @ w_rec_stacked
+            a = _saturate(_decay(a, decay_a) + step_a * z)
+            threshold = vth + a
+            v = _saturate(_decay(v, decay_v) + current * STATE_ONE)
+            z = spike((v - threshold) / vth.clamp(min=1), r == 0, net.config.gamma)
+            v = v - z * threshold if net.config.reset == "subtract" else (1 - z) * v
+            r = torch.where(z > 0, float(net.config.n_ref), (r - 1).clamp(min=0)).detach()
+            past = [z, *past[:-1]]
+            o = _saturate(_decay(o, decay_out) + (z @ w_out.T) * STATE_ONE)
+            yield _Step(v=v, a=a, r=r, z=z, o=o)
+
+    def _delayed(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Input sums for all steps, shape (time, batch, neuron)."""
+        current = x.new_zeros(*x.shape[:2], weight.shape[1])
+        for d, w in enumerate(weight[: len(x)]):
+            arriving = x[: len(x) - d] @ w.T
+            current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
+        return current
+
+    def _weights(self, quantized: QuantizedNetwork, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Integer weights, straight through: two by delay (delay, target, source), one (output, source)."""
+        net = self.network
+        place = dict(net.populations())
+        scale = np.concatenate([np.full(p.size, p.scale) for p in quantized.populations])
+        decay = np.concatenate([p.decay_v for p in quantized.populations])
+        gain = x.new_tensor(scale * decay / DECAY_ONE / STATE_ONE)[:, None]
+        readout = quantized.readout
+        gain_out = x.new_tensor(readout.decay * readout.scale / DECAY_ONE / STATE_ONE)[:, None]
+        whole = slice(None)
+        exact = {s: x.new_zeros(s.theta.shape) for s in net.synapses()}
+        for p in quantized.projections:
+            synapses = (
+                net.input if p.source == INPUT else net.readout if p.target == READOUT else net.recurrent
+            )
+            block = exact[synapses][place.get(p.target, whole), place.get(p.source, whole)]
+            index = (torch.from_numpy(p.target_index.copy()), torch.from_numpy(p.source_index.copy()))
+            values = x.new_tensor(p.weight_mant * 2**p.weight_exp)
+            block.index_put_(tuple(i.to(x.device).long() for i in index), values, accumulate=True)
+        dense = {
+            s: _straight_through(exact[s], s.weight().double() * (gain_out if s is net.readout else gain))
+            for s in exact
+        }
+        return self._by_delay(dense, net.input), self._by_delay(dense, net.recurrent), dense[net.readout]
+
+    @staticmethod
+    def _by_delay(dense: dict[nn.Module, Tensor], synapses: nn.Module) -> Tensor:
+        steps = torch.arange(synapses.n_delays, device=synapses.delay.device)  # type: ignore[arg-type]
+        by_delay: Tensor = dense[synapses] * (synapses.delay == steps[:, None, None])
+        return by_delay
+
+
+def record_torch(
+    model: nn.Module, network: LSNN, inputs: npt.NDArray[np.bool_], *, name: str
+) -> SpikeRecord:
+    """Run an LSNN, or one wrapped in ``QuantizationAware``, as if it were a target.
+
+    ``inputs`` is bool, shape (time, sample, input). The readout is given in the readout units of the
+    network's quantization: exact for the integer forward pass, rounded for the float one.
+    """
+    start = time.perf_counter()
+    with torch.no_grad():
+        output = model(torch.from_numpy(inputs).float())
+    readout = convert(network.to_spec())[0].readout
+    spikes = output.spikes.bool().numpy()
+    return SpikeRecord(
+        spikes=tuple(
+            PopulationSpikes(name=population, spikes=spikes[..., at])
+            for population, at in network.populations()
+        ),
+        readout=np.rint(output.readout.numpy() * readout.scale - readout.bias).astype(np.int32),
+        target=name,
+        seconds=time.perf_counter() - start,
+    )

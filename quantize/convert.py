@@ -1,0 +1,207 @@
+"""Post-training quantization: a float description becomes a ``QuantizedNetwork`` and a report.
+
+    w_int    = S (decay_v / 4096) w / 64         so that the membrane's steady state is exact
+    step_a   = S beta decay_a / 4096             so that the adaptation's steady state is exact
+    vth_mant = S b0 / 64
+
+S is the population's scale (:mod:`quantize.choose`), w_int = weight_mant * 2^weight_exp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsnn_neuro.spec import DT, READOUT, FloatArray, LSNNSpec, PopulationSpec, ProjectionSpec
+from quantize.choose import (
+    STATE_ONE,
+    choose_population_scale,
+    choose_readout_scale,
+    choose_weight_exp,
+    dequantize_decay,
+    dequantize_weight,
+    quantize_decay,
+    quantize_weight,
+)
+from quantize.loihi import DECAY_ONE, STATE_MAX, VTH_MANT_MAX, WEIGHT_BITS
+from quantize.network import (
+    Population,
+    Projection,
+    Provenance,
+    QuantizedNetwork,
+    Readout,
+    SignMode,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationReport:
+    """What quantization made of a population.
+
+    - tau_m, tau_a: (asked for, got), ms, mean over neurons
+    - linear_below: adaptation below this many spikes' worth decays linearly, not exponentially; the
+      smallest state dec() treats as an exponential is 4096 / decay_a
+    """
+
+    name: str
+    scale: float
+    vth_mant: tuple[int, int]
+    tau_m: tuple[float, float]
+    tau_a: tuple[float, float] | None
+    step_a: tuple[int, int] | None
+    linear_below: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectionReport:
+    """What quantization made of a projection.
+
+    - bits: width of the largest mantissa in use, sign not counted
+    - clipped: synapses that met the end of the range; zeroed: synapses that rounded to nothing
+    - error: root-mean-square rounding error relative to the root-mean-square weight
+    """
+
+    name: str
+    weight_exp: int
+    bits: int
+    synapses: int
+    clipped: int
+    zeroed: int
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionReport:
+    """What was lost on the way from float to integers."""
+
+    populations: tuple[PopulationReport, ...]
+    projections: tuple[ProjectionReport, ...]
+    readout_scale: float
+
+
+def convert(
+    spec: LSNNSpec, *, weight_bits: int = WEIGHT_BITS, provenance: Provenance = Provenance()
+) -> tuple[QuantizedNetwork, ConversionReport]:
+    """Quantize a network; gives the integer network and what was lost.
+
+    ``weight_bits`` (2 to 8) coarsens the weights' grid without changing their range.
+    """
+    scales = {p.name: choose_population_scale(p, spec.into(p.name)) for p in spec.populations}
+    populations = tuple(_population(p, scales[p.name]) for p in spec.populations)
+    readout_scale = choose_readout_scale(spec.readout, spec.into(READOUT))
+    decay_out = quantize_decay(spec.readout.kappa)
+    gains = {p.name: p.decay_v / DECAY_ONE * p.scale / STATE_ONE for p in populations}
+    gains[READOUT] = decay_out / DECAY_ONE * readout_scale / STATE_ONE
+    projections, reports = [], []
+    for projection in spec.projections:
+        weight = gains[projection.target][:, None] * projection.weight
+        for name, sign_mode, part in _by_sign(projection, weight):
+            quantized, report = _projection(
+                name, sign_mode, part, projection, weight_bits
+            )
+            if quantized.n_synapses:
+                projections.append(quantized)
+            reports.append(report)
+    network = QuantizedNetwork(
+        n_inputs=spec.n_inputs,
+        populations=populations,
+        projections=tuple(projections),
+        readout=Readout(
+            decay=decay_out,
+            bias=np.rint(spec.readout.bias * readout_scale).astype(np.int32),
+            scale=readout_scale,
+        ),
+        provenance=provenance,
+    )
+    report = ConversionReport(
+        populations=tuple(
+            _population_report(s, q)
+            for s, q in zip(spec.populations, populations, strict=True)
+        ),
+        projections=tuple(reports),
+        readout_scale=readout_scale,
+    )
+    return network, report
+
+
+def _population(spec: PopulationSpec, scale: float) -> Population:
+    decay_a = quantize_decay(spec.rho)
+    step_a = np.rint(scale * spec.beta * decay_a / DECAY_ONE)
+    vth_mant = np.rint(scale * spec.b0 / STATE_ONE)
+    return Population(
+        name=spec.name,
+        decay_v=quantize_decay(spec.alpha),
+        decay_a=decay_a,
+        step_a=np.minimum(step_a, STATE_MAX).astype(np.int32),
+        vth_mant=np.minimum(vth_mant, VTH_MANT_MAX).astype(np.int32),
+        n_ref=spec.n_ref,
+        reset=spec.reset,
+        scale=scale,
+    )
+
+
+def _by_sign(
+    projection: ProjectionSpec, weight: FloatArray
+) -> Iterator[tuple[str, SignMode, FloatArray]]:
+    """With Dale's law the excitatory and the inhibitory part, 8 bits each; else one of mixed sign."""
+    if not projection.dale:
+        yield projection.name, "mixed", weight
+        return
+    yield f"{projection.name} (excitatory)", "excitatory", np.maximum(weight, 0)
+    yield f"{projection.name} (inhibitory)", "inhibitory", np.minimum(weight, 0)
+
+
+def _projection(
+    name: str, sign_mode: SignMode, weight: FloatArray, spec: ProjectionSpec, bits: int
+) -> tuple[Projection, ProjectionReport]:
+    """Round the synapses of one sign mode; those that round to nothing are left out."""
+    exponent = choose_weight_exp(weight, sign_mode, bits)
+    mant = quantize_weight(weight, exponent, sign_mode, bits)
+    error = dequantize_weight(mant, exponent) - weight
+    clipped = np.abs(error) > 2.0**exponent * 2 ** (WEIGHT_BITS - bits + (sign_mode == "mixed"))
+    target, source = np.nonzero(mant)
+    quantized = Projection(
+        name=name,
+        source=spec.source,
+        target=spec.target,
+        n_source=weight.shape[1],
+        n_target=weight.shape[0],
+        source_index=source.astype(np.int32),
+        target_index=target.astype(np.int32),
+        weight_mant=mant[target, source],
+        delay=spec.delay[target, source],
+        weight_exp=exponent,
+        sign_mode=sign_mode,
+    )
+    norm = float(np.linalg.norm(weight))
+    report = ProjectionReport(
+        name=name,
+        weight_exp=exponent,
+        bits=int(np.abs(mant).max(initial=0)).bit_length(),
+        synapses=int(np.count_nonzero(weight)),
+        clipped=int(clipped.sum()),
+        zeroed=int(((mant == 0) & (weight != 0)).sum()),
+        error=float(np.linalg.norm(error)) / norm if norm else 0.0,
+    )
+    return quantized, report
+
+
+def _population_report(spec: PopulationSpec, quantized: Population) -> PopulationReport:
+    def taus(alpha: FloatArray, decay: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+        with np.errstate(divide="ignore"):
+            return float(np.mean(-DT / np.log(alpha))), float(dequantize_decay(decay).mean())
+
+    low, high = quantized.vth_mant.min(), quantized.vth_mant.max()
+    adapts = quantized.step_a > 0
+    linear = DECAY_ONE / np.maximum(quantized.decay_a, 1) / np.maximum(quantized.step_a, 1)
+    return PopulationReport(
+        name=spec.name,
+        scale=quantized.scale,
+        vth_mant=(int(low), int(high)),
+        tau_m=taus(spec.alpha, quantized.decay_v),
+        tau_a=taus(spec.rho[adapts], quantized.decay_a[adapts]) if adapts.any() else None,
+        step_a=(int(quantized.step_a.min()), int(quantized.step_a.max())) if adapts.any() else None,
+        linear_below=float(linear[adapts].max()) if adapts.any() else None,
+    )

@@ -1,0 +1,106 @@
+"""Design rules: limits of the chip that no single constructor can check, one small function each.
+
+A rule takes a network and gives a list of violations, each with object, value, limit and remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsnn_neuro.spec import READOUT
+from quantize.loihi import ACCUMULATOR_MAX, DECAY_ONE
+from quantize.network import QuantizedNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """A broken rule: which, by what object, the value found, the limit and what to do."""
+
+    rule: str
+    object: str
+    value: float
+    limit: float
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.object} has {self.value:g}, limit {self.limit:g}; {self.remedy}"
+
+
+Rule = Callable[[QuantizedNetwork], list[Violation]]
+
+
+def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
+    """The worst sum of mantissas one neuron can receive in a step must fit the dendrite accumulator.
+
+    Source: Lava's precision of 16 bits for synaptic input; all synapses of one sign active at once.
+    """
+    violations = []
+    for projection in network.projections:
+        for sign in (1, -1):
+            magnitude = np.maximum(sign * projection.weight_mant, 0)
+            sums = np.bincount(projection.target_index, magnitude, projection.n_target)
+            worst = int(sums.argmax())
+            if sums[worst] > ACCUMULATOR_MAX:
+                violations.append(
+                    Violation(
+                        rule="accumulator",
+                        object=f"projection {projection.name!r}, neuron {worst}",
+                        value=float(sums[worst]),
+                        limit=ACCUMULATOR_MAX,
+                        remedy="fewer synapses onto it, or a larger weight_exp with smaller mantissas",
+                    )
+                )
+    return violations
+
+
+def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violation]:
+    """A spike's step of adaptation must stand above the range in which decay is linear.
+
+    dec() takes away at least 1 a step, so states below 4096/decay_a decay linearly. Source: dec() itself.
+    """
+    violations = []
+    for population in network.populations:
+        adapts = (population.step_a > 0) & (population.decay_a > 0)
+        ratio = np.where(adapts, population.step_a * population.decay_a / DECAY_ONE, np.inf)
+        if ratio.size and ratio.min() < 1:
+            worst = int(ratio.argmin())
+            violations.append(
+                Violation(
+                    rule="adaptation",
+                    object=f"population {population.name!r}, neuron {worst}, step_a",
+                    value=float(population.step_a[worst]),
+                    limit=float(DECAY_ONE / population.decay_a[worst]),
+                    remedy="larger beta, larger thresholds or smaller weights allow a larger scale",
+                )
+            )
+    return violations
+
+
+def every_population_is_driven(network: QuantizedNetwork) -> list[Violation]:
+    """A population or a readout without synapses does nothing and is surely a mistake."""
+    return [
+        Violation(
+            rule="driven",
+            object=f"{name!r}, incoming synapses",
+            value=0,
+            limit=1,
+            remedy="its weights were all zero or rounded to zero; see the conversion report",
+        )
+        for name in (*(p.name for p in network.populations), READOUT)
+        if not any(p.n_synapses for p in network.into(name))
+    ]
+
+
+RULES: tuple[Rule, ...] = (
+    accumulator_stays_in_16_bits,
+    adaptation_stands_above_rounding,
+    every_population_is_driven,
+)
+
+
+def check(network: QuantizedNetwork) -> list[Violation]:
+    """All violations of all rules."""
+    return [violation for rule in RULES for violation in rule(network)]

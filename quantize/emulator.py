@@ -1,0 +1,181 @@
+r"""The integer model: what every target must compute, bit for bit. Readable, batched NumPy.
+
+Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from :mod:`quantize.fixed_point`)::
+
+    I[t] = sum over projections and delays d of (sum of weight_mant * s[t - d]) << weight_exp
+    a[t] = sat(dec(a[t-1], decay_a) + step_a * z[t-1])
+    A[t] = vth + a[t]                                     vth = vth_mant << 6
+    v[t] = sat(dec(v[t-1], decay_v) + (I[t] << 6))
+    z[t] = v[t] > A[t] and r[t-1] == 0
+    if z[t]: v[t] = v[t] - A[t] (reset "subtract") or 0 (reset "zero"); r[t] = n_ref
+    else:    r[t] = max(r[t-1] - 1, 0)
+    o[t] = sat(dec(o[t-1], decay_out) + (I_out[t] << 6))
+
+s[t] are the input spikes of step t, or a population's spikes z[t-1] (a recurrent hop takes one step); the
+readout takes z[t] of the same step. A negative weight_exp rounds each delay's sum down on its own, which
+is what Lava's DelaySparse does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.spec import INPUT, READOUT
+from quantize.fixed_point import Ints, decay, saturate, shift
+from quantize.loihi import STATE_SHIFT
+from quantize.network import Population, Projection, QuantizedNetwork
+from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
+
+Spikes = npt.NDArray[np.bool_]
+
+
+class _Synapses:
+    """A projection with its delay line: a ring of input sums that are still on their way."""
+
+    def __init__(self, projection: Projection, n_samples: int):
+        self.projection = projection
+        self.length = projection.max_delay + 1
+        rows = projection.delay.astype(np.int64) * projection.n_target + projection.target_index
+        self.matrix = csr_array(  # one block of rows per delay: (delay x target, source)
+            (projection.weight_mant.astype(np.int64), (rows, projection.source_index)),
+            shape=(self.length * projection.n_target, projection.n_source),
+        )
+        self.ring = np.zeros((self.length, projection.n_target, n_samples), np.int64)
+        self.head = 0
+
+    def step(self, spikes: Spikes) -> Ints:
+        """Take the spikes of a step, shape (source, sample); give the input that arrives in it."""
+        sums = (self.matrix @ spikes.astype(np.int64)).reshape(self.ring.shape)
+        slots = (self.head + np.arange(self.length)) % self.length
+        self.ring[slots] += shift(sums, self.projection.weight_exp)
+        arriving = self.ring[self.head].copy()
+        self.ring[self.head] = 0
+        self.head = (self.head + 1) % self.length
+        return arriving
+
+
+class _Neurons:
+    """States of one population, each of shape (neuron, sample)."""
+
+    def __init__(self, population: Population, n_samples: int):
+        shape = (population.size, n_samples)
+        self.v = np.zeros(shape, np.int64)
+        self.a = np.zeros(shape, np.int64)
+        self.r = np.zeros(shape, np.int64)
+        self.z = np.zeros(shape, np.bool_)
+        self.population = population
+        columns = (population.decay_v, population.decay_a, population.step_a, population.vth_mant)
+        self.decay_v, self.decay_a, self.step_a, vth_mant = (
+            column.astype(np.int64)[:, None] for column in columns
+        )
+        self.vth = vth_mant << STATE_SHIFT
+
+    def step(self, current: Ints) -> None:
+        """One time step with synaptic input ``current``, shape (neuron, sample)."""
+        self.a = saturate(decay(self.a, self.decay_a) + self.step_a * self.z)
+        threshold = self.vth + self.a
+        v = saturate(decay(self.v, self.decay_v) + (current << STATE_SHIFT))
+        self.z = (v > threshold) & (self.r == 0)
+        after_spike = v - threshold if self.population.reset == "subtract" else np.zeros_like(v)
+        self.v = np.where(self.z, after_spike, v)
+        self.r = np.where(self.z, self.population.n_ref, np.maximum(self.r - 1, 0))
+
+
+class Emulator:
+    """The integer network, stepped by hand: for closed loops and for looking inside.
+
+    Holds ``n_samples`` independent copies side by side, all states zero at the start.
+    """
+
+    def __init__(self, network: QuantizedNetwork, n_samples: int):
+        self.network = network
+        self._neurons = {p.name: _Neurons(p, n_samples) for p in network.populations}
+        self._synapses = [_Synapses(p, n_samples) for p in network.projections]
+        self._readout = np.zeros((network.readout.size, n_samples), np.int64)
+
+    def step(self, inputs: Spikes) -> None:
+        """Advance by one step; ``inputs`` is bool, shape (sample, input)."""
+        sources = {name: neurons.z for name, neurons in self._neurons.items()} | {INPUT: inputs.T}
+        for name, neurons in self._neurons.items():
+            current = np.zeros_like(neurons.v)
+            for synapses in self._synapses:
+                if synapses.projection.target == name:
+                    current += synapses.step(sources[synapses.projection.source])
+            neurons.step(current)
+        output = np.zeros_like(self._readout)
+        for synapses in self._synapses:
+            if synapses.projection.target == READOUT:
+                output += synapses.step(self._neurons[synapses.projection.source].z)
+        decay_out = self.network.readout.decay.astype(np.int64)[:, None]
+        self._readout = saturate(decay(self._readout, decay_out) + (output << STATE_SHIFT))
+
+    def spikes(self, population: str) -> Spikes:
+        """Spikes of the last step, shape (sample, neuron)."""
+        return self._neurons[population].z.T
+
+    @property
+    def readout(self) -> npt.NDArray[np.int32]:
+        """Readout state after the last step, shape (sample, output)."""
+        return self._readout.T.astype(np.int32)
+
+    def states(self, sample: int = 0) -> tuple[PopulationState, ...]:
+        """States of every population after the last step, one sample."""
+        return tuple(
+            PopulationState(
+                name=name,
+                v=neurons.v[:, sample].astype(np.int32),
+                a=neurons.a[:, sample].astype(np.int32),
+                r=neurons.r[:, sample].astype(np.int32),
+                z=neurons.z[:, sample].copy(),
+            )
+            for name, neurons in self._neurons.items()
+        )
+
+
+def check_inputs(network: QuantizedNetwork, inputs: Spikes) -> None:
+    """Refuse anything but bool input spikes of shape (time, sample, input) that fit the network."""
+    if inputs.dtype != np.bool_ or inputs.ndim != 3 or inputs.shape[2] != network.n_inputs:
+        raise NetworkError(
+            f"input spikes have type {inputs.dtype} and shape {inputs.shape}, expected bool "
+            f"(time, sample, {network.n_inputs})"
+        )
+    if 0 in inputs.shape:
+        raise NetworkError(f"input spikes have shape {inputs.shape}: no step, sample or input")
+
+
+def emulate(network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
+    """Run a batch of samples from rest; ``inputs`` is bool, shape (time, sample, input)."""
+    check_inputs(network, inputs)
+    start = time.perf_counter()
+    n_steps, n_samples, _ = inputs.shape
+    spikes = {p.name: np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations}
+    readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
+    emulator = Emulator(network, n_samples)
+    for t in range(n_steps):
+        emulator.step(inputs[t])
+        for name, train in spikes.items():
+            train[t] = emulator.spikes(name)
+        readout[t] = emulator.readout
+    return SpikeRecord(
+        spikes=tuple(PopulationSpikes(name=name, spikes=train) for name, train in spikes.items()),
+        readout=readout,
+        target="emulator",
+        seconds=time.perf_counter() - start,
+    )
+
+
+def trace(
+    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_]
+) -> Iterator[tuple[PopulationState, ...]]:
+    """States of every population, step by step, for one sample; ``inputs`` has shape (time, input)."""
+    check_inputs(network, inputs[:, None])
+    emulator = Emulator(network, 1)
+    for x in inputs:
+        emulator.step(x[None])
+        yield emulator.states()

@@ -1,0 +1,32 @@
+"""Loihi's integer arithmetic as small pure functions on NumPy integer arrays.
+
+All states are computed in 64 bit, so that no intermediate product can overflow: a 24-bit state times a
+12-bit decay needs 36 bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.loihi import DECAY_BITS, DECAY_ONE, STATE_MAX
+
+Ints = npt.NDArray[np.int64]
+
+
+def decay(state: Ints, d: npt.ArrayLike) -> Ints:
+    """Multiply by (4096 - d) / 4096 and round toward zero, as the chip does.
+
+    ``dec(s, d) = sign(s) * ((|s| * (4096 - d)) >> 12)``; d is 0 (keep) to 4096 (forget).
+    """
+    return np.sign(state) * ((np.abs(state) * (DECAY_ONE - np.asarray(d, np.int64))) >> DECAY_BITS)
+
+
+def saturate(state: Ints) -> Ints:
+    """Clip to 24 bit signed, symmetric: -(2^23 - 1) to 2^23 - 1."""
+    return np.clip(state, -STATE_MAX, STATE_MAX)
+
+
+def shift(value: Ints, exponent: int) -> Ints:
+    """Multiply by 2^exponent; a negative exponent rounds toward minus infinity (arithmetic shift)."""
+    return value << exponent if exponent >= 0 else value >> -exponent

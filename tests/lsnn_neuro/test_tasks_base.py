@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks import (
+    SequentialMNIST,
+    SequentialMNISTConfig,
+    StoreRecall,
+    StoreRecallConfig,
+    TaskConfig,
+    make_task,
+)
+from lsnn_neuro.tasks.base import Batch, Decisions, accuracy, logits, sample_ranges
+
+
+def decisions(sample=(0, 1, 1), start=(0, 1, 2), stop=(2, 3, 3), target=(1, 0, 1)):
+    return Decisions(
+        sample=np.array(sample), start=np.array(start), stop=np.array(stop), target=np.array(target)
+    )
+
+
+def test_logits_are_sums_over_windows_by_hand():
+    readout = np.arange(12).reshape(3, 2, 2)  # (time, sample, output)
+    # sample 0, steps 0 and 1: [0, 1] + [4, 5]; sample 1, steps 1, 2: [6, 7] + [10, 11]; step 2
+    assert logits(readout, decisions()).tolist() == [[4, 6], [16, 18], [10, 11]]
+
+
+def test_integer_logits_are_exact_beyond_the_width_of_the_readout():
+    largest = 2**23 - 1
+    readout = np.full((840, 1, 1), largest, np.int32)
+    result = logits(readout, decisions([0], [0], [840], [0]))
+    assert result.dtype == np.int64
+    assert result.item() == 840 * largest
+
+
+def test_float_logits_are_summed_in_double_precision():
+    readout = np.full((1000, 1, 1), 0.1, np.float32)
+    result = logits(readout, decisions([0], [0], [1000], [0]))
+    assert result.dtype == np.float64
+    assert result.item() == pytest.approx(1000 * float(np.float32(0.1)), rel=1e-12)
+
+
+def test_logits_agree_with_a_loop_over_decisions():
+    rng = np.random.default_rng(0)
+    readout = rng.integers(-99, 99, (20, 5, 3))
+    start = rng.integers(0, 19, 50)
+    asked = decisions(
+        rng.integers(5, size=50), start, start + 1 + rng.integers(20 - start), [0] * 50
+    )
+    expected = [
+        readout[a:b, s].sum(axis=0)
+        for s, a, b in zip(asked.sample, asked.start, asked.stop, strict=True)
+    ]
+    np.testing.assert_array_equal(logits(readout, asked), expected)
+
+
+def test_no_decisions_give_no_logits():
+    assert logits(np.zeros((3, 2, 4)), decisions([], [], [], [])).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("readout", "message"),
+    [
+        (np.zeros((3, 2)), "expected three axes"),
+        (np.zeros((3, 2, 2), complex), "expected integers or floats"),
+        (np.zeros((3, 2, 2), bool), "expected integers or floats"),
+        (np.zeros((2, 2, 2)), "window ends at step 3 of 2"),
+        (np.zeros((3, 1, 2)), "judges sample 1 of a batch of 1"),
+    ],
+)
+def test_a_readout_that_does_not_fit_is_refused(readout, message):
+    with pytest.raises(DataError, match=message):
+        logits(readout, decisions())
+
+
+def test_accuracy_is_the_share_of_right_decisions():
+    scores = np.array([[0, 2], [3, 1], [5, 4], [0, 0]])
+    assert accuracy(scores, np.array([1, 0, 1, 0])) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("scores", "target"),
+    [(np.zeros((0, 2)), np.zeros(0, int)), (np.zeros((2, 2)), np.zeros(3, int))],
+)
+def test_accuracy_of_nothing_or_of_unequal_numbers_is_refused(scores, target):
+    with pytest.raises(DataError, match="at least one decision"):
+        accuracy(scores, target)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sample": [[0]]}, "sample is int64 of shape"),
+        ({"target": [0.5, 0.5, 0.5]}, "target is float64"),
+        ({"start": [0, 1]}, "lengths 3, 2, 3, 3"),
+        ({"sample": [0, -1, 1]}, "must be at least 0"),
+        ({"target": [0, -1, 1]}, "must be at least 0"),
+        ({"start": [0, 3, 2]}, r"decision 1: its window \[3, 3\) is empty"),
+    ],
+)
+def test_wrong_decisions_are_refused(fields, message):
+    with pytest.raises(DataError, match=message):
+        decisions(**fields)
+
+
+def test_decisions_are_read_only_copies():
+    mine = np.array([0, 1, 1])
+    made = decisions(sample=mine)
+    mine[0] = 7
+    assert made.sample[0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        made.sample[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.zeros((3, 2, 4)), "expected bool"),
+        (np.zeros((3, 2), bool), "expected bool"),
+        (np.zeros((2, 2, 4), bool), "window ends at step 3 of 2"),
+        (np.zeros((3, 1, 4), bool), "judges sample 1 of a batch of 1"),
+    ],
+)
+def test_a_batch_that_does_not_fit_its_decisions_is_refused(inputs, message):
+    with pytest.raises(DataError, match=message):
+        Batch(inputs=inputs, decisions=decisions())
+
+
+def test_a_split_is_taken_in_order_up_to_its_limit():
+    assert list(sample_ranges(10, 4, None)) == [range(4), range(4, 8), range(8, 10)]
+    assert list(sample_ranges(10, 4, 5)) == [range(4), range(4, 5)]
+    assert list(sample_ranges(10, 4, 99)) == list(sample_ranges(10, 4, None))
+
+
+@pytest.mark.parametrize(("size", "limit"), [(0, None), (4, 0), (-1, 3)])
+def test_empty_batches_are_refused(size, limit):
+    with pytest.raises(DataError, match="must be at least 1"):
+        list(sample_ranges(10, size, limit))
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [(SequentialMNISTConfig(), SequentialMNIST), (StoreRecallConfig(), StoreRecall)],
+)
+def test_the_name_in_a_recipe_selects_the_task(config, kind):
+    read = TypeAdapter(TaskConfig).validate_python(config.model_dump())
+    assert read == config
+    assert isinstance(make_task(read), kind)
+    assert make_task(read).name == config.name
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "sequential-cifar"}, {}, {"name": "store-recall", "x": 1}]
+)
+def test_unknown_tasks_and_fields_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        TypeAdapter(TaskConfig).validate_python(wrong)

@@ -1,0 +1,185 @@
+import time
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from lsnn_neuro.data.mnist import load_images
+from lsnn_neuro.encoders import threshold_crossing
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.sequential_mnist import (
+    SequentialMNIST,
+    SequentialMNISTConfig,
+    average_pool,
+)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return SequentialMNIST(SequentialMNISTConfig())
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load_images("mnist-5k").test.images[:3]
+
+
+def task(**fields):
+    return SequentialMNIST(SequentialMNISTConfig(**fields))
+
+
+def test_the_default_is_the_papers_840_steps_and_80_inputs(paper):
+    batch = paper.train_batch(4, np.random.default_rng(0))
+    assert batch.inputs.shape == (840, 4, 80)
+    assert (paper.n_steps, paper.n_inputs, paper.n_outputs) == (840, 80, 10)
+
+
+def test_two_ms_per_pixel_make_1680_steps():
+    two = task(ms_per_pixel=2, cue_steps=112, decision_steps=56)
+    batch = two.train_batch(2, np.random.default_rng(0))
+    assert batch.inputs.shape == (1680, 2, 80)
+    assert batch.decisions.start.tolist() == [1624, 1624]
+
+
+def test_pixels_are_coded_in_reading_order(paper, images):
+    inputs = paper.encode(images)
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(inputs[:784, i, :79], threshold_crossing(image.ravel()))
+
+
+def test_the_cue_is_the_last_input_and_fires_after_the_image_only(paper, images):
+    inputs = paper.encode(images)
+    assert not inputs[:784, :, 79].any()
+    assert inputs[784:, :, 79].all()
+    assert not inputs[784:, :, :79].any()
+
+
+def test_the_class_is_judged_over_the_last_28_steps(paper):
+    batch = next(paper.batches("test", 5))
+    assert batch.decisions.sample.tolist() == [0, 1, 2, 3, 4]
+    assert set(batch.decisions.start) == {812}
+    assert set(batch.decisions.stop) == {840}
+    assert batch.decisions.target.tolist() == load_images("mnist-5k").test.labels[:5].tolist()
+
+
+def test_rows_show_all_columns_at_once(images):
+    rows = task(layout="rows", thresholds=3)
+    inputs = rows.encode(images)
+    assert inputs.shape == (28 + 56, 3, 28 * 5 + 1)
+    for column in (0, 13, 14):
+        np.testing.assert_array_equal(
+            inputs[:28, 1, 5 * column : 5 * column + 5],
+            threshold_crossing(images[1, :, column], 3),
+        )
+
+
+def test_levels_show_a_row_as_a_bar_code(images):
+    rows = task(layout="rows", coding="level", thresholds=1, ms_per_pixel=3)
+    inputs = rows.encode(images)
+    assert inputs.shape == (84 + 56, 3, 29)
+    for row in (0, 14, 27):
+        for step in range(3):
+            np.testing.assert_array_equal(inputs[3 * row + step, 2, :28], images[2, row] >= 127)
+
+
+def test_a_pixel_is_held_for_its_time(images):
+    held = task(ms_per_pixel=2, cue_steps=112).encode(images)[: 2 * 784, :, :79]
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(held[:, i], threshold_crossing(image.ravel().repeat(2)))
+
+
+@pytest.mark.parametrize(("downsample", "steps"), [(1, 784), (2, 196), (4, 49)])
+def test_downsampling_shortens_the_image(images, downsample, steps):
+    small = task(downsample=downsample)
+    assert small.encode(images).shape == (steps + 56, 3, 80)
+
+
+def test_average_pooling_by_hand():
+    image = np.array([[[0, 1, 255, 255], [2, 4, 255, 254]]], np.uint8)
+    assert average_pool(image, 2).tolist() == [[[1, 254]]]  # 7 / 4 and 1019 / 4, rounded down
+
+
+def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
+    whole = next(paper.batches("validation", 30, limit=30))
+    parts = list(paper.batches("validation", 7, limit=30))
+    assert [part.size for part in parts] == [7, 7, 7, 7, 2]
+    np.testing.assert_array_equal(
+        np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
+    )
+    targets = np.concatenate([part.decisions.target for part in parts])
+    np.testing.assert_array_equal(targets, whole.decisions.target)
+
+
+def test_splits_have_their_sizes(paper):
+    assert (paper.n_samples("validation"), paper.n_samples("test")) == (500, 1000)
+    assert sum(batch.size for batch in paper.batches("test", 300)) == 1000
+    assert task(validation=100).n_samples("validation") == 100
+
+
+def test_training_depends_on_nothing_but_the_generator(paper):
+    first, second = (paper.train_batch(3, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(first.inputs, second.inputs)
+    rng = np.random.default_rng(5)
+    assert not np.array_equal(paper.train_batch(3, rng).inputs, paper.train_batch(3, rng).inputs)
+
+
+def test_a_batch_may_be_larger_than_the_training_set():
+    assert task(validation=3999, downsample=4).train_batch(5, np.random.default_rng(0)).size == 5
+
+
+def test_encoding_keeps_up_with_training(paper):
+    images = np.random.default_rng(0).integers(0, 256, (256, 28, 28), dtype=np.uint8)
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        paper.encode(images)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.5  # about 0.02 s; a training step takes about 1 s
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"thresholds": 2}, "needs 3 or more"),
+        ({"thresholds": 0}, "thresholds"),
+        ({"coding": "level", "thresholds": 0}, "thresholds"),
+        ({"downsample": 3}, "downsample"),
+        ({"ms_per_pixel": 0}, "ms_per_pixel"),
+        ({"cue_steps": -1}, "cue_steps"),
+        ({"decision_steps": 0}, "decision_steps"),
+        ({"decision_steps": 841}, "there are only 840 steps"),
+        ({"layout": "columns"}, "layout"),
+        ({"coding": "rate"}, "coding"),
+        ({"validation": 0}, "validation"),
+        ({"data": ""}, "data"),
+        ({"pixels": 784}, "pixels"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(fields, message):
+    with pytest.raises(ValidationError, match=message):
+        SequentialMNISTConfig(**fields)
+
+
+def test_settings_cannot_be_changed_afterwards(paper):
+    with pytest.raises(ValidationError, match="frozen"):
+        paper.config.cue_steps = 3
+
+
+def test_data_that_is_not_there_is_refused():
+    with pytest.raises(DataError, match="no such folder"):
+        task(data="nowhere")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 784), np.uint8), np.zeros((2, 28, 28))])
+def test_images_of_a_wrong_shape_or_type_are_refused(paper, wrong):
+    with pytest.raises(DataError, match="expected uint8 of shape"):
+        paper.encode(wrong)
+
+
+def test_unknown_splits_and_empty_batches_are_refused(paper):
+    with pytest.raises(DataError, match="'train': allowed are"):
+        next(paper.batches("train", 4))
+    with pytest.raises(DataError, match="at least 1"):
+        paper.train_batch(0, np.random.default_rng(0))
+    with pytest.raises(DataError, match="at least 1"):
+        next(paper.batches("test", 4, limit=0))
