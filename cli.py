@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lsnn_neuro.recipe import Recipe
     from quantize.convert import ConversionReport
     from quantize.network import QuantizedNetwork
+
+# Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 TARGETS = ("emulator", "loihi-sim", "loihi2")
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -178,7 +182,9 @@ def export(
     for violation in violations:
         click.echo(f"design rule {violation}", err=True)
     if violations and not allow:
-        raise LSNNError(f"{len(violations)} design rules are violated; --allow exports all the same")
+        raise LSNNError(
+            f"{len(violations)} design rules are violated; --allow exports all the same"
+        )
     task = make_task(trained.recipe.task)
     batch = next(task.batches("test", samples, samples))
     write_artifact(
@@ -353,7 +359,9 @@ def _convert(
     recipe = checkpoint.recipe
     trained_bits = recipe.quantization.weight_bits if recipe.quantization else 8
     provenance = Provenance(
-        checkpoint_sha256=sha256(find_checkpoint(path)), recipe=recipe.name, tool_version=__version__
+        checkpoint_sha256=sha256(find_checkpoint(path)),
+        recipe=recipe.name,
+        tool_version=__version__,
     )
     return convert(
         network.to_spec(), weight_bits=weight_bits or trained_bits, provenance=provenance
@@ -423,20 +431,24 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
 
 def _parity_table(levels: dict[str, Comparison]) -> None:
     """One row per level and population, then the first divergence of each level that has one."""
-    table = Table("level", "reference", "other", "population", "samples", "spikes", "mismatches",
-                  "van Rossum", title="Parity")  # fmt: skip
+    table = Table("level", "population", "samples", "spikes", "mismatches", "van Rossum",
+                  title="Parity")  # fmt: skip
     for level, c in levels.items():
         for p in c.populations:
-            table.add_row(level, c.reference, c.other, p.name, str(c.samples), str(p.spikes),
-                          str(p.mismatches), f"{p.van_rossum:.3f}")  # fmt: skip
-        table.add_row(level, "", "", "readout", str(c.samples), "", str(c.readout_mismatches), "")
+            table.add_row(level, p.name, str(c.samples), str(p.spikes), str(p.mismatches),
+                          f"{p.van_rossum:.3f}")  # fmt: skip
+        table.add_row(level, "readout", str(c.samples), "", str(c.readout_mismatches), "")
+        table.add_section()
     console = Console()
     console.print(table)
     for level, c in levels.items():
-        verdict = "exact" if c.exact else "distance only" if level == "P0" else "NOT EXACT"
-        console.print(f"{level}: {verdict}, {c.mismatches} mismatched of {c.spikes} spikes")
+        verdict = "exact" if c.exact else "a distance" if level == "P0" else "NOT EXACT"
+        console.print(
+            f"{level}: {c.reference} against {c.other}: {verdict}, "
+            f"{c.mismatches} mismatched of {c.spikes} spikes", soft_wrap=True
+        )  # fmt: skip
         if c.first_divergence and level != "P0":
-            console.print(f"  first divergence: {asdict(c.first_divergence)}")
+            console.print(f"  first divergence: {asdict(c.first_divergence)}", soft_wrap=True)
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:
@@ -448,7 +460,11 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
         if isinstance(value, list):
             click.echo(f"{key}:")
             for item in value:
-                text = item if isinstance(item, str) else "  ".join(f"{k}={v}" for k, v in item.items())
+                text = (
+                    item
+                    if isinstance(item, str)
+                    else "  ".join(f"{k}={v}" for k, v in item.items())
+                )
                 click.echo(f"  {text}")
         else:
             click.echo(f"{key}: {value}")

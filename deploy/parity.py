@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +145,7 @@ def _state_of(states: tuple[PopulationState, ...], where: Divergence) -> NeuronS
 
 def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence | None:
     """Earliest step; within it spikes before the readout they drive, then sample, then neuron."""
-    pairs = [
+    pairs: list[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]] = [
         (one.name, one.spikes, two.spikes)
         for one, two in zip(reference.spikes, other.spikes, strict=True)
     ]

@@ -1,7 +1,7 @@
 """Checkpoints: a network's parameters and the recipe that made them, in one safetensors file.
 
-A run folder holds two: ``best.safetensors`` (highest validation accuracy) and ``last.safetensors``, which
-also carries optimizer and random-number state, so that a resumed run continues exactly.
+A run folder holds two: ``best.safetensors`` (highest validation accuracy) and ``last.safetensors``,
+which also carries optimizer and random-number state, so that a resumed run continues exactly.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ from lsnn_neuro.baselines import LSTM
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
+
+Array = npt.NDArray[Any]
 
 KIND = "checkpoint"
 VERSION = 1
@@ -35,7 +37,7 @@ class Checkpoint:
     """
 
     recipe: Recipe
-    arrays: Mapping[str, np.ndarray]  # type: ignore[type-arg]
+    arrays: Mapping[str, Array]
     progress: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -47,6 +49,8 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Read a checkpoint; the recipe inside is checked like any other."""
         header, arrays = tensor_file.read(path, KIND, VERSION)
+        if not {"recipe", "progress"} <= header.keys():
+            raise FileFormatError(f"{path}: {KIND} without a recipe or without its progress")
         recipe = parse_recipe(header["recipe"], str(path))
         return cls(recipe=recipe, arrays=arrays, progress=header["progress"])
 
@@ -72,12 +76,14 @@ def build_network(
     return LSTM(recipe.network, n_inputs, n_outputs, generator=generator)
 
 
-def network_arrays(network: nn.Module) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def network_arrays(network: nn.Module) -> dict[str, Array]:
     """The network's tensors by name, with the prefix ``network.``."""
     return {f"network.{name}": to_numpy(t) for name, t in network.state_dict().items()}
 
 
-def restore_network(checkpoint: Checkpoint, path: Path, n_inputs: int, n_outputs: int) -> LSNN | LSTM:
+def restore_network(
+    checkpoint: Checkpoint, path: Path, n_inputs: int, n_outputs: int
+) -> LSNN | LSTM:
     """The trained network of a checkpoint; ``path`` names it in errors."""
     network = build_network(checkpoint.recipe, n_inputs, n_outputs, torch.Generator())
     state = {
@@ -96,6 +102,7 @@ def restore_network(checkpoint: Checkpoint, path: Path, n_inputs: int, n_outputs
     return network
 
 
-def to_numpy(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+def to_numpy(tensor: Tensor) -> Array:
     """A copy of a tensor as a NumPy array on the host."""
-    return tensor.detach().cpu().numpy().copy()
+    array: Array = tensor.detach().cpu().numpy().copy()
+    return array

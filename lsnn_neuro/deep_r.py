@@ -18,16 +18,16 @@ class DeepR:
     """A wrapper around any torch optimizer that keeps the number of active synapses at a cap.
 
     After the optimizer's step on theta: dormant synapses go back to 0; active ones get
-    ``theta += -lr l1 + sqrt(2 lr T) N(0, 1)``; those at or below 0 become dormant; random dormant ones
-    are activated until the *global* cap is reached again, the deficit shared out over the matrices in
-    proportion to size x connectivity.
+    ``theta += -lr l1 + sqrt(2 lr T) N(0, 1)``; those at or below 0 become dormant; random dormant
+    ones are activated until the *global* cap is reached again, the deficit shared out over the
+    matrices in proportion to size x connectivity.
 
     - optimizer: holds every theta; its learning rate lr is the one DEEP R uses
     - synapses: the matrices that are rewired; the cap is the number of synapses active at the start
     - l1: strength of the L1 penalty; temperature: T above
 
-    Source: Bellec et al., "Deep Rewiring: Training very sparse deep networks", ICLR 2018, algorithm 1,
-    with the cap over all matrices as in the LSNN paper's code.
+    Source: Bellec et al., "Deep Rewiring: Training very sparse deep networks", ICLR 2018, algorithm
+    1, with the cap over all matrices as in the LSNN paper's code.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class DeepR:
     def _renew_optimizer_state(self, theta: Tensor, chosen: Tensor) -> None:
         """Forget the momentum of awakened synapses; they get the typical step size of active ones.
 
-        Second moments become the median over active synapses: 0 would make the first step as large as
-        the optimizer allows, a stale one could make it tiny for thousands of steps.
+        Second moments become the median over active synapses: 0 would make the first step as large
+        as the optimizer allows, a stale one could make it tiny for thousands of steps.
         """
         active = (theta > 0).flatten()
         for name, value in self.optimizer.state.get(theta, {}).items():
-            if torch.is_tensor(value) and value.shape == theta.shape:
+            if isinstance(value, Tensor) and value.shape == theta.shape:
                 flat = value.view(-1)
                 second_moment = name in ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum")
                 typical = flat[active].median() if second_moment and active.any() else 0.0
@@ -101,7 +101,10 @@ class DeepR:
 
 
 def _share_out(total: int, shares: Sequence[int], room: Sequence[int]) -> list[int]:
-    """Split ``total`` in proportion to ``shares``, no part above its ``room``; rest goes where room is."""
+    """Split ``total`` in proportion to ``shares``, no part above its ``room``.
+
+    What does not fit goes where there is room.
+    """
     parts = [0] * len(shares)
     while total > sum(parts) and any(p < r for p, r in zip(parts, room, strict=True)):
         left = total - sum(parts)

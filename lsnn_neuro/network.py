@@ -1,4 +1,4 @@
-"""The LSNN: spiking neurons with and without adaptation, recurrent sparse synapses, leaky readout."""
+"""The LSNN: spiking neurons, some of them adaptive, sparse recurrent synapses, leaky readout."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lsnn_neuro.spec import (
     DT,
     INPUT,
     READOUT,
+    FloatArray,
     LSNNSpec,
     PopulationSpec,
     ProjectionSpec,
@@ -39,10 +40,12 @@ class NetworkOutput:
 class LSNN(nn.Module):
     """A recurrent network of regular (LIF) and adaptive (ALIF) neurons with a leaky readout.
 
-    The neurons' equations are in :func:`lsnn_neuro.neurons.step`; the network around them computes ::
+    The neurons' equations are in :func:`lsnn_neuro.neurons.step`; the network around them computes
+    ::
 
         I_j[t] = sum_i W_in[j,i] x_i[t - d_ji] + sum_k W_rec[j,k] z_k[t - 1 - d_jk]
-        y_c[t] = kappa y_c[t-1] + (1 - kappa) sum_j W_out[c,j] z_j[t]        (+ bias_c in the output)
+        y_c[t] = kappa y_c[t-1] + (1 - kappa) sum_j W_out[c,j] z_j[t]        (+ bias_c in the
+        output)
 
     - x: input spikes; z: spikes; d: delay of the synapse in steps
     - y: readout; kappa = exp(-dt/tau_out)
@@ -156,15 +159,15 @@ class LSNN(nn.Module):
             n_inputs=self.input.theta.shape[1],
             populations=tuple(
                 PopulationSpec(
-                    name=name, n_ref=self.config.n_ref, reset=self.config.reset,
+                    name=name,
+                    n_ref=self.config.n_ref,
+                    reset=self.config.reset,
                     **{k: _array(getattr(self, k)[at]) for k in ("alpha", "rho", "beta", "b0")},
-                )  # fmt: skip
+                )
                 for name, at in places
             ),
             projections=tuple(self._projections(places, dale)),
-            readout=ReadoutSpec(
-                kappa=np.full(len(self.bias), self.kappa), bias=_array(self.bias)
-            ),
+            readout=ReadoutSpec(kappa=np.full(len(self.bias), self.kappa), bias=_array(self.bias)),
         )
 
     def _projections(
@@ -187,5 +190,6 @@ class LSNN(nn.Module):
                     )  # fmt: skip
 
 
-def _array(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
-    return tensor.detach().cpu().double().numpy()
+def _array(tensor: Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().cpu().double().numpy()
+    return array

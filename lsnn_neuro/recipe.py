@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import resources
+from importlib.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,8 +103,8 @@ class TrainingConfig(_Section):
 class Recipe(_Section):
     """A named training run. A time step is 1 ms."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    seed: int = Field(0, ge=0)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0, lt=2**63)
     task: TaskConfig
     network: Annotated[LSNNConfig | LSTMConfig, Field(discriminator="kind")]
     deep_r: DeepRConfig | None = None
@@ -112,10 +113,10 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _sections_fit_the_network(self) -> Recipe:
-        lsnn = isinstance(self.network, LSNNConfig)
-        if self.deep_r and not (lsnn and self.network.signs != "unconstrained"):
+        lsnn = self.network if isinstance(self.network, LSNNConfig) else None
+        if self.deep_r and (lsnn is None or lsnn.signs == "unconstrained"):
             raise ValueError("deep_r needs an LSNN with signs 'dale' or 'free'")
-        if self.quantization and not lsnn:
+        if self.quantization and lsnn is None:
             raise ValueError("quantization needs an LSNN")
         return self
 
@@ -124,7 +125,10 @@ class Recipe(_Section):
         return tomli_w.dumps(self.model_dump(exclude_none=True))
 
     def same_run(self, other: Recipe) -> bool:
-        """Whether a run of the other recipe can be resumed with this one: only its end may differ."""
+        """Whether a run of the other recipe can be resumed with this one.
+
+        Only the end of the training may differ.
+        """
         end = {"iterations": 1, "stop_at_accuracy": None}
         one, two = (
             r.model_copy(update={"training": r.training.model_copy(update=end)})
@@ -135,22 +139,32 @@ class Recipe(_Section):
 
 def built_in() -> tuple[str, ...]:
     """Names of the recipes that come with the package."""
-    files = resources.files("lsnn_neuro.recipes").iterdir()
+    files = _built_in_folder().iterdir()
     return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".toml")))
+
+
+def _built_in_folder() -> Traversable:
+    """Inside the installed package, or beside it in a source tree."""
+    installed = resources.files("lsnn_neuro") / "recipes"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "recipes"
 
 
 def load_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe from a TOML file or by the name of a built-in one.
 
-    ``overrides`` are ``section.field=value`` texts, the value in TOML notation (a bare word is a string).
+    ``overrides`` are ``section.field=value`` texts, the value in TOML notation (a bare word is a
+    string).
     """
     path = Path(source)
     if path.suffix == ".toml":
         if not path.is_file():
             raise RecipeError(f"{path}: no such recipe file")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: can't be read ({error})") from error
     elif source in built_in():
-        text = resources.files("lsnn_neuro.recipes").joinpath(f"{source}.toml").read_text("utf-8")
+        text = _built_in_folder().joinpath(f"{source}.toml").read_text("utf-8")
     else:
         raise RecipeError(
             f"no recipe {source!r}; give a .toml file or one of {', '.join(built_in())}"
@@ -166,15 +180,26 @@ def load_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def parse_recipe(data: dict[str, Any], source: str) -> Recipe:
     """Check a recipe given as a dictionary; ``source`` names it in errors."""
-    data.setdefault("network", {}).setdefault("kind", "lsnn")
+    network = data.get("network", {})
+    if isinstance(network, dict):
+        data = data | {"network": {"kind": "lsnn"} | network}
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        where = ".".join(str(part) for part in _section_and_field(first["loc"])) or "recipe"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         found = f", got {first['input']!r}" if not isinstance(first["input"], dict) else ""
         raise RecipeError(f"{source}: {where}: {first['msg']}{found}{more}") from error
+
+
+def _section_and_field(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where an error is in a recipe's own words, without what pydantic adds for its unions.
+
+    network.lsnn.tau_a.tuple is network.tau_a.
+    """
+    union = location[:1] in (("task",), ("network",))
+    return (location[:1] + location[1 + union :])[:2]
 
 
 def _override(data: dict[str, Any], override: str) -> None:

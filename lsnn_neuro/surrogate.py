@@ -19,7 +19,7 @@ class _Spike(torch.autograd.Function):
         return ((distance > 0) & allowed).to(distance.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """Pass gamma * max(0, 1 - |distance|), and nothing while refractory."""
         distance, allowed = ctx.saved_tensors
         slope = ctx.gamma * torch.clamp(1 - distance.abs(), min=0) * allowed
@@ -29,10 +29,11 @@ class _Spike(torch.autograd.Function):
 def spike(distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
     """Spikes z in {0, 1}, with a pseudo-derivative.
 
-    z = 1 if distance > 0 and allowed, else 0; dz/d(distance) = gamma max(0, 1 - |distance|), 0 where a
-    spike is not allowed.
+    z = 1 if distance > 0 and allowed, else 0; dz/d(distance) = gamma max(0, 1 - |distance|), 0
+    where a spike is not allowed.
 
-    - distance: (v - A) / b0, membrane above the adapted threshold in units of the baseline threshold
+    - distance: (v - A) / b0, membrane above the adapted threshold in units of the baseline
+      threshold
     - allowed: bool, False while the neuron is refractory
     - gamma: dampening, 0.3 in the paper
 

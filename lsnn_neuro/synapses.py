@@ -14,9 +14,9 @@ Signs = Literal["dale", "free", "unconstrained"]
 class Synapses(nn.Module):
     """The synapses from a source layer onto a target layer, with DEEP R's parametrization.
 
-    w = sign * max(theta, 0): a synapse with theta > 0 is active, the others are dormant and carry no
-    weight (Bellec et al., "Deep Rewiring", ICLR 2018, section 2). With ``signs="unconstrained"`` the
-    weight is theta itself; that is for dense networks without DEEP R.
+    w = sign * max(theta, 0): a synapse with theta > 0 is active, the others are dormant and carry
+    no weight (Bellec et al., "Deep Rewiring", ICLR 2018, section 2). With ``signs="unconstrained"``
+    the weight is theta itself; that is for dense networks without DEEP R.
 
     - theta: parameter, shape (target, source)
     - sign: +1 or -1, same shape, never changes; with "dale" one sign per source neuron
@@ -46,8 +46,8 @@ class Synapses(nn.Module):
 
         - connectivity: fraction of the allowed synapses that is active, above 0 to 1
         - excitatory: fraction of sources (Dale) or synapses (free) of positive sign
-        - scale: active weights start as scale * |N(0, 1)| / sqrt(n_source), inhibitory ones stronger by
-          excitatory / (1 - excitatory) so that excitation and inhibition balance
+        - scale: active weights start as scale * |N(0, 1)| / sqrt(n_source), inhibitory ones
+          stronger by excitatory / (1 - excitatory) so that excitation and inhibition balance
         """
         super().__init__()
         shape = (n_target, n_source)
@@ -61,7 +61,6 @@ class Synapses(nn.Module):
             positive = (order < round(excitatory * n_source)).expand(shape)
         else:
             positive = torch.rand(shape, generator=generator) < excitatory
-        sign = torch.where(positive, 1.0, -1.0)
         theta = torch.randn(shape, generator=generator) * (scale / math.sqrt(n_source))
         if self.constrained:
             balance = excitatory / (1 - excitatory) if excitatory < 1 else 1.0
@@ -70,8 +69,9 @@ class Synapses(nn.Module):
         active = torch.zeros(rank.numel(), dtype=torch.bool)
         active[rank.argsort()[: self.n_active_at_start]] = True
         self.theta = nn.Parameter(theta * active.reshape(shape))
-        self.register_buffer("sign", sign)
-        self.register_buffer("delay", torch.randint(0, n_delays, shape, generator=generator))
+        delay = torch.randint(0, n_delays, shape, generator=generator)
+        self.register_buffer("sign", torch.where(positive, 1, -1).to(torch.int8))
+        self.register_buffer("delay", delay.to(torch.uint8))
         self.register_buffer("allowed", allowed)
         self.n_delays = n_delays
 

@@ -1,8 +1,8 @@
 """One safe file format for everything: arrays and a JSON header in a safetensors file.
 
-Each file says what it is (``kind``) and in which version; reading checks both. Files are written to a
-temporary neighbour and then renamed, so that an interruption or a full disk leaves the old file whole.
-No pickle is involved. NumPy only, no torch.
+Each file says what it is (``kind``) and in which version; reading checks both. Files are written to
+a temporary neighbour and then renamed, so that an interruption or a full disk leaves the old file
+whole. No pickle is involved. NumPy only, no torch.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _HEADER = "lsnn-neuro"  # a single metadata key, so that equal contents give equ
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically, creating its folder; nothing is left behind on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -50,12 +50,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write(
-    path: Path, kind: str, version: int, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    path: Path,
+    kind: str,
+    version: int,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
 ) -> None:
     """Write arrays and a JSON header atomically; the same contents give the same bytes."""
     about = {"kind": kind, "version": version, "header": dict(header)}
     metadata = {_HEADER: json.dumps(about, sort_keys=True)}
-    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     write_bytes(path, save(contiguous, metadata))
 
 
@@ -65,9 +69,9 @@ def read(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dict[str,
         raise FileFormatError(f"{path}: no such file; expected a {kind}")
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise FileFormatError(f"{path}: not a readable {kind} ({error})") from error
     if about.get("kind") != kind:
         raise FileFormatError(f"{path}: is a {about.get('kind', 'foreign file')}, not a {kind}")
@@ -76,7 +80,9 @@ def read(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dict[str,
             f"{path}: {kind} version {about.get('version')}, this release reads {version}; "
             "export it again with this release"
         )
-    return about["header"], arrays
+    if not isinstance(header := about.get("header"), dict):
+        raise FileFormatError(f"{path}: {kind} without a header")
+    return header, arrays
 
 
 def sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from lsnn_neuro import tensor_file
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, build_network, network_arrays, to_numpy
@@ -25,8 +25,8 @@ from lsnn_neuro.evaluation import evaluate, float_runner
 from lsnn_neuro.network import LSNN, NetworkOutput
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.spec import DT
-from lsnn_neuro.tasks import Task, make_task
-from lsnn_neuro.tasks.base import Batch, Decisions
+from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks.base import Decisions, Task
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -34,8 +34,8 @@ Wrap = Callable[[nn.Module], nn.Module]
 class Trainer:
     """One training run: network, optimizer, generators and counters, all of it restorable.
 
-    - wrap: puts another forward pass around the drawn network (quantization-aware training does); the
-      checkpoint holds the network inside
+    - wrap: puts another forward pass around the drawn network (quantization-aware training does);
+      the checkpoint holds the network inside
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Trainer:
         loss = nn.functional.cross_entropy(config.logit_scale * scores, target)
         cost = self._rate_cost(output)
         self.optimizer.zero_grad()
-        (loss + cost).backward()
+        (loss + cost).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(
             self.network.parameters(), config.clip_gradient or float("inf")
         )
@@ -107,7 +107,8 @@ class Trainer:
         if output.spikes is None or config.rate_cost == 0:
             return torch.zeros((), device=self.device)
         rate = output.spikes.mean(dim=(0, 1)) / DT  # (neuron,) in spikes per ms
-        return config.rate_cost * ((rate - config.rate_target / 1000) ** 2).sum()
+        cost: Tensor = config.rate_cost * ((rate - config.rate_target / 1000) ** 2).sum()
+        return cost
 
     def _check_finite(self, loss: float, norm: float) -> None:
         limit = self.recipe.training.divergence_loss
@@ -190,8 +191,9 @@ def train(
 ) -> Trainer:
     """Train a recipe in a run folder, to its last iteration or the accuracy it stops at.
 
-    ``resume`` goes on exactly where the folder's last checkpoint stands; without it the folder must be
-    new. SIGINT and SIGTERM end the run after the current iteration, with a checkpoint to resume from.
+    ``resume`` goes on exactly where the folder's last checkpoint stands; without it the folder must
+    be new. SIGINT and SIGTERM end the run after the current iteration, with a checkpoint to resume
+    from.
     """
     trainer = Trainer(recipe, wrap=wrap, device=device)
     last = run_dir / LAST
@@ -202,29 +204,37 @@ def train(
                 f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
                 "(only training.iterations and training.stop_at_accuracy may change)"
             )
+        if "rng" not in saved.progress:
+            raise TrainingError(
+                f"{last}: holds a network without the state to go on from (a copy of {BEST}?)"
+            )
         trainer.restore(saved)
     elif last.exists():
         raise TrainingError(f"{run_dir}: already holds a run; use --resume or another --out")
     else:
         trainer.checkpoint(resumable=True).save(last)
     tensor_file.write_text(run_dir / "recipe.toml", recipe.to_toml())
-    with _Log(run_dir, trainer.iteration) as log, _interrupt_flag() as interrupted:
-        with _bar(progress) as bar:
-            total = recipe.training.iterations
-            row = bar.add_task(recipe.name, total=total, completed=trainer.iteration, info="")
-            while not trainer.finished:
-                metrics = trainer.train_step()
-                validated = _validate_when_due(trainer, run_dir)
-                log.write(trainer.iteration, metrics | validated | {"seconds": trainer.seconds})
-                info = f"loss {metrics['loss']:.3f}  best {max(trainer.best_accuracy, 0):.1%}"
-                bar.update(row, completed=trainer.iteration, info=info)
-                if validated or interrupted():
-                    trainer.checkpoint(resumable=True).save(last)
-                if interrupted():
-                    raise TrainingError(
-                        f"interrupted after iteration {trainer.iteration}; nothing is lost, go on with: "
-                        f"lsnn-neuro train {run_dir / 'recipe.toml'} --out {run_dir} --resume"
-                    )
+    with (
+        _Log(run_dir, trainer.iteration) as log,
+        _interrupt_flag() as interrupted,
+        _bar(progress) as bar,
+    ):
+        total = recipe.training.iterations
+        row = bar.add_task(recipe.name, total=total, completed=trainer.iteration, info="")
+        while not trainer.finished:
+            metrics = trainer.train_step()
+            validated = _validate_when_due(trainer, run_dir)
+            log.write(trainer.iteration, metrics | validated | {"seconds": trainer.seconds})
+            info = f"loss {metrics['loss']:.3f}  best {max(trainer.best_accuracy, 0):.1%}"
+            bar.update(row, completed=trainer.iteration, info=info)
+            stop = interrupted()  # read once: whoever is told that nothing is lost has a checkpoint
+            if validated or stop:
+                trainer.checkpoint(resumable=True).save(last)
+            if stop and not trainer.finished:
+                raise TrainingError(
+                    f"interrupted after iteration {trainer.iteration}; nothing is lost, go on "
+                    f"with: lsnn-neuro train {run_dir / 'recipe.toml'} --out {run_dir} --resume"
+                )
     return trainer
 
 
@@ -241,7 +251,7 @@ def _validate_when_due(trainer: Trainer, run_dir: Path) -> dict[str, float]:
 
 
 class _Log:
-    """``metrics.jsonl`` and TensorBoard events of a run; what came after a checkpoint is cut off."""
+    """``metrics.jsonl`` and TensorBoard events; what came after a checkpoint is cut off."""
 
     def __init__(self, run_dir: Path, iteration: int):
         self.path = run_dir / "metrics.jsonl"
@@ -249,7 +259,8 @@ class _Log:
         kept = [line for line in lines if _iteration_of(line) <= iteration]
         tensor_file.write_text(self.path, "".join(f"{line}\n" for line in kept))
         self.file = self.path.open("a")
-        self.board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=iteration + 1)
+        board: Any = SummaryWriter  # torch leaves it untyped
+        self.board = board(str(run_dir / "tensorboard"), purge_step=iteration + 1)
 
     def write(self, iteration: int, metrics: dict[str, float]) -> None:
         """Append the metrics of an iteration."""

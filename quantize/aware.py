@@ -1,8 +1,9 @@
-"""Quantization-aware training: the forward pass *is* the integer model, the backward pass a surrogate.
+"""Quantization-aware training: forward the integer model itself, backward a surrogate of it.
 
-The network's weights are converted anew in every forward pass by :func:`quantize.convert.convert`, the
-very function that makes the deployed network, and the integer equations of :mod:`quantize.emulator` run
-in float64, where every integer of this size is exact. Gradients pass straight through all rounding.
+The network's weights are converted anew in every forward pass by :func:`quantize.convert.convert`,
+the very function that makes the deployed network, and the integer equations of
+:mod:`quantize.emulator` run in float64, where every integer of this size is exact. Gradients pass
+straight through all rounding.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class _Step:
 
 
 class QuantizationAware(nn.Module):
-    """An LSNN whose forward pass computes Loihi's integers; same inputs, same outputs, same parameters.
+    """An LSNN whose forward pass computes Loihi's integers; inputs and parameters are the same.
 
     ``weight_bits`` as in :func:`quantize.convert.convert`.
     """
@@ -89,9 +90,12 @@ class QuantizationAware(nn.Module):
         }
         return tuple(
             PopulationState(
-                name=name, v=integers["v"][at], a=integers["a"][at], r=integers["r"][at],
+                name=name,
+                v=integers["v"][at],
+                a=integers["a"][at],
+                r=integers["r"][at],
                 z=integers["z"][at].astype(bool),
-            )  # fmt: skip
+            )
             for name, at in self.network.populations()
         )
 
@@ -130,7 +134,10 @@ class QuantizationAware(nn.Module):
         return current
 
     def _weights(self, quantized: QuantizedNetwork, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Integer weights, straight through: two by delay (delay, target, source), one (output, source)."""
+        """Integer weights, straight through.
+
+        Two by delay, (delay, target, source), and the readout's, (output, source).
+        """
         net = self.network
         place = dict(net.populations())
         scale = np.concatenate([np.full(p.size, p.scale) for p in quantized.populations])
@@ -141,24 +148,33 @@ class QuantizationAware(nn.Module):
         whole = slice(None)
         exact = {s: x.new_zeros(s.theta.shape) for s in net.synapses()}
         for p in quantized.projections:
-            synapses = (
-                net.input if p.source == INPUT else net.readout if p.target == READOUT else net.recurrent
-            )
+            if p.source == INPUT:
+                synapses = net.input
+            else:
+                synapses = net.readout if p.target == READOUT else net.recurrent
             block = exact[synapses][place.get(p.target, whole), place.get(p.source, whole)]
-            index = (torch.from_numpy(p.target_index.copy()), torch.from_numpy(p.source_index.copy()))
+            index = (
+                torch.from_numpy(p.target_index.copy()),
+                torch.from_numpy(p.source_index.copy()),
+            )
             values = x.new_tensor(p.weight_mant * 2**p.weight_exp)
             block.index_put_(tuple(i.to(x.device).long() for i in index), values, accumulate=True)
         dense = {
-            s: _straight_through(exact[s], s.weight().double() * (gain_out if s is net.readout else gain))
+            s: _straight_through(
+                exact[s], s.weight().double() * (gain_out if s is net.readout else gain)
+            )
             for s in exact
         }
-        return self._by_delay(dense, net.input), self._by_delay(dense, net.recurrent), dense[net.readout]
+        return (
+            self._by_delay(dense[net.input], net.input.delay, net.input.n_delays),
+            self._by_delay(dense[net.recurrent], net.recurrent.delay, net.recurrent.n_delays),
+            dense[net.readout],
+        )
 
     @staticmethod
-    def _by_delay(dense: dict[nn.Module, Tensor], synapses: nn.Module) -> Tensor:
-        steps = torch.arange(synapses.n_delays, device=synapses.delay.device)  # type: ignore[arg-type]
-        by_delay: Tensor = dense[synapses] * (synapses.delay == steps[:, None, None])
-        return by_delay
+    def _by_delay(weight: Tensor, delay: Tensor, n_delays: int) -> Tensor:
+        steps = torch.arange(n_delays, device=delay.device)
+        return weight * (delay == steps[:, None, None])
 
 
 def record_torch(
@@ -166,8 +182,8 @@ def record_torch(
 ) -> SpikeRecord:
     """Run an LSNN, or one wrapped in ``QuantizationAware``, as if it were a target.
 
-    ``inputs`` is bool, shape (time, sample, input). The readout is given in the readout units of the
-    network's quantization: exact for the integer forward pass, rounded for the float one.
+    ``inputs`` is bool, shape (time, sample, input). The readout is given in the readout units of
+    the network's quantization: exact for the integer forward pass, rounded for the float one.
     """
     start = time.perf_counter()
     with torch.no_grad():

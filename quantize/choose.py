@@ -1,7 +1,7 @@
-"""Choose parameters, quantize, dequantize: three kinds of pure functions for weights, decays, scales.
+"""Choose parameters, quantize, dequantize: pure functions for weights, decays and scales.
 
-Membranes scale as v_int = S v_float. One S per population, a power of two, so that it does not jitter
-while quantization-aware training moves the weights.
+Membranes scale as v_int = S v_float. One S per population, a power of two, so that it does not
+jitter while quantization-aware training moves the weights.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def choose_population_scale(
 ) -> float:
     """The largest power of two that keeps a population's states inside 24 bits.
 
-    S is limited by the threshold at full adaptation, b0 + beta/(1 + n_ref) (a neuron that fires whenever
-    it may); by the input of one step if all excitatory, or all inhibitory, synapses are active at once;
-    and by the largest weight and threshold the mantissas can hold. Large is good: small adaptation states
-    decay linearly, since rounding takes away at least 1 per step.
+    S is limited by the threshold at full adaptation, that of a neuron that fires whenever it may;
+    by the input of one step if all excitatory, or all inhibitory, synapses are active at once; and
+    by the largest weight and threshold the mantissas can hold. Large is good: small adaptation
+    states decay linearly, since rounding takes away at least 1 per step.
     """
     gain = quantize_decay(population.alpha)[:, None] / DECAY_ONE  # 1 - alpha on its grid
     drive = [_worst_drive(gain * p.weight) for p in incoming]
     largest = max((float(np.abs(gain * p.weight).max(initial=0)) for p in incoming), default=0.0)
-    threshold = population.b0 + population.beta / (1 + population.n_ref)
+    threshold = population.b0 + population.beta * _full_adaptation(population)
     limits = [
         STATE_MAX / float(threshold.max()),
         VTH_MANT_MAX * STATE_ONE / float(population.b0.max()),
@@ -57,6 +57,16 @@ def choose_population_scale(
             f"{largest:g} demand a scale of {scale:g}. Train with smaller weights or larger b0"
         )
     return scale
+
+
+def _full_adaptation(population: PopulationSpec) -> FloatArray:
+    """Largest b of a neuron that fires every 1 + n_ref steps: (1 - rho) / (1 - rho^(1 + n_ref)).
+
+    With a long tau_a that is close to 1 / (1 + n_ref), with a short one to 1.
+    """
+    rho = 1 - quantize_decay(population.rho) / DECAY_ONE
+    peak: FloatArray = 1 / sum((rho**k for k in range(1 + population.n_ref)), np.zeros_like(rho))
+    return peak
 
 
 def _worst_drive(weight: FloatArray) -> FloatArray:
@@ -77,7 +87,8 @@ def _power_of_two_below(limit: float) -> float:
 
 def quantize_decay(alpha: npt.ArrayLike) -> IntArray:
     """Decay in 1/4096 for a factor alpha = exp(-dt/tau) per step: round(4096 (1 - alpha))."""
-    return np.rint(DECAY_ONE * (1 - np.asarray(alpha, np.float64))).astype(np.int32)
+    decay: IntArray = np.rint(DECAY_ONE * (1 - np.asarray(alpha, np.float64))).astype(np.int32)
+    return decay
 
 
 def dequantize_decay(decay: IntArray) -> FloatArray:
@@ -89,8 +100,8 @@ def dequantize_decay(decay: IntArray) -> FloatArray:
 def choose_weight_exp(weight: FloatArray, sign_mode: SignMode, bits: int = WEIGHT_BITS) -> int:
     """The smallest exponent from 0 to 7 with which no weight is clipped, if there is one.
 
-    ``weight`` is in synaptic units (a membrane unit divided by 64). Negative exponents exist on the chip
-    but round sums down after accumulation, so they are left to imported networks.
+    ``weight`` is in synaptic units (a membrane unit divided by 64). Negative exponents exist on the
+    chip but round sums down after accumulation, so they are left to imported networks.
     """
     for exponent in range(WEIGHT_EXP_MAX + 1):
         mant = _rounded(weight, exponent, sign_mode, bits)
@@ -103,7 +114,7 @@ def choose_weight_exp(weight: FloatArray, sign_mode: SignMode, bits: int = WEIGH
 def quantize_weight(
     weight: FloatArray, exponent: int, sign_mode: SignMode, bits: int = WEIGHT_BITS
 ) -> IntArray:
-    """Weight mantissas: rounded to the grid of the sign mode and bit width, clipped to its range."""
+    """Weight mantissas: rounded to the grid of sign mode and bit width, clipped to its range."""
     grid = _grid(sign_mode, bits)
     low, high = WEIGHT_RANGE[sign_mode]
     low, high = -(-low // grid) * grid, high // grid * grid  # the grid's points inside the range
@@ -113,6 +124,11 @@ def quantize_weight(
 def dequantize_weight(mant: IntArray, exponent: int) -> FloatArray:
     """Weight in synaptic units: mantissa * 2^exponent."""
     return mant * 2.0**exponent
+
+
+def weight_step(exponent: int, sign_mode: SignMode, bits: int = WEIGHT_BITS) -> float:
+    """Distance of neighbouring weights in synaptic units."""
+    return _grid(sign_mode, bits) * 2.0**exponent
 
 
 def _grid(sign_mode: SignMode, bits: int) -> int:
@@ -126,4 +142,5 @@ def _rounded(
     weight: FloatArray, exponent: int, sign_mode: SignMode, bits: int
 ) -> npt.NDArray[np.int64]:
     grid = _grid(sign_mode, bits)
-    return np.rint(weight / 2.0**exponent / grid).astype(np.int64) * grid
+    steps: npt.NDArray[np.int64] = np.rint(weight / 2.0**exponent / grid).astype(np.int64)
+    return steps * grid

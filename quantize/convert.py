@@ -14,7 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsnn_neuro.spec import DT, READOUT, FloatArray, LSNNSpec, PopulationSpec, ProjectionSpec
+from lsnn_neuro.spec import (
+    DT,
+    READOUT,
+    FloatArray,
+    IntArray,
+    LSNNSpec,
+    PopulationSpec,
+    ProjectionSpec,
+)
 from quantize.choose import (
     STATE_ONE,
     choose_population_scale,
@@ -24,9 +32,11 @@ from quantize.choose import (
     dequantize_weight,
     quantize_decay,
     quantize_weight,
+    weight_step,
 )
 from quantize.loihi import DECAY_ONE, STATE_MAX, VTH_MANT_MAX, WEIGHT_BITS
 from quantize.network import (
+    UNKNOWN,
     Population,
     Projection,
     Provenance,
@@ -59,7 +69,7 @@ class ProjectionReport:
     """What quantization made of a projection.
 
     - bits: width of the largest mantissa in use, sign not counted
-    - clipped: synapses that met the end of the range; zeroed: synapses that rounded to nothing
+    - clipped: synapses beyond the end of the range; zeroed: synapses that rounded to nothing
     - error: root-mean-square rounding error relative to the root-mean-square weight
     """
 
@@ -82,7 +92,7 @@ class ConversionReport:
 
 
 def convert(
-    spec: LSNNSpec, *, weight_bits: int = WEIGHT_BITS, provenance: Provenance = Provenance()
+    spec: LSNNSpec, *, weight_bits: int = WEIGHT_BITS, provenance: Provenance = UNKNOWN
 ) -> tuple[QuantizedNetwork, ConversionReport]:
     """Quantize a network; gives the integer network and what was lost.
 
@@ -98,9 +108,7 @@ def convert(
     for projection in spec.projections:
         weight = gains[projection.target][:, None] * projection.weight
         for name, sign_mode, part in _by_sign(projection, weight):
-            quantized, report = _projection(
-                name, sign_mode, part, projection, weight_bits
-            )
+            quantized, report = _projection(name, sign_mode, part, projection, weight_bits)
             if quantized.n_synapses:
                 projections.append(quantized)
             reports.append(report)
@@ -115,15 +123,13 @@ def convert(
         ),
         provenance=provenance,
     )
-    report = ConversionReport(
+    return network, ConversionReport(
         populations=tuple(
-            _population_report(s, q)
-            for s, q in zip(spec.populations, populations, strict=True)
+            _population_report(s, q) for s, q in zip(spec.populations, populations, strict=True)
         ),
         projections=tuple(reports),
         readout_scale=readout_scale,
     )
-    return network, report
 
 
 def _population(spec: PopulationSpec, scale: float) -> Population:
@@ -145,7 +151,7 @@ def _population(spec: PopulationSpec, scale: float) -> Population:
 def _by_sign(
     projection: ProjectionSpec, weight: FloatArray
 ) -> Iterator[tuple[str, SignMode, FloatArray]]:
-    """With Dale's law the excitatory and the inhibitory part, 8 bits each; else one of mixed sign."""
+    """With Dale's law an excitatory and an inhibitory part, 8 bits each; else one of mixed sign."""
     if not projection.dale:
         yield projection.name, "mixed", weight
         return
@@ -160,7 +166,7 @@ def _projection(
     exponent = choose_weight_exp(weight, sign_mode, bits)
     mant = quantize_weight(weight, exponent, sign_mode, bits)
     error = dequantize_weight(mant, exponent) - weight
-    clipped = np.abs(error) > 2.0**exponent * 2 ** (WEIGHT_BITS - bits + (sign_mode == "mixed"))
+    clipped = np.abs(error) > weight_step(exponent, sign_mode, bits) / 2
     target, source = np.nonzero(mant)
     quantized = Projection(
         name=name,
@@ -189,7 +195,7 @@ def _projection(
 
 
 def _population_report(spec: PopulationSpec, quantized: Population) -> PopulationReport:
-    def taus(alpha: FloatArray, decay: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+    def taus(alpha: FloatArray, decay: IntArray) -> tuple[float, float]:
         with np.errstate(divide="ignore"):
             return float(np.mean(-DT / np.log(alpha))), float(dequantize_decay(decay).mean())
 

@@ -33,7 +33,7 @@ Rule = Callable[[QuantizedNetwork], list[Violation]]
 
 
 def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
-    """The worst sum of mantissas one neuron can receive in a step must fit the dendrite accumulator.
+    """The worst sum of mantissas a neuron can receive in a step must fit its accumulator.
 
     Source: Lava's precision of 16 bits for synaptic input; all synapses of one sign active at once.
     """
@@ -50,7 +50,7 @@ def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
                         object=f"projection {projection.name!r}, neuron {worst}",
                         value=float(sums[worst]),
                         limit=ACCUMULATOR_MAX,
-                        remedy="fewer synapses onto it, or a larger weight_exp with smaller mantissas",
+                        remedy="fewer synapses onto it, or smaller mantissas at a larger exponent",
                     )
                 )
     return violations
@@ -59,12 +59,14 @@ def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
 def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violation]:
     """A spike's step of adaptation must stand above the range in which decay is linear.
 
-    dec() takes away at least 1 a step, so states below 4096/decay_a decay linearly. Source: dec() itself.
+    dec() takes away at least 1 a step, so states below 4096/decay_a decay linearly. Source: dec()
+    itself.
     """
     violations = []
     for population in network.populations:
         adapts = (population.step_a > 0) & (population.decay_a > 0)
-        ratio = np.where(adapts, population.step_a * population.decay_a / DECAY_ONE, np.inf)
+        decay = population.decay_a / DECAY_ONE
+        ratio = np.where(adapts, population.step_a * decay, np.inf)
         if ratio.size and ratio.min() < 1:
             worst = int(ratio.argmin())
             violations.append(

@@ -1,6 +1,7 @@
 r"""The integer model: what every target must compute, bit for bit. Readable, batched NumPy.
 
-Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from :mod:`quantize.fixed_point`)::
+Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from
+:mod:`quantize.fixed_point`)::
 
     I[t] = sum over projections and delays d of (sum of weight_mant * s[t - d]) << weight_exp
     a[t] = sat(dec(a[t-1], decay_a) + step_a * z[t-1])
@@ -11,9 +12,9 @@ Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from :mo
     else:    r[t] = max(r[t-1] - 1, 0)
     o[t] = sat(dec(o[t-1], decay_out) + (I_out[t] << 6))
 
-s[t] are the input spikes of step t, or a population's spikes z[t-1] (a recurrent hop takes one step); the
-readout takes z[t] of the same step. A negative weight_exp rounds each delay's sum down on its own, which
-is what Lava's DelaySparse does.
+s[t] are the input spikes of step t, or a population's spikes z[t-1] (a recurrent hop takes one
+step); the readout takes z[t] of the same step. A negative weight_exp rounds each delay's sum down
+on its own, which is what Lava's DelaySparse does.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class _Synapses:
         sums = (self.matrix @ spikes.astype(np.int64)).reshape(self.ring.shape)
         slots = (self.head + np.arange(self.length)) % self.length
         self.ring[slots] += shift(sums, self.projection.weight_exp)
-        arriving = self.ring[self.head].copy()
+        arriving: Ints = self.ring[self.head].copy()
         self.ring[self.head] = 0
         self.head = (self.head + 1) % self.length
         return arriving
@@ -173,7 +174,7 @@ def emulate(network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
 def trace(
     network: QuantizedNetwork, inputs: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[PopulationState, ...]]:
-    """States of every population, step by step, for one sample; ``inputs`` has shape (time, input)."""
+    """States of every population, step by step, for one sample of shape (time, input)."""
     check_inputs(network, inputs[:, None])
     emulator = Emulator(network, 1)
     for x in inputs:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro import tensor_file
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.network import Population, Projection, Provenance, QuantizedNetwork, Readout
 
 KIND = "quantized network"
@@ -67,3 +67,5 @@ def load(path: Path) -> QuantizedNetwork:
         )
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path}: {KIND} with a missing or unknown part: {error}") from error
+    except NetworkError as error:
+        raise FileFormatError(f"{path}: {error}") from error

@@ -1,7 +1,7 @@
 """Loihi's integer arithmetic as small pure functions on NumPy integer arrays.
 
-All states are computed in 64 bit, so that no intermediate product can overflow: a 24-bit state times a
-12-bit decay needs 36 bits.
+All states are computed in 64 bit, so that no intermediate product can overflow: a 24-bit state
+times a 12-bit decay needs 36 bits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ def decay(state: Ints, d: npt.ArrayLike) -> Ints:
 
     ``dec(s, d) = sign(s) * ((|s| * (4096 - d)) >> 12)``; d is 0 (keep) to 4096 (forget).
     """
-    return np.sign(state) * ((np.abs(state) * (DECAY_ONE - np.asarray(d, np.int64))) >> DECAY_BITS)
+    kept = DECAY_ONE - np.asarray(d, np.int64)
+    decayed: Ints = np.sign(state) * ((np.abs(state) * kept) >> DECAY_BITS)
+    return decayed
 
 
 def saturate(state: Ints) -> Ints:
@@ -28,5 +30,5 @@ def saturate(state: Ints) -> Ints:
 
 
 def shift(value: Ints, exponent: int) -> Ints:
-    """Multiply by 2^exponent; a negative exponent rounds toward minus infinity (arithmetic shift)."""
+    """Multiply by 2^exponent; a negative one rounds toward minus infinity (arithmetic shift)."""
     return value << exponent if exponent >= 0 else value >> -exponent

@@ -6,14 +6,14 @@ Sources: [Davies 2018] "Loihi: A Neuromorphic Manycore Processor with On-Chip Le
 """
 
 STATE_MAX = 2**23 - 1
-"""Largest magnitude of a membrane, adaptation or readout state: 24 bit signed [Lava: LIF clips v]."""
+"""Largest magnitude of a membrane, adaptation or readout: 24 bit signed [Lava: LIF clips v]."""
 
 DECAY_BITS = 12
 DECAY_ONE = 2**DECAY_BITS
 """Decays are fractions of 4096; 4096 forgets at once [Davies 2018; Lava: LIF decay_unity]."""
 
 STATE_SHIFT = 6
-"""Thresholds and synaptic input are shifted left by 6 into the state [Lava: LIF vth_shift, act_shift]."""
+"""Thresholds and synaptic input are shifted left by 6 [Lava: LIF vth_shift, act_shift]."""
 
 VTH_MANT_MAX = 2**17 - 1
 """Threshold mantissa: 17 bit unsigned [Lava: LIF vth]."""
@@ -35,4 +35,4 @@ N_REF_MAX = 63
 """Refractory steps: 6 bit [Davies 2018]."""
 
 ACCUMULATOR_MAX = 2**15 - 1
-"""Synaptic input of one step and neuron, before the exponent: 16 bit signed [Lava: a_in precision]."""
+"""Synaptic input of one step and neuron, before the exponent: 16 bit signed [Lava: a_in]."""

@@ -1,8 +1,8 @@
 """``QuantizedNetwork``: the integer network every target runs, and its parts.
 
 Frozen dataclasses with read-only arrays. A constructor checks type, shape, range and endpoints and
-names the object, the value and the limit, so that whoever holds one of these objects may trust it. The
-integer equations are in :mod:`quantize.emulator`.
+names the object, the value and the limit, so that whoever holds one of these objects may trust it.
+The integer equations are in :mod:`quantize.emulator`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ WEIGHT_RANGE: dict[SignMode, tuple[int, int]] = {
 }
 
 
+SIZE_MAX = 2**31 - 1
+"""Indices of neurons are 32 bit; every chip ends long before."""
+
+
 def _freeze(owner: object, name: str, field: str, length: int, low: int, high: int) -> None:
     """Replace an integer field by a read-only int32 copy; refuse wrong types, shapes and ranges."""
     array = np.asarray(getattr(owner, field))
@@ -54,11 +58,14 @@ def _freeze(owner: object, name: str, field: str, length: int, low: int, high: i
     object.__setattr__(owner, field, array)
 
 
-def _check_scalar(name: str, field: str, value: int, low: int, high: int) -> None:
+def _freeze_scalar(owner: object, name: str, field: str, low: int, high: int) -> None:
+    """Replace an integer field by a plain int; refuse wrong types and ranges."""
+    value = getattr(owner, field)
     if not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise NetworkError(
             f"{name}: {field} is {value!r}, allowed are the integers {low} to {high}"
         )
+    object.__setattr__(owner, field, int(value))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,13 +93,16 @@ class Population:
         """Check types, shapes and ranges."""
         label = f"population {self.name!r}"
         if not self.name or self.name in (INPUT, READOUT):
-            raise NetworkError(f"population name {self.name!r} is empty or reserved; choose another")
-        n = len(self.vth_mant)
+            raise NetworkError(
+                f"population name {self.name!r} is empty or reserved; choose another"
+            )
+        if (n := len(self.vth_mant)) == 0:
+            raise NetworkError(f"{label}: has 0 neurons, needs at least 1; leave it out")
         _freeze(self, label, "decay_v", n, 0, DECAY_ONE)
         _freeze(self, label, "decay_a", n, 0, DECAY_ONE)
         _freeze(self, label, "step_a", n, 0, STATE_MAX)
         _freeze(self, label, "vth_mant", n, 0, VTH_MANT_MAX)
-        _check_scalar(label, "n_ref", self.n_ref, 0, N_REF_MAX)
+        _freeze_scalar(self, label, "n_ref", 0, N_REF_MAX)
         if self.reset not in ("subtract", "zero"):
             raise NetworkError(f"{label}: reset is {self.reset!r}, allowed are 'subtract', 'zero'")
         if not (np.isfinite(self.scale) and self.scale > 0):
@@ -141,17 +151,21 @@ class Projection:
             raise NetworkError(
                 f"{label}: sign_mode is {self.sign_mode!r}, allowed are {sorted(WEIGHT_RANGE)}"
             )
+        _freeze_scalar(self, label, "n_source", 1, SIZE_MAX)
+        _freeze_scalar(self, label, "n_target", 1, SIZE_MAX)
         n = len(self.weight_mant)
         _freeze(self, label, "source_index", n, 0, self.n_source - 1)
         _freeze(self, label, "target_index", n, 0, self.n_target - 1)
         _freeze(self, label, "weight_mant", n, *WEIGHT_RANGE[self.sign_mode])
         _freeze(self, label, "delay", n, 0, DELAY_MAX)
-        _check_scalar(label, "weight_exp", self.weight_exp, WEIGHT_EXP_MIN, WEIGHT_EXP_MAX)
+        _freeze_scalar(self, label, "weight_exp", WEIGHT_EXP_MIN, WEIGHT_EXP_MAX)
         if self.sign_mode == "mixed" and (self.weight_mant % 2).any():
             raise NetworkError(f"{label}: weights of mixed sign must be even (7 bits and a sign)")
         order = self.target_index.astype(np.int64) * self.n_source + self.source_index
         if (np.diff(order) <= 0).any():
-            raise NetworkError(f"{label}: synapses must be sorted by target, source, without repeats")
+            raise NetworkError(
+                f"{label}: synapses must be sorted by target, source, without repeats"
+            )
 
     @property
     def n_synapses(self) -> int:
@@ -179,7 +193,8 @@ class Readout:
 
     def __post_init__(self) -> None:
         """Check types, shapes and ranges."""
-        n = len(self.decay)
+        if (n := len(self.decay)) == 0:
+            raise NetworkError("readout: has 0 outputs, needs at least 1")
         _freeze(self, "readout", "decay", n, 0, DECAY_ONE)
         _freeze(self, "readout", "bias", n, -STATE_MAX, STATE_MAX)
         if not (np.isfinite(self.scale) and self.scale > 0):
@@ -200,6 +215,9 @@ class Provenance:
     tool_version: str = ""
 
 
+UNKNOWN = Provenance()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuantizedNetwork:
     """An integer LSNN: inputs, populations, projections, readout, and where it came from."""
@@ -208,10 +226,11 @@ class QuantizedNetwork:
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     readout: Readout
-    provenance: Provenance = Provenance()
+    provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
         """Check names and that every projection fits its two ends."""
+        _freeze_scalar(self, "network", "n_inputs", 1, SIZE_MAX)
         for kind, items in (("population", self.populations), ("projection", self.projections)):
             names = [item.name for item in items]
             if len(set(names)) != len(names):
@@ -228,7 +247,9 @@ class QuantizedNetwork:
                     raise NetworkError(f"{label}: no such end {end!r}; there are {sorted(table)}")
                 if table[end] != size:
                     raise NetworkError(f"{label}: {end!r} has {table[end]} neurons, not {size}")
-            if projection.target == READOUT and (projection.source == INPUT or projection.max_delay):
+            if projection.target == READOUT and (
+                projection.source == INPUT or projection.max_delay
+            ):
                 raise NetworkError(f"{label}: the readout takes spikes of populations, undelayed")
 
     def into(self, target: str) -> tuple[Projection, ...]:

@@ -36,8 +36,8 @@ class PopulationState:
 class SpikeRecord:
     """Spikes of every population and the readout of a batch of samples.
 
-    Row t belongs to step t of the input on every target; a target that answers later by a fixed number
-    of steps takes that offset out before it builds the record.
+    Row t belongs to step t of the input on every target; a target that answers later by a fixed
+    number of steps takes that offset out before it builds the record.
 
     - readout: integer state o of the readout, shape (time, sample, output), without bias
     - target: what ran, with its variant, for reports

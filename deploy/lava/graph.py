@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.compiler.compiler_graphs import find_processes
 from lava.magma.core.model.model import AbstractProcessModel
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 
@@ -37,6 +37,7 @@ from deploy.lava.readout.process import LeakyReadout
 from deploy.lava.recording import PyRecorderModel, PySpikeSourceModel, Recorder, SpikeSource
 from deploy.lava.stock_lif import on_stock_lif
 from deploy.lava.synapses import build_connection, connection_model
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.loihi import DECAY_ONE
 from quantize.network import Population, Projection, QuantizedNetwork
@@ -63,15 +64,17 @@ class LavaGraph:
 
     - populations: the neuron process of each population, in the network's order
     - models: the ProcessModel each process must run with
+    - on_cores: processes that must run on a chip's neuro cores; none in a simulation
+    - population_lag, readout_lag: steps between the emulator's answer and this graph's
     """
 
     source: SpikeSource
     populations: tuple[ALIF | LIF, ...]
     models: Models
-
-    def run_config(self) -> Loihi2SimCfg:
-        """Fixed point, with the model of every single process spelled out."""
-        return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=self.models)
+    run_config: RunConfig
+    population_lag: int
+    readout_lag: int
+    on_cores: frozenset[AbstractProcess] = frozenset()
 
 
 def build_graph(
@@ -80,12 +83,15 @@ def build_graph(
     folder: Path,
     enter: Crossing = no_crossing,
     leave: Crossing = no_crossing,
+    crossing_lag: int = 0,
 ) -> LavaGraph:
     """Processes of a network with ``job.n_samples`` copies, reading from and writing to ``folder``.
 
-    ``enter`` and ``leave`` stand where spikes cross from the host into the network and back.
+    ``enter`` and ``leave`` stand where spikes cross from the host into the network and back,
+    ``crossing_lag`` is the number of steps that takes.
     """
     copies = job.n_samples
+    population_lag = POPULATION_LAG + crossing_lag
     on_stock = on_stock_lif(network, job.lif)
     source = SpikeSource(
         path=str(folder / "inputs.npy"), width=copies * network.n_inputs, name=INPUT
@@ -100,7 +106,7 @@ def build_graph(
         models[neuron] = PyLifModelBitAcc if stock else PyALIFModelFixed
         neurons.append(neuron)
         sources[population.name], targets[population.name] = neuron.s_out, neuron.a_in
-        recorder = _recorder(spikes_file(folder, index), copies * population.size, POPULATION_LAG)
+        recorder = _recorder(spikes_file(folder, index), copies * population.size, population_lag)
         leave(neuron.s_out, copies * population.size).connect(recorder.a_in)
         models[recorder] = PyRecorderModel
     if job.backend == "simulation":  # on a chip the host computes the readout from the spikes
@@ -124,8 +130,22 @@ def build_graph(
     # Lava runs what hangs together with the source, so an island is tied to it by silent synapses
     for name, port in targets.items():
         if port.process not in find_processes(source):
+            if job.backend == "chip":  # whose compiler doesn't take a matrix without weights
+                raise NetworkError(
+                    f"population {name!r} hangs together with no input: give it a synapse, or "
+                    "leave it out, to run on a chip"
+                )
             connect(_silent_projection(network, name))
-    return LavaGraph(source=source, populations=tuple(neurons), models=models)
+    return LavaGraph(
+        source=source,
+        populations=tuple(neurons),
+        models=models,
+        # Without the tag Lava would run floating-point models. The model of every single process is
+        # spelled out, which also spares Lava's search: it executes each folder's modules again.
+        run_config=Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=dict(models)),
+        population_lag=population_lag,
+        readout_lag=READOUT_LAG + crossing_lag,
+    )
 
 
 def _alif(population: Population, copies: int) -> ALIF:

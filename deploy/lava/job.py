@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.lava.options import LifModel, SynapseModel
-from lsnn_neuro.errors import TargetFailedError
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 
@@ -92,14 +92,17 @@ class Outcome:
         draft.replace(folder / OUTCOME_FILE)
 
     @staticmethod
-    def read(folder: Path) -> Outcome:
-        """The outcome of a run that has ended; a run that left none has failed."""
+    def read(folder: Path) -> Outcome | None:
+        """The outcome of a run; None if it has left none."""
         path = folder / OUTCOME_FILE
-        if not path.exists():
-            raise TargetFailedError(
-                f"Lava ended without a result; its last words: {last_words(folder)}"
-            )
-        return Outcome(**json.loads(path.read_text()))
+        return Outcome(**json.loads(path.read_text())) if path.exists() else None
+
+
+def how_it_ended(exit_code: int) -> str:
+    """An operating system process's end in words."""
+    if exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"exited with {exit_code}"
 
 
 def last_words(folder: Path) -> str:

@@ -13,25 +13,29 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
 from lava.magma.compiler.executable import Executable
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 from lava.proc.lif.process import LIF
 
-from deploy.lava.graph import POPULATION_LAG, READOUT_LAG, LavaGraph, build_graph
-from deploy.lava.job import Job, Outcome, states_file
+from deploy.lava.graph import LavaGraph, build_graph
+from deploy.lava.job import Job, Outcome, how_it_ended, states_file
 from lsnn_neuro.errors import LSNNError, TargetFailedError
 from quantize.network import QuantizedNetwork
 
 LOOK_SECONDS = 0.005
 EXCEPTION_GRACE_SECONDS = 2.0
+STOP_SECONDS = 10
 
 
 class ParentGoneError(Exception):
@@ -50,6 +54,19 @@ def end_group(folder: Path, error: str | None) -> NoReturn:
     sys.exit(1)  # never reached, unless SIGTERM is being ignored
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold back SIGTERM while Lava creates semaphores and shared memory.
+
+    Ending between creating one and registering it for removal would leave it behind for good.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def selected_models(graph: LavaGraph, executable: Executable) -> dict[str, str]:
     """Names of the ProcessModels the compiler chose, which must be those the graph demands."""
     chosen = {p: builder.proc_model for p, builder in executable.proc_builders.items()}
@@ -58,6 +75,12 @@ def selected_models(graph: LavaGraph, executable: Executable) -> dict[str, str]:
             found = getattr(chosen.get(process), "__name__", "nothing")
             raise TargetFailedError(
                 f"Lava runs process {process.name!r} with {found}, expected {model.__name__}"
+            )
+    for process in graph.on_cores:
+        if issubclass(chosen[process], AbstractPyProcessModel):
+            raise TargetFailedError(
+                f"Lava found no model for a neuro core for process {process.name!r}, "
+                f"only {chosen[process].__name__}"
             )
     return {process.name: model.__name__ for process, model in chosen.items()}
 
@@ -82,9 +105,7 @@ def check_alive(runtime: Runtime, names: list[str]) -> None:
             continue
         if actor.exception:
             raise TargetFailedError(f"Lava {name} failed: {actor.exception[0]!r}")
-        code = actor.exitcode
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        raise TargetFailedError(f"Lava {name} {how}")
+        raise TargetFailedError(f"Lava {name} {how_it_ended(actor.exitcode)}")
 
 
 def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
@@ -114,45 +135,52 @@ def save_states(graph: LavaGraph, folder: Path) -> None:
         )
 
 
-def run(job: Job, network: QuantizedNetwork, folder: Path) -> None:
-    """Build, run, write the outcome, and end Lava in good order."""
+def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
+    """Build, run and write the outcome; gives what is still to be stopped."""
     start = time.perf_counter()
     if job.backend == "chip":
-        from deploy.loihi2 import build_chip_graph, chip_run_config
+        from deploy.lava.chip import build_chip_graph
 
         graph = build_chip_graph(network, job, folder)
-        run_config = chip_run_config(job)
     else:
         graph = build_graph(network, job, folder)
-        run_config = graph.run_config()
-    executable = graph.source.compile(run_config)
+    executable = graph.source.compile(graph.run_config)
     models = selected_models(graph, executable)
     runtime = Runtime(executable, ActorType.MultiProcessing)
     executable.assign_runtime_to_all_processes(runtime)
-    runtime.initialize()
+    with undisturbed():
+        runtime.initialize()
     built = time.perf_counter()
-    lag = POPULATION_LAG if job.want_states else READOUT_LAG
+    lag = graph.population_lag if job.want_states else graph.readout_lag
     run_steps(runtime, actor_names(executable), job.n_steps + lag)
     finished = time.perf_counter()
     if job.want_states:
         save_states(graph, folder)
-    runtime.stop()
     Outcome(
         error=None, models=models, build_seconds=built - start, run_seconds=finished - built
     ).write(folder)
+    return runtime
 
 
 def main(folder: Path) -> None:
     """Run the job in ``folder``."""
+    # Lava's processes are forked while SIGTERM is held back, and must not inherit that.
+    os.register_at_fork(
+        after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    )
     try:
         job, network = Job.read(folder)
-        run(job, network, folder)
+        runtime = run(job, network, folder)
     except ParentGoneError:
         end_group(folder, None)
     except LSNNError as error:
         end_group(folder, str(error))
     except Exception as error:  # whatever Lava raises must reach the parent as one line
         end_group(folder, f"{type(error).__name__}: {error}".splitlines()[0])
+    # The results are complete. Should Lava fail to stop, SIGALRM ends this process, and the parent
+    # the rest.
+    signal.alarm(STOP_SECONDS)
+    runtime.stop()
 
 
 if __name__ == "__main__":

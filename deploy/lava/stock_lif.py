@@ -44,9 +44,7 @@ def stock_lif_obstacle(network: QuantizedNetwork, population: Population) -> str
     for field in ("decay_v", "vth_mant"):
         values = np.unique(getattr(population, field))
         if len(values) > 1:
-            return (
-                f"{field} runs from {values[0]} to {values[-1]}, the stock LIF has one for all"
-            )
+            return f"{field} runs from {values[0]} to {values[-1]}, the stock LIF has one for all"
     low, high = input_extremes(network, population)
     worst = max(int(high.max(initial=0)), -int(low.min(initial=0)))
     limit = STATE_MAX >> STATE_SHIFT

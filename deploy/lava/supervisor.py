@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.lava.job import Outcome, last_words
+from deploy.lava.job import Outcome, how_it_ended, last_words
 from lsnn_neuro.errors import TargetFailedError
 
 GRACE_SECONDS = 5.0
@@ -41,6 +42,11 @@ def run_job(folder: Path, time_limit: float) -> Outcome:
     finally:
         _end_group(child)
     outcome = Outcome.read(folder)
+    if outcome is None:
+        raise TargetFailedError(
+            f"the process that runs Lava {how_it_ended(child.returncode)} before it had a result "
+            f"(last words: {last_words(folder)})"
+        )
     if outcome.error is not None:
         raise TargetFailedError(outcome.error)
     return outcome
@@ -49,16 +55,26 @@ def run_job(folder: Path, time_limit: float) -> Outcome:
 def _environment() -> dict[str, str]:
     """The parent's, with its import path, and one BLAS thread in each of Lava's many processes."""
     path = os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return {**os.environ, **single, "PYTHONPATH": path}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # When a run is cut short, the tracker cleans up after it and should not have the last word.
+        "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
+    }
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """End every process of the child's group.
 
-    SIGTERM first: it spares Python's resource tracker, which then removes the shared memory of the
-    others. SIGKILL for whatever is left after that.
+    First the child alone, which may be creating shared memory and then holds the signal back. Then
+    the group, by SIGTERM: it spares Python's resource tracker, which removes the shared memory of
+    the others. SIGKILL for whatever is left after that.
     """
+    child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=GRACE_SECONDS)
     for kind in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, kind)

@@ -48,7 +48,7 @@ def _side_by_side(
 
 
 def build_connection(projection: Projection, copies: int) -> Sparse:
-    """``copies`` of a projection side by side: ``Sparse``, or with delays its heir ``DelaySparse``."""
+    """``copies`` of a projection side by side: ``Sparse``, or ``DelaySparse`` if it has delays."""
     # Projection has checked range, sign and (mixed) evenness: nothing is left for Lava to clip or
     # floor
     weights = _side_by_side(projection, projection.weight_mant, copies, np.int32)

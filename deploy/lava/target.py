@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.emulated import check_step
 from deploy.lava.job import Backend, Job, Spikes, readout_file, spikes_file, states_file
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_lif import on_stock_lif
@@ -22,22 +23,20 @@ from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
-@dataclass(frozen=True)
-class LoihiSimTarget:
-    """Runs a network on Lava in a child process."""
+@dataclass(frozen=True, kw_only=True)
+class LavaRunner:
+    """Runs networks on Lava, batch by batch, each batch in a child process of its own.
 
-    options: LavaOptions = field(default_factory=LavaOptions)
-    name: str = "loihi-sim"
+    - backend: Lava's simulation, or a chip
+    - chip_models: ``module:class`` of the hardware models of our own processes, by process name
+    """
 
-    def unavailable(self) -> str | None:
-        """Why Lava can't run here, in one line; None if it can."""
-        if importlib.util.find_spec("lava") is None or not importlib.util.find_spec("lava.magma"):
-            return "lava-nc is not installed; install lava-nc==0.10.0"
-        return None
+    options: LavaOptions
+    backend: Backend = "simulation"
+    chip_models: dict[str, str] = field(default_factory=dict)
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
-        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
-        self.require()
+    def run(self, network: QuantizedNetwork, inputs: Spikes, target: str) -> SpikeRecord:
+        """Run samples from rest; inputs are bool, shape (time, sample, input)."""
         check_inputs(network, inputs)
         start = time.perf_counter()
         n_steps, n_samples, _ = inputs.shape
@@ -45,8 +44,7 @@ class LoihiSimTarget:
         readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
         # Each batch gets a new child. Resetting Lava between batches would mean setting the
         # neurons' variables and the synapses' buffers, number by number for Lava's own models; a
-        # new start takes a second or two, is exact for every model, and leaves no room for a
-        # forgotten state.
+        # new start takes about a second, is exact for every model, and can't forget a state.
         for first in range(0, n_samples, self.options.copies):
             batch = slice(first, first + self.options.copies)
             with self.finished_job(network, inputs[:, batch], want_states=False) as folder:
@@ -59,7 +57,7 @@ class LoihiSimTarget:
                 for p, train in zip(network.populations, spikes, strict=True)
             ),
             readout=readout,
-            target=self.variant(network),
+            target=self.variant(network, target),
             seconds=time.perf_counter() - start,
         )
 
@@ -67,40 +65,29 @@ class LoihiSimTarget:
         self, network: QuantizedNetwork, inputs: Spikes, step: int
     ) -> tuple[PopulationState, ...]:
         """States of every population at the end of ``step``; one sample, inputs (time, input)."""
-        self.require()
+        check_step(inputs, step)
         until = inputs[: step + 1, None]
         check_inputs(network, until)
+        states = []
         with self.finished_job(network, until, want_states=True) as folder:
-            states = []
             for index, population in enumerate(network.populations):
                 v, a, r = np.load(states_file(folder, index), allow_pickle=False)
                 z = np.load(spikes_file(folder, index), allow_pickle=False)[step, 0]
                 states.append(PopulationState(name=population.name, v=v, a=a, r=r, z=z))
         return tuple(states)
 
-    def require(self) -> None:
-        """Raise if this target can't run here."""
-        reason = self.unavailable()
-        if reason:
-            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
-
-    def variant(self, network: QuantizedNetwork) -> str:
-        """What ran, for reports."""
+    def variant(self, network: QuantizedNetwork, target: str) -> str:
+        """What runs, for reports."""
         stock = on_stock_lif(network, self.options.lif)
         kinds = sorted({"stock LIF" if p.name in stock else "ALIF" for p in network.populations})
-        return f"{self.name} ({self.options.synapses} synapses, {' + '.join(kinds)})"
+        synapses = f"{self.options.synapses} synapses, " if self.backend == "simulation" else ""
+        return f"{target} ({synapses}{' + '.join(kinds)})"
 
     @contextmanager
     def finished_job(
-        self,
-        network: QuantizedNetwork,
-        inputs: Spikes,
-        *,
-        want_states: bool,
-        backend: Backend = "simulation",
-        chip_models: dict[str, str] | None = None,
+        self, network: QuantizedNetwork, inputs: Spikes, *, want_states: bool
     ) -> Iterator[Path]:
-        """Run one batch; gives the job folder with the results, which is removed afterwards."""
+        """Run one batch; gives the job folder with the results and removes it afterwards."""
         on_stock_lif(network, self.options.lif)  # refuse here what the child could only fail at
         job = Job(
             n_steps=inputs.shape[0],
@@ -108,11 +95,47 @@ class LoihiSimTarget:
             lif=self.options.lif,
             synapses=self.options.synapses,
             want_states=want_states,
-            backend=backend,
-            chip_models=chip_models or {},
+            backend=self.backend,
+            chip_models=self.chip_models,
         )
         with tempfile.TemporaryDirectory(prefix="lsnn-neuro-lava-") as name:
             folder = Path(name)
             job.write(folder, network, inputs)
             run_job(folder, self.options.time_limit)
             yield folder
+
+
+@dataclass(frozen=True)
+class LoihiSimTarget:
+    """Runs a network on Lava's fixed-point simulation."""
+
+    options: LavaOptions = field(default_factory=LavaOptions)
+    name: str = "loihi-sim"
+
+    def unavailable(self) -> str | None:
+        """Why Lava can't run here, in one line; None if it can."""
+        return lava_missing()
+
+    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
+        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
+        return self._runner().run(network, inputs, self.name)
+
+    def states(
+        self, network: QuantizedNetwork, inputs: Spikes, step: int
+    ) -> tuple[PopulationState, ...]:
+        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
+        return self._runner().states(network, inputs, step)
+
+    def _runner(self) -> LavaRunner:
+        reason = self.unavailable()
+        if reason:
+            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
+        return LavaRunner(options=self.options)
+
+
+def lava_missing() -> str | None:
+    """Why Lava can't be used here, in one line; None if it can."""
+    # lava is a namespace package that lava-dl shares: only lava.magma tells that lava-nc is there
+    if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
+        return "Lava is not installed; install lava-nc==0.10.0"
+    return None

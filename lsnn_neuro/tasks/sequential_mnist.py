@@ -32,6 +32,9 @@ class SequentialMNISTConfig(BaseModel):
     validation: int | None = Field(
         None, ge=1, description="training images set aside; by default an eighth, at most 5000"
     )
+    shift: int = Field(
+        0, ge=0, le=4, description="augmentation: training images move by up to so many pixels"
+    )
     layout: Literal["pixels", "rows"] = Field(
         "pixels", description="one pixel at a time, or one row: all columns side by side"
     )
@@ -116,7 +119,11 @@ class SequentialMNIST:
         """``size`` training images drawn at random, with replacement."""
         if size < 1:
             raise DataError(f"a batch of {size} samples; must be at least 1")
-        return self._batch(self._train.take(rng.integers(len(self._train), size=size)))
+        drawn = self._train.take(rng.integers(len(self._train), size=size))
+        if self.config.shift:
+            images = shifted(drawn.images, self.config.shift, rng)
+            drawn = LabelledImages(images=images, labels=drawn.labels)
+        return self._batch(drawn)
 
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` images of a split (None: all), ``size`` at a time."""
@@ -167,6 +174,22 @@ class SequentialMNIST:
             target=images.labels,
         )
         return Batch(inputs=self.encode(images.images), decisions=decisions)
+
+
+def shifted(
+    images: npt.NDArray[np.uint8], most: int, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Each image moved at random by up to ``most`` pixels along both axes, black moving in.
+
+    ``images`` and the result have shape (sample, side, side).
+    """
+    side = images.shape[1]
+    padded = np.pad(images, ((0, 0), (most, most), (most, most)))
+    down, right = rng.integers(0, 2 * most + 1, size=(2, len(images), 1, 1))
+    grid = np.arange(side)
+    sample = np.arange(len(images))[:, None, None]
+    moved: npt.NDArray[np.uint8] = padded[sample, down + grid[:, None], right + grid]
+    return moved
 
 
 def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lsnn_neuro.encoders import poisson
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
 
 VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
@@ -27,12 +28,13 @@ class StoreRecallConfig(BaseModel):
     group_size: int = Field(
         25, ge=1, le=1000, description="inputs in each group: value 0, value 1, store, recall"
     )
-    rate: float = Field(50, gt=0, description="rate of an active group in Hz; others are silent")
-    dt: float = Field(1, gt=0, description="length of a step in ms")
+    rate: float = Field(
+        50.0, gt=0, le=1000, description="rate of an active group in Hz; others are silent"
+    )
     symbol_steps: int = Field(200, ge=1, le=10_000, description="steps for which a symbol lasts")
     symbols: int = Field(12, ge=3, le=1000, description="symbols in a sequence")
     expected_delay: float = Field(
-        6,
+        6.0,
         ge=1,
         description="mean number of symbols between store and recall, were sequences endless",
     )
@@ -46,11 +48,6 @@ class StoreRecallConfig(BaseModel):
             raise ValueError(
                 f"expected_delay is {self.expected_delay:g}, but with {self.symbols} symbols at "
                 f"most {self.symbols - 2} lie between store and recall"
-            )
-        if self.rate * self.dt > 1000:
-            raise ValueError(
-                f"rate is {self.rate:g} Hz, but with dt = {self.dt:g} ms the highest rate is "
-                f"{1000 / self.dt:g} Hz"
             )
         return self
 
@@ -145,7 +142,7 @@ class StoreRecall:
         for symbol, rate in enumerate(rates):  # one at a time, for the sake of memory
             start = symbol * config.symbol_steps
             held = np.broadcast_to(rate, (config.symbol_steps, *rate.shape))
-            inputs[start : start + config.symbol_steps] = poisson(held, config.dt, rng)
+            inputs[start : start + config.symbol_steps] = poisson(held, DT, rng)
         return inputs
 
     def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> Decisions:

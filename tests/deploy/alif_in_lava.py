@@ -1,0 +1,53 @@
+"""One ALIF neuron in Lava; prints its states, step by step: ``alif_in_lava.py TAG RESET``.
+
+Apart from the neuron everything is Lava's own, and Lava finds the models by itself.
+"""
+
+import json
+import sys
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.io.source import RingBuffer
+from lava.proc.sparse.process import Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+
+from deploy.lava.neuron.process import ALIF
+
+EXCITE = [1, 0, 1, 1, 0, 0, 0, 0]
+INHIBIT = [0, 0, 0, 0, 0, 1, 0, 0]
+
+
+def main(tag: str, reset: str) -> None:
+    """Print v, a, r, z of every step as JSON."""
+    one = np.ones(1, np.int32)
+    neuron = ALIF(
+        decay_v=2048 * one,
+        decay_a=1024 * one,
+        step_a=100 * one,
+        vth_mant=one,
+        n_ref=1,
+        reset=reset,  # type: ignore[arg-type]
+    )
+    for spikes, weight, sign_mode in (
+        (EXCITE, 3, SignMode.EXCITATORY),
+        (INHIBIT, -3, SignMode.INHIBITORY),
+    ):
+        synapse = Sparse(weights=csr_matrix([[weight]]), weight_exp=0, sign_mode=sign_mode)
+        RingBuffer(data=np.array([spikes])).s_out.connect(synapse.s_in)
+        synapse.a_out.connect(neuron.a_in)
+    run_config = Loihi2SimCfg(select_tag=tag)
+    neuron.run(RunSteps(num_steps=1), run_config)  # the synapses take one step
+    steps = []
+    for _ in EXCITE:
+        neuron.run(RunSteps(num_steps=1), run_config)
+        states = (neuron.v, neuron.a, neuron.r, neuron.z)
+        steps.append([float(state.get()[0]) for state in states])
+    neuron.stop()
+    print(json.dumps(steps))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

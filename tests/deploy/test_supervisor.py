@@ -1,0 +1,161 @@
+"""Nothing of a run on Lava hangs, and nothing of it is left behind."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from deploy.lava.job import Job, Outcome
+from deploy.lava.options import LavaOptions
+from deploy.lava.supervisor import group_members, run_job
+from deploy.lava.target import LoihiSimTarget
+from lsnn_neuro.errors import TargetFailedError
+
+NETWORK = random_network(0)
+LONG = 200_000  # steps; minutes of work
+PATIENCE = 30.0
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+
+
+def write_job(folder, n_steps):
+    job = Job(
+        n_steps=n_steps,
+        n_samples=1,
+        lif="auto",
+        synapses="event",
+        want_states=False,
+        chip_models={},
+    )
+    job.write(folder, NETWORK, np.zeros((n_steps, 1, NETWORK.n_inputs), bool))
+
+
+def children(pid):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def runner_pid(parent, folder):
+    """The child that runs the job, once Lava's processes are up and stepping."""
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        for pid in children(parent):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            # the tracker and manager of shared memory, a source, a population, its recorder, ...
+            if str(folder).encode() in command and len(children(pid)) > 8:
+                time.sleep(0.5)
+                return pid
+        time.sleep(0.05)
+    raise AssertionError("Lava did not start")
+
+
+def orphaned_memory():
+    """Shared memory and semaphores that no living process uses."""
+    present = {segment.name for segment in Path("/dev/shm").iterdir()}
+    used = ""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            used += maps.read_text()
+    return {name for name in present if name not in used}
+
+
+@pytest.fixture
+def nothing_left(tmp_path_factory, monkeypatch):
+    """No shared memory and no temporary folder is left behind."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    before = orphaned_memory()
+    yield
+    assert list(temporary.iterdir()) == []
+    give_up = time.monotonic() + 5.0
+    while not orphaned_memory() <= before and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert orphaned_memory() <= before
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_good_run_leaves_nothing_and_reports_the_models(tmp_path):
+    write_job(tmp_path, 5)
+    outcome = run_job(tmp_path, PATIENCE)
+    assert outcome.models["input"] == "PySpikeSourceModel"
+    assert outcome.models["readout"] == "PyLeakyReadoutModelFixed"
+    synapses = {p.name for p in NETWORK.projections if p.weight_mant.any()}
+    assert {outcome.models[name] for name in synapses} <= {"EventSparse", "EventDelaySparse"}
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_time_limit_ends_the_run_and_says_what_to_do():
+    inputs = np.zeros((LONG, 1, NETWORK.n_inputs), bool)
+    target = LoihiSimTarget(LavaOptions(time_limit=1.0))
+    start = time.monotonic()
+    with pytest.raises(TargetFailedError, match=r"within 1 s; raise time_limit"):
+        target.run(NETWORK, inputs)
+    assert time.monotonic() - start < PATIENCE
+    assert not any(b"deploy.lava.runner" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                   for pid in children(os.getpid()))  # fmt: skip
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("which", ["a Lava process", "the runner"])
+def test_killed_process_ends_the_run_with_its_name(tmp_path, which):
+    write_job(tmp_path, LONG)
+    failures = []
+
+    def run():
+        try:
+            run_job(tmp_path, 10 * PATIENCE)
+        except TargetFailedError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    pid = runner_pid(os.getpid(), tmp_path)
+    victim = pid if which == "the runner" else children(pid)[-2]  # the last is the runtime service
+    os.kill(victim, signal.SIGKILL)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert group_members(pid) == []
+    (failure,) = failures
+    who = r"Lava process '.+' \(\w+\)" if which == "a Lava process" else "process that runs Lava"
+    assert re.search(f"{who} was killed by SIGKILL", str(failure))
+    assert "\n" not in str(failure)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_exception_in_a_lava_process_reaches_the_caller_as_one_line(tmp_path):
+    write_job(tmp_path, 50)
+    (tmp_path / "inputs.npy").write_bytes(b"not an array")
+    with pytest.raises(TargetFailedError, match=r"process 'input' \(PySpikeSourceModel\) failed: "):
+        run_job(tmp_path, PATIENCE)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_run_ends_when_its_parent_is_killed(tmp_path):
+    write_job(tmp_path, LONG)
+    code = (
+        "import sys, pathlib; from deploy.lava.supervisor import run_job; "
+        "run_job(pathlib.Path(sys.argv[1]), 600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    pid = runner_pid(parent.pid, tmp_path)
+    parent.kill()
+    parent.wait()
+    give_up = time.monotonic() + PATIENCE
+    while group_members(pid) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert group_members(pid) == []
+    assert Outcome.read(tmp_path) is None

@@ -1,0 +1,138 @@
+"""Checkpoints: what goes in comes out, and nothing else is taken for one."""
+
+import numpy as np
+import pytest
+import torch
+from random_lsnns import tiny_recipe
+
+from lsnn_neuro import tensor_file
+from lsnn_neuro.checkpoint import (
+    BEST,
+    KIND,
+    LAST,
+    VERSION,
+    Checkpoint,
+    build_network,
+    find_checkpoint,
+    network_arrays,
+    restore_network,
+)
+from lsnn_neuro.errors import FileFormatError, RecipeError
+from lsnn_neuro.recipe import LSTMConfig
+
+N_INPUTS, N_OUTPUTS = 8, 2
+
+
+def checkpoint(**sections):
+    recipe = tiny_recipe(**sections)
+    generator = torch.Generator().manual_seed(3)
+    network = build_network(recipe, N_INPUTS, N_OUTPUTS, generator)
+    return Checkpoint(
+        recipe=recipe, arrays=network_arrays(network), progress={"iteration": 4}
+    ), network
+
+
+def restore(path):
+    return restore_network(Checkpoint.load(path), path, N_INPUTS, N_OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"network": {"adaptive": 0}},
+        {"network": {"tau_a": [5.0, 50.0]}},
+        {"network": {"signs": "unconstrained"}, "deep_r": None},
+    ],
+)
+def test_round_trip_gives_the_same_lsnn(tmp_path, sections):
+    saved, network = checkpoint(**sections)
+    saved.save(tmp_path / "a")
+    loaded = Checkpoint.load(tmp_path / "a")
+    assert loaded.recipe == saved.recipe
+    assert loaded.progress == saved.progress
+    again = restore(tmp_path / "a")
+    assert again.state_dict().keys() == network.state_dict().keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+        assert again.state_dict()[name].dtype == tensor.dtype
+    x = (torch.rand(10, 3, N_INPUTS) < 0.5).float()
+    assert torch.equal(again(x).readout, network(x).readout)
+
+
+def test_round_trip_gives_the_same_lstm(tmp_path):
+    recipe = tiny_recipe(network=None, deep_r=None)
+    recipe = recipe.model_copy(update={"network": LSTMConfig(kind="lstm", units=3)})
+    network = build_network(recipe, N_INPUTS, N_OUTPUTS, torch.Generator().manual_seed(1))
+    Checkpoint(recipe=recipe, arrays=network_arrays(network)).save(tmp_path / "a")
+    x = torch.rand(5, 2, N_INPUTS)
+    assert torch.equal(restore(tmp_path / "a")(x).readout, network(x).readout)
+
+
+def test_equal_checkpoints_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        checkpoint()[0].save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def changed(path, *, arrays=(), drop=(), header=None):
+    """A checkpoint with some arrays or header fields replaced, written to ``path``."""
+    saved, _ = checkpoint()
+    fields = {"recipe": saved.recipe.model_dump(mode="json"), "progress": {}}
+    contents = {k: v for k, v in (dict(saved.arrays) | dict(arrays)).items() if k not in drop}
+    tensor_file.write(path, KIND, VERSION, header if header is not None else fields, contents)
+    return path
+
+
+def test_nan_in_a_tensor_is_refused(tmp_path):
+    bad = np.full((6, N_INPUTS), np.nan, np.float32)
+    path = changed(tmp_path / "a", arrays={"network.input.theta": bad})
+    with pytest.raises(FileFormatError, match=r"a: input\.theta holds NaN"):
+        restore(path)
+
+
+def test_a_wrong_shape_is_refused(tmp_path):
+    path = changed(tmp_path / "a", arrays={"network.bias": np.zeros(5, np.float32)})
+    with pytest.raises(FileFormatError, match="does not fit its own recipe.*bias") as caught:
+        restore(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_tensor_is_refused(tmp_path):
+    path = changed(tmp_path / "a", drop=["network.bias"])
+    with pytest.raises(FileFormatError, match="does not fit its own recipe"):
+        restore(path)
+
+
+def test_a_checkpoint_without_a_recipe_is_refused(tmp_path):
+    path = changed(tmp_path / "a", header={"progress": {}})
+    with pytest.raises(FileFormatError, match="without a recipe") as caught:
+        Checkpoint.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
+    path = changed(tmp_path / "a", header={"progress": {}, "recipe": {"name": "x"}})
+    with pytest.raises(RecipeError, match="required") as caught:
+        Checkpoint.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("pickled", ["checkpoint.pt", "checkpoint.safetensors"])
+def test_a_torch_pickle_is_refused_whatever_its_name(tmp_path, pickled):
+    torch.save({"w": torch.zeros(3)}, tmp_path / pickled)
+    with pytest.raises(FileFormatError, match="not a readable checkpoint"):
+        Checkpoint.load(tmp_path / pickled)
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):
+    with pytest.raises(FileFormatError, match="holds neither"):
+        find_checkpoint(tmp_path)
+    (tmp_path / LAST).touch()
+    assert find_checkpoint(tmp_path) == tmp_path / LAST
+    (tmp_path / BEST).touch()
+    assert find_checkpoint(tmp_path) == tmp_path / BEST
+    assert find_checkpoint(tmp_path / LAST) == tmp_path / LAST
+    with pytest.raises(FileFormatError, match="no such file or folder"):
+        find_checkpoint(tmp_path / "nowhere")

@@ -1,0 +1,224 @@
+"""Recipes: good ones load, bad ones say in one line which field holds which value."""
+
+from pathlib import Path
+
+import pytest
+from random_lsnns import tiny_recipe
+
+from lsnn_neuro.errors import RecipeError
+from lsnn_neuro.recipe import LSNNConfig, LSTMConfig, built_in, load_recipe, parse_recipe
+
+BUILT_IN = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+MINIMAL = '[task]\nname = "store-recall"\n[training]\niterations = 3\n'
+
+
+def write(folder, text):
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("path", BUILT_IN, ids=lambda path: path.stem)
+def test_every_built_in_recipe_loads_and_bears_its_files_name(path):
+    assert load_recipe(str(path)).name == path.stem
+
+
+def test_built_in_recipes_are_found_by_name():
+    pytest.importorskip("lsnn_neuro.recipes", reason="the package is not installed")
+    assert built_in() == tuple(path.stem for path in BUILT_IN)
+    for name in built_in():
+        assert load_recipe(name).name == name
+
+
+@pytest.mark.parametrize("path", BUILT_IN, ids=lambda path: path.stem)
+def test_toml_round_trip_gives_the_same_recipe(path, tmp_path):
+    recipe = load_recipe(str(path))
+    again = load_recipe(write(tmp_path, recipe.to_toml()))
+    assert again == recipe
+    assert again.to_toml() == recipe.to_toml()
+
+
+def test_a_range_of_time_constants_survives_the_round_trip(tmp_path):
+    recipe = tiny_recipe(network={"tau_a": [10.0, 20.0]})
+    assert recipe.network.tau_a == (10.0, 20.0)
+    assert load_recipe(write(tmp_path, recipe.to_toml())) == recipe
+
+
+def test_only_name_task_and_iterations_are_needed(tmp_path):
+    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL))
+    assert isinstance(recipe.network, LSNNConfig)
+    assert recipe.deep_r is None
+    assert recipe.quantization is None
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "field", "value"),
+    [
+        ("training.lr=0.5", "training", "lr", 0.5),
+        ("training.clip_gradient=2", "training", "clip_gradient", 2.0),
+        ("network.reset=zero", "network", "reset", "zero"),
+        ('network.reset="zero"', "network", "reset", "zero"),
+        ("network.tau_a=[10, 20]", "network", "tau_a", (10.0, 20.0)),
+        ("task.symbols=9", "task", "symbols", 9),
+        ("deep_r.l1=0.5", "deep_r", "l1", 0.5),
+        ("quantization.weight_bits=4", "quantization", "weight_bits", 4),
+    ],
+)
+def test_an_override_sets_one_field(tmp_path, override, section, field, value):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL.replace("[training]", "symbols = 11\n[training]"))
+    recipe = load_recipe(path, [override])
+    assert getattr(getattr(recipe, section), field) == value
+
+
+def test_the_last_override_wins(tmp_path):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    assert load_recipe(path, ["seed=3", "seed=4"]).seed == 4
+
+
+def test_an_override_can_choose_the_lstm(tmp_path):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    assert load_recipe(path, ["network.kind=lstm"]).network == LSTMConfig(kind="lstm")
+
+
+BAD = [
+    ("name=a b", "name", "'a b'"),
+    ("name=..", "name", "'..'"),
+    ("seed=-1", "seed", "-1"),
+    ("seed=99999999999999999999", "seed", "99999999999999999999"),
+    ("seed=1.5", "seed", "1.5"),
+    ("sed=1", "sed", "1"),
+    ("task.name=chess", "task", "'chess'"),
+    ("task.symbols=2", "task.symbols", "2"),
+    ("task.rate=nan", "task.rate", "nan"),
+    ("task.speed=1", "task.speed", "1"),
+    ("task=3", "task", "3"),
+    ("network=3", "network", "3"),
+    ("network.kind=gru", "network", "'gru'"),
+    ("network.regular=-1", "network.regular", "-1"),
+    ("network.adaptive=many", "network.adaptive", "'many'"),
+    ("network.adaptve=4", "network.adaptve", "4"),
+    ("network.tau_m=0", "network.tau_m", "0"),
+    ("network.tau_m=inf", "network.tau_m", "inf"),
+    ("network.tau_a=-7.5", "network.tau_a", "-7.5"),
+    ("network.tau_out=-1", "network.tau_out", "-1"),
+    ("network.b0=0", "network.b0", "0"),
+    ("network.beta=-2", "network.beta", "-2"),
+    ("network.beta=nan", "network.beta", "nan"),
+    ("network.n_ref=-1", "network.n_ref", "-1"),
+    ("network.reset=soft", "network.reset", "'soft'"),
+    ("network.gamma=0", "network.gamma", "0"),
+    ("network.n_delays=0", "network.n_delays", "0"),
+    ("network.signs=both", "network.signs", "'both'"),
+    ("network.excitatory=1.5", "network.excitatory", "1.5"),
+    ("network.input_scale=0", "network.input_scale", "0"),
+    ("network.recurrent_scale=-1", "network.recurrent_scale", "-1"),
+    ("network.input_connectivity=0", "network.input_connectivity", "0"),
+    ("network.recurrent_connectivity=12", "network.recurrent_connectivity", "12"),
+    ("network.readout_connectivity=-0.1", "network.readout_connectivity", "-0.1"),
+    ("deep_r.l1=-1", "deep_r.l1", "-1"),
+    ("deep_r.temperature=-0.5", "deep_r.temperature", "-0.5"),
+    ("deep_r=yes", "deep_r", "'yes'"),
+    ("quantization.weight_bits=1", "quantization.weight_bits", "1"),
+    ("quantization.weight_bits=9", "quantization.weight_bits", "9"),
+    ("training.iterations=0", "training.iterations", "0"),
+    ("training.batch_size=0", "training.batch_size", "0"),
+    ("training.lr=0", "training.lr", "0"),
+    ("training.lr=inf", "training.lr", "inf"),
+    ("training.lr_decay=1.5", "training.lr_decay", "1.5"),
+    ("training.lr_decay_every=0", "training.lr_decay_every", "0"),
+    ("training.logit_scale=0", "training.logit_scale", "0"),
+    ("training.rate_cost=-1", "training.rate_cost", "-1"),
+    ("training.rate_target=-1", "training.rate_target", "-1"),
+    ("training.clip_gradient=0", "training.clip_gradient", "0"),
+    ("training.validate_every=0", "training.validate_every", "0"),
+    ("training.validation_samples=0", "training.validation_samples", "0"),
+    ("training.stop_at_accuracy=95", "training.stop_at_accuracy", "95"),
+    ("training.divergence_loss=0", "training.divergence_loss", "0"),
+]
+
+
+@pytest.mark.parametrize(("override", "field", "value"), BAD, ids=[bad[0] for bad in BAD])
+def test_a_bad_value_is_named_in_one_line(tmp_path, override, field, value):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, [override])
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith(f"{path}: {field}: ")
+    assert value in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["network.regular=0", "network.adaptive=0"], "needs neurons"),
+        (["deep_r.l1=0.1", "network.signs=unconstrained"], "deep_r needs an LSNN with signs"),
+        (["deep_r.l1=0.1", "network.kind=lstm"], "deep_r needs an LSNN"),
+        (["quantization.weight_bits=8", "network.kind=lstm"], "quantization needs an LSNN"),
+        (["network.kind=lstm", "network.units=0"], "network.units"),
+        (["seed"], "expected section.field=value"),
+        (["=3"], "expected section.field=value"),
+        (["name.first=3"], "'name' is a value, not a section"),
+    ],
+)
+def test_fields_that_do_not_fit_together_are_refused_in_one_line(tmp_path, overrides, words):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, overrides)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = ", "not valid TOML"),
+        (MINIMAL, "name: Field required"),
+        ('name = "x"\n[training]\niterations = 3\n', "task: Field required"),
+        ('name = "x"\n[task]\nname = "store-recall"\n', "training: Field required"),
+        (
+            'name = "x"\n[task]\nname = "store-recall"\n[training]\n',
+            "training.iterations: Field required",
+        ),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path, text, words):
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"nowhere\.toml: no such recipe file"):
+        load_recipe(str(tmp_path / "nowhere.toml"))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="can't be read"):
+        load_recipe(str(path))
+
+
+def test_parsing_leaves_the_given_dictionary_alone():
+    data = {
+        "name": "x",
+        "task": {"name": "store-recall"},
+        "network": {"regular": 2},
+        "training": {"iterations": 1},
+    }
+    parse_recipe(data, "here")
+    assert data["network"] == {"regular": 2}
+
+
+def test_only_the_end_of_a_run_may_change_for_resuming():
+    recipe = tiny_recipe()
+    assert recipe.same_run(tiny_recipe(training={"iterations": 99, "stop_at_accuracy": 0.5}))
+    assert not recipe.same_run(tiny_recipe(training={"lr": 0.02}))
+    assert not recipe.same_run(tiny_recipe(network={"beta": 1.0}))
+    assert not recipe.same_run(tiny_recipe(task={"symbols": 5}))
+
+
+def test_recipes_can_not_be_changed():
+    recipe = tiny_recipe()
+    with pytest.raises(Exception, match="frozen"):
+        recipe.seed = 3

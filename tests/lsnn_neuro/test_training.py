@@ -1,0 +1,297 @@
+"""The training loop: reproducible, resumable bit for bit, and never losing a run."""
+
+import json
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from random_lsnns import tiny_recipe
+from torch import nn
+
+from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
+from lsnn_neuro.errors import FileFormatError, TrainingError
+from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.recipe import parse_recipe
+from lsnn_neuro.tasks.base import Decisions, logits
+from lsnn_neuro.training import Trainer, decision_logits, summary, train
+
+
+def run(recipe, folder, **options):
+    return train(recipe, folder, progress=False, **options)
+
+
+class Disturbed(nn.Module):
+    """A network around which something happens in the n-th training pass."""
+
+    def __init__(self, network, n, act):
+        super().__init__()
+        self.network, self.n, self.act = network, n, act
+
+    def forward(self, x):
+        output = self.network(x)
+        if torch.is_grad_enabled():
+            self.n -= 1
+            if self.n == 0:
+                return self.act(output)
+        return output
+
+
+def disturb(n, act):
+    return lambda network: Disturbed(network, n, act)
+
+
+def interrupt(output):
+    os.kill(os.getpid(), signal.SIGINT)
+    return output
+
+
+def terminate(output):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return output
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def power_cut(_):
+    raise PowerCutError
+
+
+def metrics(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+def assert_same_run(one, two):
+    for name in (LAST, BEST):
+        a, b = Checkpoint.load(one / name), Checkpoint.load(two / name)
+        assert a.recipe == b.recipe
+        assert dict(a.progress, seconds=0) == dict(b.progress, seconds=0)
+        assert a.arrays.keys() == b.arrays.keys()
+        for key in a.arrays:
+            assert a.arrays[key].dtype == b.arrays[key].dtype, key
+            assert a.arrays[key].shape == b.arrays[key].shape, key
+            np.testing.assert_array_equal(a.arrays[key], b.arrays[key], err_msg=key)
+    assert metrics(one) == metrics(two)
+
+
+RECIPES = {
+    "lsnn": tiny_recipe(),
+    "lif-only": tiny_recipe(network={"adaptive": 0}),
+    "without-rewiring": tiny_recipe(deep_r=None),
+    "dense": tiny_recipe(network={"signs": "unconstrained"}, deep_r=None),
+    "lstm": parse_recipe(
+        tiny_recipe(deep_r=None).model_dump(exclude_none=True)
+        | {"network": {"kind": "lstm", "units": 4}},
+        "lstm",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Folders of uninterrupted runs."""
+    folders = {}
+    for name in ("lsnn", "lstm"):
+        folders[name] = tmp_path_factory.mktemp(name)
+        run(RECIPES[name], folders[name])
+    return folders
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_kind_of_network_trains_in_the_same_loop(tmp_path, name):
+    recipe = RECIPES[name]
+    trainer = run(recipe, tmp_path / "run")
+    assert trainer.finished
+    assert trainer.iteration == 7
+    assert summary(trainer)["iterations"] == 7
+    lines = metrics(tmp_path / "run")
+    assert [line["iteration"] for line in lines] == [1, 2, 3, 4, 5, 6, 7]
+    assert [line["iteration"] for line in lines if "validation_accuracy" in line] == [3, 6, 7]
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+    assert [line["lr"] for line in lines] == [0.01] * 4 + [0.005] * 3
+    if name == "lsnn":
+        assert {line["active_synapses"] for line in lines} == {trainer.deep_r.cap}
+    assert (tmp_path / "run" / "recipe.toml").read_text() == recipe.to_toml()
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_the_same_recipe_and_seed_give_the_same_run(tmp_path, whole):
+    run(tiny_recipe(), tmp_path / "again")
+    assert_same_run(whole["lsnn"], tmp_path / "again")
+
+
+def test_another_seed_gives_another_run(tmp_path):
+    a = Trainer(tiny_recipe())
+    b = Trainer(tiny_recipe().model_copy(update={"seed": 6}))
+    assert not torch.equal(a.network.input.theta, b.network.input.theta)
+
+
+@pytest.mark.parametrize(
+    ("name", "iteration", "act"),
+    [
+        ("lsnn", 1, interrupt),
+        ("lsnn", 3, interrupt),
+        ("lsnn", 5, interrupt),
+        ("lsnn", 5, terminate),
+        ("lstm", 5, interrupt),
+    ],
+)
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+    tmp_path, whole, name, iteration, act
+):
+    recipe = RECIPES[name]
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TrainingError, match=f"after iteration {iteration}; nothing is lost"):
+        run(recipe, tmp_path / "parts", wrap=disturb(iteration, act))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert Checkpoint.load(tmp_path / "parts" / LAST).progress["iteration"] == iteration
+    run(recipe, tmp_path / "parts", resume=True)
+    assert_same_run(whole[name], tmp_path / "parts")
+
+
+@pytest.mark.parametrize("iteration", [1, 5, 7])
+def test_a_crashed_run_resumes_from_its_last_checkpoint_and_ends_the_same(
+    tmp_path, whole, iteration
+):
+    recipe = tiny_recipe()
+    with pytest.raises(PowerCutError):
+        run(recipe, tmp_path / "parts", wrap=disturb(iteration, power_cut))
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as log:
+        log.write('{"iteration": 4, "lo')  # the line that was being written
+    run(recipe, tmp_path / "parts", resume=True)
+    assert_same_run(whole["lsnn"], tmp_path / "parts")
+
+
+def test_a_run_can_be_interrupted_again_and_again(tmp_path, whole):
+    recipe = tiny_recipe()
+    for resume in (False, True, True):
+        with pytest.raises(TrainingError, match="nothing is lost"):
+            run(recipe, tmp_path / "parts", wrap=disturb(2, interrupt), resume=resume)
+    run(recipe, tmp_path / "parts", resume=True)
+    assert_same_run(whole["lsnn"], tmp_path / "parts")
+
+
+def test_an_interruption_in_the_last_iteration_finishes_the_run(tmp_path):
+    assert run(tiny_recipe(), tmp_path / "run", wrap=disturb(7, interrupt)).finished
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    longer = tiny_recipe(training={"iterations": 9})
+    run(tiny_recipe(), tmp_path / "parts")
+    run(longer, tmp_path / "parts", resume=True)
+    run(longer, tmp_path / "whole")
+    whole, parts = (Trainer(longer) for _ in range(2))
+    whole.restore(Checkpoint.load(tmp_path / "whole" / LAST))
+    parts.restore(Checkpoint.load(tmp_path / "parts" / LAST))
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, parts.network.state_dict()[name]), name
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    run(tiny_recipe(), tmp_path)
+    before = (tmp_path / LAST).read_bytes()
+    run(tiny_recipe(), tmp_path, resume=True)
+    assert (tmp_path / LAST).read_bytes() == before
+    assert len(metrics(tmp_path)) == 7
+
+
+def with_readout(change):
+    return lambda output: NetworkOutput(readout=change(output.readout), spikes=output.spikes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda y: y * math.nan, "loss is nan"),
+        (lambda y: y * math.inf, "loss is nan"),
+        (lambda y: (y - y.detach() + 1) * 1e9 * torch.tensor([1, -1]), "diverges, loss is"),
+    ],
+)
+def test_a_broken_loss_stops_the_run_and_leaves_the_checkpoint(tmp_path, whole, change, words):
+    recipe = tiny_recipe()
+    with pytest.raises(TrainingError, match=words) as caught:
+        run(recipe, tmp_path / "broken", wrap=disturb(5, with_readout(change)))
+    assert "training.lr" in str(caught.value)
+    assert Checkpoint.load(tmp_path / "broken" / LAST).progress["iteration"] == 3
+    assert (tmp_path / "broken" / BEST).is_file()
+    run(recipe, tmp_path / "broken", resume=True)
+    assert_same_run(whole["lsnn"], tmp_path / "broken")
+
+
+def test_an_existing_run_is_not_overwritten(tmp_path):
+    run(tiny_recipe(), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(TrainingError, match="already holds a run"):
+        run(tiny_recipe(training={"lr": 0.5}), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_resuming_with_another_recipe_is_refused(tmp_path):
+    run(tiny_recipe(), tmp_path)
+    with pytest.raises(TrainingError, match="belongs to another recipe"):
+        run(tiny_recipe(training={"lr": 0.5}), tmp_path, resume=True)
+    assert Checkpoint.load(tmp_path / LAST).recipe == tiny_recipe()
+
+
+def test_resuming_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileFormatError, match="no such file"):
+        run(tiny_recipe(), tmp_path / "nothing", resume=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_resuming_from_a_copy_of_the_best_network_is_refused(tmp_path):
+    run(tiny_recipe(), tmp_path)
+    (tmp_path / LAST).write_bytes((tmp_path / BEST).read_bytes())
+    with pytest.raises(TrainingError, match="without the state to go on from"):
+        run(tiny_recipe(), tmp_path, resume=True)
+
+
+def test_training_stops_at_the_accuracy_asked_for(tmp_path):
+    recipe = tiny_recipe(training={"stop_at_accuracy": 0.01, "iterations": 50})
+    assert run(recipe, tmp_path).iteration == 3
+
+
+def test_a_clipped_gradient_changes_the_step_and_not_the_metric():
+    free, clipped = Trainer(tiny_recipe()), Trainer(tiny_recipe(training={"clip_gradient": 1e-6}))
+    one, two = free.train_step(), clipped.train_step()
+    assert one["gradient_norm"] == two["gradient_norm"] > 1e-6
+
+
+def test_the_rate_cost_pulls_rates_to_their_target():
+    trainer = Trainer(tiny_recipe(training={"rate_cost": 0.5, "rate_target": 100.0}))
+    spikes = torch.zeros(10, 2, 6)
+    spikes[:5] = 1  # 500 Hz
+    output = NetworkOutput(readout=torch.zeros(10, 2, 2), spikes=spikes)
+    assert trainer._rate_cost(output).item() == pytest.approx(0.5 * 6 * 0.4**2)
+
+
+def test_decision_logits_are_means_over_windows():
+    rng = np.random.default_rng(0)
+    readout = rng.normal(size=(12, 3, 2))
+    decisions = Decisions(
+        sample=np.array([0, 2, 2]), start=np.array([0, 3, 7]), stop=np.array([12, 4, 10]),
+        target=np.array([0, 1, 1]),
+    )  # fmt: skip
+    means = decision_logits(torch.from_numpy(readout), decisions)
+    lengths = (decisions.stop - decisions.start)[:, None]
+    np.testing.assert_allclose(means, logits(readout, decisions) / lengths)
+    assert means[1].tolist() == pytest.approx(readout[3, 2].tolist())
+
+
+def test_a_few_iterations_on_digits_lower_the_loss(tmp_path):
+    data = tiny_recipe().model_dump(exclude_none=True)
+    data["task"] = {
+        "name": "sequential-mnist", "layout": "rows", "downsample": 4, "coding": "level",
+        "thresholds": 1, "cue_steps": 2, "decision_steps": 2,
+    }  # fmt: skip
+    data["network"] |= {"regular": 20, "adaptive": 20}
+    data["training"] |= {"iterations": 30, "batch_size": 32, "validate_every": 30, "lr_decay": 1.0}
+    recipe = parse_recipe(data, "digits")
+    run(recipe, tmp_path)
+    losses = [line["loss"] for line in metrics(tmp_path)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])

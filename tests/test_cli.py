@@ -1,0 +1,271 @@
+"""The command line, through click's runner and once as a real process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import main
+from deploy.artifact import load_artifact, write_artifact
+from quantize.record import PopulationSpikes, SpikeRecord
+
+TINY = (
+    "task.downsample=4", "task.ms_per_pixel=2", "task.cue_steps=4", "task.decision_steps=4",
+    "network.regular=10", "network.adaptive=8", "training.iterations=3", "training.batch_size=8",
+    "training.validate_every=2", "training.validation_samples=8",
+)  # fmt: skip
+
+
+def lsnn_neuro(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def succeed(*arguments: object) -> Result:
+    result = lsnn_neuro(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def train(out: Path, *extra: str) -> Path:
+    overrides = [part for field in (*TINY, *extra) for part in ("--set", field)]
+    succeed("train", "smnist-rows", "--out", out, *overrides)
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("cli") / "run")
+
+
+@pytest.fixture(scope="module")
+def artifact(run: Path) -> Path:
+    out = run.parent / "artifact"
+    succeed("export", run, "--target", "loihi-sim", "--out", out, "--samples", "4")
+    return out
+
+
+def test_train_leaves_recipe_checkpoints_and_metrics(run: Path) -> None:
+    names = {file.name for file in run.iterdir()}
+    assert names == {"recipe.toml", "best.safetensors", "last.safetensors", "metrics.jsonl",
+                     "tensorboard"}  # fmt: skip
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == [1, 2, 3]
+    assert "validation_accuracy" in lines[1]
+
+
+def test_resume_goes_on_to_more_iterations(tmp_path: Path) -> None:
+    out = train(tmp_path / "run")
+    succeed(
+        "train", out / "recipe.toml", "--out", out, "--resume", "--set", "training.iterations=5"
+    )
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == 5
+
+
+def test_quantize_switch_trains_with_the_integer_forward_pass(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    overrides = [part for field in TINY for part in ("--set", field)]
+    succeed("train", "smnist-rows", "--out", out, "--quantize", *overrides)
+    assert "weight_bits = 8" in (out / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize("target", ["float", "emulator"])
+def test_evaluate_prints_target_samples_and_accuracy(run: Path, target: str) -> None:
+    result = json.loads(
+        succeed("evaluate", run, "--target", target, "--samples", 20, "--json").stdout
+    )
+    assert result["target"] == target
+    assert result["samples"] == 20
+    assert result["accuracy"] == result["correct"] / 20
+
+
+def test_evaluate_on_lava_scores_exactly_as_the_emulator(artifact: Path) -> None:
+    scores = [
+        json.loads(
+            succeed("evaluate", artifact, "--target", target, "--samples", 12, "--json").stdout
+        )["correct"]
+        for target in ("emulator", "loihi-sim")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_parity_is_exact_on_every_exact_level(artifact: Path) -> None:
+    levels = json.loads(succeed("parity", artifact, "--json").stdout)
+    assert set(levels) == {"golden", "P0", "P1", "P2"}
+    for level in ("golden", "P1", "P2"):
+        assert levels[level]["exact"]
+        assert levels[level]["mismatches"] == 0
+        assert levels[level]["spikes"] > 0
+        assert levels[level]["samples"] == 4
+        assert levels[level]["first_divergence"] is None
+
+
+def test_parity_table_names_populations_and_verdict(artifact: Path) -> None:
+    output = succeed("parity", artifact, "--target", "emulator", "--samples", 2).output
+    assert "adaptive" in output
+    assert "P1: quantization-aware against emulator: exact" in output
+
+
+def test_a_single_flipped_golden_spike_ends_with_exit_code_1(
+    artifact: Path, tmp_path: Path
+) -> None:
+    loaded = load_artifact(artifact)
+    first = loaded.golden.spikes[0]
+    flipped = first.spikes.copy()
+    flipped[7, 2, 3] ^= True
+    changed = SpikeRecord(
+        spikes=(PopulationSpikes(name=first.name, spikes=flipped), *loaded.golden.spikes[1:]),
+        readout=loaded.golden.readout, target="golden", seconds=0,
+    )  # fmt: skip
+    write_artifact(
+        tmp_path / "bad", loaded.network, target="emulator", inputs=loaded.inputs, golden=changed,
+        about={}, files={"best.safetensors": (artifact / "best.safetensors").read_bytes()},
+    )  # fmt: skip
+    result = lsnn_neuro("parity", tmp_path / "bad", "--json")
+    assert result.exit_code == 1
+    where = json.loads(result.stdout)["golden"]["first_divergence"]
+    assert (where["step"], where["sample"], where["neuron"]) == (7, 2, 3)
+    assert where["population"] == first.name
+
+
+def test_a_network_other_than_the_checkpoint_fails_P1_with_both_states(  # noqa: N802
+    artifact: Path, tmp_path: Path
+) -> None:
+    other = train(tmp_path / "other", "seed=99")
+    loaded = load_artifact(artifact)
+    write_artifact(
+        tmp_path / "mixed", loaded.network, target="emulator", inputs=loaded.inputs,
+        golden=loaded.golden, about={},
+        files={"best.safetensors": (other / "best.safetensors").read_bytes()},
+    )  # fmt: skip
+    result = lsnn_neuro("parity", tmp_path / "mixed", "--json")
+    assert result.exit_code == 1
+    where = json.loads(result.stdout)["P1"]["first_divergence"]
+    assert where["reference_value"] != where["other_value"]
+    assert where["reference"]["z"] != where["other"]["z"]
+
+
+def test_inspect_reports_scales_and_time_constants(artifact: Path) -> None:
+    result = json.loads(succeed("inspect", artifact, "--json").stdout)
+    assert [p["name"] for p in result["populations"]] == ["regular", "adaptive"]
+    assert result["violations"] == []
+
+
+def test_inspect_system_says_why_a_target_is_missing() -> None:
+    targets = json.loads(succeed("inspect", "--system", "--json").stdout)["targets"]
+    assert targets["emulator"] == "ready"
+    assert targets["loihi-sim"] == "ready"
+    assert targets["loihi2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "no-such-recipe"], "no recipe 'no-such-recipe'"),
+        (["train", "missing.toml"], "missing.toml: no such recipe file"),
+        (["train", "smnist-rows", "--set", "training.lr=-1"], "training.lr"),
+        (["train", "smnist-rows", "--set", "training.speed=1"], "training.speed"),
+        (["train", "smnist-rows", "--set", "lr"], "expected section.field=value"),
+        (["evaluate", "nowhere"], "nowhere: no such file or folder"),
+        (["parity", "nowhere"], "nowhere: not an artifact"),
+        (["export", "nowhere", "--target", "emulator", "--out", "x"], "nowhere: no such file"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    result = lsnn_neuro(*arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_run_in_the_way_is_kept(run: Path) -> None:
+    before = (run / "best.safetensors").read_bytes()
+    result = lsnn_neuro("train", "smnist-rows", "--out", run)
+    assert result.exit_code == 1
+    assert "already holds a run" in result.stderr
+    assert (run / "best.safetensors").read_bytes() == before
+
+
+def test_an_artifact_in_the_way_is_kept_unless_told(run: Path, artifact: Path) -> None:
+    arguments = ("export", run, "--target", "emulator", "--out", artifact.parent / "twice")
+    succeed(*arguments)
+    result = lsnn_neuro(*arguments)
+    assert result.exit_code == 1
+    assert "--overwrite" in result.stderr
+    succeed(*arguments, "--overwrite")
+
+
+def test_a_changed_artifact_file_is_refused(artifact: Path, run: Path) -> None:
+    out = artifact.parent / "changed"
+    succeed("export", run, "--target", "emulator", "--out", out)
+    file = out / "network.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x07")
+    result = lsnn_neuro("parity", out)
+    assert result.exit_code == 1
+    assert "network.safetensors: was changed since the export" in result.stderr
+
+
+def test_export_for_a_missing_chip_works_and_parity_says_why_not(run: Path, tmp_path: Path) -> None:
+    succeed("export", run, "--target", "loihi2", "--out", tmp_path / "a")
+    result = lsnn_neuro("parity", tmp_path / "a")
+    assert result.exit_code == 1
+    assert "loihi2: lava-loihi is not installed" in result.stderr
+
+
+def test_an_lstm_is_not_exported(tmp_path: Path) -> None:
+    recipe = tmp_path / "lstm.toml"
+    recipe.write_text(
+        'name = "lstm"\n[task]\nname = "sequential-mnist"\nlayout = "rows"\ncoding = "level"\n'
+        'thresholds = 1\ncue_steps = 4\ndecision_steps = 4\n[network]\nkind = "lstm"\nunits = 4\n'
+        "[training]\niterations = 1\nbatch_size = 4\nvalidation_samples = 4\n"
+    )
+    succeed("train", recipe, "--out", tmp_path / "run")
+    assert lsnn_neuro("evaluate", tmp_path / "run", "--samples", 4).exit_code == 0
+    result = lsnn_neuro("export", tmp_path / "run", "--target", "emulator", "--out", tmp_path / "a")
+    assert result.exit_code == 1
+    assert "an LSTM can't be quantized" in result.stderr
+
+
+def test_debug_keeps_the_traceback() -> None:
+    result = lsnn_neuro("--debug", "train", "no-such-recipe")
+    assert type(result.exception).__name__ == "RecipeError"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_shell_code(shell: str) -> None:
+    assert "_LSNN_NEURO_COMPLETE" in succeed("completion", shell).output
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for command in ("train", "evaluate", "export", "parity", "inspect", "completion"):
+        assert "  lsnn-neuro " in succeed(command, "--help").output
+
+
+def test_the_installed_command_runs_as_a_process(run: Path, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("lsnn-neuro")
+    done = subprocess.run(
+        [command, "evaluate", run, "--target", "emulator", "--samples", "8", "--json"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["samples"] == 8
+    failed = subprocess.run(
+        [command, "evaluate", "nowhere"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+
+
+def test_golden_files_survive_a_round_trip(artifact: Path) -> None:
+    loaded = load_artifact(artifact)
+    assert loaded.inputs.dtype == np.bool_
+    assert loaded.golden.n_samples == 4
+    assert loaded.network.provenance.recipe == "smnist-rows"
