@@ -100,7 +100,7 @@ def check_alive(runtime: Runtime, names: list[str]) -> None:
     # The parent holds the other end of stdin and never writes: readable means closed.
     if select.select([sys.stdin], [], [], 0)[0]:
         raise ParentGoneError
-    for name, actor in zip(names, runtime._messaging_infrastructure.actors, strict=True):
+    for name, actor in zip(names, runtime._messaging_infrastructure.actors, strict=False):
         if actor.exitcode is None:
             continue
         if actor.exception:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -73,8 +72,10 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
     the others. SIGKILL for whatever is left after that.
     """
     child.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         child.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
     for kind in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, kind)
