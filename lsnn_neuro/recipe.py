@@ -37,10 +37,10 @@ class LSNNConfig(_Section):
     tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
     b0: float = Field(0.01, gt=0, description="baseline threshold")
     beta: float = Field(1.8, ge=0, description="strength of adaptation")
-    n_ref: int = Field(5, ge=0, description="refractory steps")
+    n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
     reset: Reset = Field("subtract", description="what a spike does to the membrane")
     gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
-    n_delays: int = Field(10, ge=1, description="delays are drawn from 0 to n_delays - 1 steps")
+    n_delays: int = Field(10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps")
     signs: Literal["dale", "free", "unconstrained"] = Field(
         "dale", description="one sign per neuron, per synapse, or none (dense networks)"
     )

@@ -68,7 +68,10 @@ class Synapses(nn.Module):
         rank = torch.rand(shape, generator=generator).masked_fill(~allowed, 2.0).flatten()
         active = torch.zeros(rank.numel(), dtype=torch.bool)
         active[rank.argsort()[: self.n_active_at_start]] = True
-        self.theta = nn.Parameter(theta * active.reshape(shape))
+        active = active.reshape(shape)
+        if not self.constrained:
+            allowed = active
+        self.theta = nn.Parameter(theta * active)
         delay = torch.randint(0, n_delays, shape, generator=generator)
         self.register_buffer("sign", torch.where(positive, 1, -1).to(torch.int8))
         self.register_buffer("delay", delay.to(torch.uint8))

@@ -26,6 +26,8 @@ from quantize.loihi import (
 from quantize.network import WEIGHT_RANGE, SignMode
 
 STATE_ONE = 2**STATE_SHIFT
+SCALE_MAX = 2.0**60
+"""Where all weights are next to nothing, there is no natural end to a scale."""
 
 
 def choose_population_scale(
@@ -52,9 +54,10 @@ def choose_population_scale(
     scale = _power_of_two_below(min(limits))
     if scale * float(population.b0.min()) < STATE_ONE:
         raise NetworkError(
-            f"population {population.name!r}: its inputs are so strong that the smallest threshold "
-            f"{population.b0.min():g} rounds to 0; weights of at most "
-            f"{largest:g} demand a scale of {scale:g}. Train with smaller weights or larger b0"
+            f"population {population.name!r}: its smallest threshold {population.b0.min():g} rounds "
+            f"to 0 at a scale of {scale:g}, the largest that its inputs (up to {largest:g} a synapse "
+            f"and step) and adapted thresholds (up to {threshold.max():g}) allow; train with smaller "
+            "weights or larger b0"
         )
     return scale
 
@@ -82,7 +85,7 @@ def choose_readout_scale(readout: ReadoutSpec, incoming: Sequence[ProjectionSpec
 
 
 def _power_of_two_below(limit: float) -> float:
-    return 2.0 ** math.floor(math.log2(limit))
+    return 2.0 ** math.floor(math.log2(min(limit, SCALE_MAX)))
 
 
 def quantize_decay(alpha: npt.ArrayLike) -> IntArray:
@@ -92,9 +95,9 @@ def quantize_decay(alpha: npt.ArrayLike) -> IntArray:
 
 
 def dequantize_decay(decay: IntArray) -> FloatArray:
-    """Time constant in ms of a decay in 1/4096: -DT / ln(1 - decay/4096)."""
+    """Time constant in ms of a decay in 1/4096: DT / |ln(1 - decay/4096)|."""
     with np.errstate(divide="ignore"):
-        return np.asarray(-DT / np.log1p(-decay / DECAY_ONE))
+        return np.asarray(DT / np.abs(np.log1p(-decay / DECAY_ONE)))
 
 
 def choose_weight_exp(weight: FloatArray, sign_mode: SignMode, bits: int = WEIGHT_BITS) -> int:

@@ -197,7 +197,7 @@ def _projection(
 def _population_report(spec: PopulationSpec, quantized: Population) -> PopulationReport:
     def taus(alpha: FloatArray, decay: IntArray) -> tuple[float, float]:
         with np.errstate(divide="ignore"):
-            return float(np.mean(-DT / np.log(alpha))), float(dequantize_decay(decay).mean())
+            return float(np.mean(DT / np.abs(np.log(alpha)))), float(dequantize_decay(decay).mean())
 
     low, high = quantized.vth_mant.min(), quantized.vth_mant.max()
     adapts = quantized.step_a > 0

@@ -93,7 +93,7 @@ def test_nan_in_a_tensor_is_refused(tmp_path):
 
 def test_a_wrong_shape_is_refused(tmp_path):
     path = changed(tmp_path / "a", arrays={"network.bias": np.zeros(5, np.float32)})
-    with pytest.raises(FileFormatError, match="does not fit its own recipe.*bias") as caught:
+    with pytest.raises(FileFormatError, match=r"does not fit its own recipe.*bias") as caught:
         restore(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

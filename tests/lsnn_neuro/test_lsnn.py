@@ -17,9 +17,7 @@ def slow_lsnn(network, x):
     config = network.config
     w_in, w_rec, w_out = (s.weight().tolist() for s in network.synapses())
     d_in, d_rec = network.input.delay.tolist(), network.recurrent.delay.tolist()
-    alpha, rho, beta, b0 = (
-        getattr(network, k).tolist() for k in ("alpha", "rho", "beta", "b0")
-    )
+    alpha, rho, beta, b0 = (getattr(network, k).tolist() for k in ("alpha", "rho", "beta", "b0"))
     kappa = math.exp(-1 / config.tau_out)
     neurons, outputs = range(len(alpha)), range(len(w_out))
     v, b, r = ([0.0 for _ in neurons] for _ in range(3))

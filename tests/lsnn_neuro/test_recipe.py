@@ -65,7 +65,9 @@ def test_only_name_task_and_iterations_are_needed(tmp_path):
     ],
 )
 def test_an_override_sets_one_field(tmp_path, override, section, field, value):
-    path = write(tmp_path, 'name = "x"\n' + MINIMAL.replace("[training]", "symbols = 11\n[training]"))
+    path = write(
+        tmp_path, 'name = "x"\n' + MINIMAL.replace("[training]", "symbols = 11\n[training]")
+    )
     recipe = load_recipe(path, [override])
     assert getattr(getattr(recipe, section), field) == value
 

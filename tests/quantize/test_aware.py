@@ -77,7 +77,8 @@ def test_gradients_are_finite_and_dormant_synapses_get_none(config, seed, weight
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 @pytest.mark.parametrize("weight_bits", [2, 8])
 def test_gradients_reach_all_three_matrices(reset, weight_bits):
-    network = lsnn(LSNNConfig(regular=6, adaptive=6, reset=reset, input_connectivity=0.5), 1)
+    config = LSNNConfig(regular=6, adaptive=6, b0=0.05, reset=reset, input_connectivity=0.5)
+    network = lsnn(config, 1)
     x = spikes(1, n_steps=40, n_samples=4)
     QuantizationAware(network, weight_bits=weight_bits)(x).readout.sum().backward()
     for synapses in network.synapses():

@@ -53,7 +53,9 @@ def test_an_accumulator_beyond_16_bits_is_reported(sign):
     (violation,) = accumulator_stays_in_16_bits(network(n_inputs=218, mantissa=sign * 151))
     assert violation.object == "projection 'in', neuron 1"
     assert (violation.value, violation.limit) == (218 * 151, 32767)
-    assert str(violation).startswith("accumulator: projection 'in', neuron 1 has 32918, limit 32767")
+    assert str(violation).startswith(
+        "accumulator: projection 'in', neuron 1 has 32918, limit 32767"
+    )
 
 
 def test_a_step_of_adaptation_in_the_linear_range_is_reported():

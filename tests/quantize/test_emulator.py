@@ -98,15 +98,19 @@ def test_a_batch_equals_its_samples_one_by_one():
             np.testing.assert_array_equal(a.spikes[:, [sample]], b.spikes)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_membrane_saturates_instead_of_wrapping(sign):
-    quantized = network(weight=254 * sign, weight_exp=7, decay_v=0, step_a=0)
-    found = [int(s.v[0]) for s in states(quantized, [ON] * 8)]
-    step = 2 * 254 * 128 * 64
-    if sign < 0:
-        assert found == [-min(step * t, 2**23 - 1) for t in range(1, 9)]
-    else:  # 2^23 - 64 is the highest threshold there is
-        assert found == [step, 0] * 4 if 2 * step > 64 * (2**17 - 1) else True
+STEP = 2 * 254 * 128 * 64
+"""Membrane units per step with both inputs at the largest even mantissa and exponent."""
+
+
+def test_the_membrane_saturates_instead_of_wrapping():
+    quantized = network(weight=-254, weight_exp=7, decay_v=0)
+    found = [int(s.v[0]) for s in states(quantized, [ON] * 5)]
+    assert found == [-STEP, -2 * STEP, -(2**23 - 1), -(2**23 - 1), -(2**23 - 1)]
+
+
+def test_a_saturated_membrane_still_crosses_the_highest_threshold():
+    quantized = network(weight=254, weight_exp=7, vth=2**17 - 1, decay_v=0)
+    assert [int(s.v[0]) for s in states(quantized, [ON] * 4)] == [STEP, 2 * STEP, 0, STEP]
 
 
 def test_adaptation_saturates_instead_of_wrapping():
@@ -179,9 +183,7 @@ def test_the_emulator_stepped_by_hand_equals_the_whole_run():
         emulator.step(inputs[t])
         np.testing.assert_array_equal(emulator.readout, record.readout[t])
         for population in record.spikes:
-            np.testing.assert_array_equal(
-                emulator.spikes(population.name), population.spikes[t]
-            )
+            np.testing.assert_array_equal(emulator.spikes(population.name), population.spikes[t])
 
 
 @pytest.mark.parametrize(
