@@ -20,7 +20,7 @@ setup: .venv/installed ## make .venv with everything in it
 	done; \
 	if [ -z "$$python" ]; then echo "make: Lava needs Python 3.10 and none was found; install it (e.g. 'pyenv install 3.10') and try again" >&2; exit 1; fi; \
 	echo "setting up .venv with $$("$$python" --version)"; \
-	"$$python" -m venv .venv && $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	"$$python" -m venv .venv && $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: .venv/installed ## train on real digits, export to the Loihi simulator, prove parity

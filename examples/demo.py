@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("runs/demo")
-SAMPLES_ON_LAVA = 200
 
 
 def lsnn_neuro(*arguments: str, parse: bool = False) -> Any:
@@ -39,12 +38,8 @@ def main() -> None:
     lsnn_neuro("parity", artifact)
     levels = lsnn_neuro("parity", artifact, "--json", parse=True)
     scores = {}
-    for target, extra in (
-        ("float", ()), ("emulator", ()), ("loihi-sim", ("--samples", str(SAMPLES_ON_LAVA))),
-    ):  # fmt: skip
-        scores[target] = lsnn_neuro(
-            "evaluate", artifact, "--target", target, *extra, "--json", parse=True
-        )
+    for target in ("float", "emulator", "loihi-sim"):
+        scores[target] = lsnn_neuro("evaluate", artifact, "--target", target, "--json", parse=True)
         print(f"{target}: {scores[target]['accuracy']:.1%} of {scores[target]['samples']} digits")
     lava = levels["P2"]
     summary = {
