@@ -40,7 +40,9 @@ class LSNNConfig(_Section):
     n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
     reset: Reset = Field("subtract", description="what a spike does to the membrane")
     gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
-    n_delays: int = Field(10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps")
+    n_delays: int = Field(
+        10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"
+    )
     signs: Literal["dale", "free", "unconstrained"] = Field(
         "dale", description="one sign per neuron, per synapse, or none (dense networks)"
     )
