@@ -12,7 +12,7 @@ help: ## show this list
 
 setup: .venv/installed ## make .venv with everything in it
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt setup.py $(wildcard native/*)
 	@python=""; \
 	for p in python3.10 "$$(pyenv root 2>/dev/null)"/versions/3.10*/bin/python \
 	         "$$HOME"/.local/share/uv/python/cpython-3.10*/bin/python3.10 python3 python; do \

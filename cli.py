@@ -125,6 +125,7 @@ def evaluate(
     """
     import torch
 
+    from deploy.emulated import EmulatorTarget
     from deploy.targets import get_target
     from lsnn_neuro.evaluation import evaluate as score
     from lsnn_neuro.evaluation import float_runner
@@ -136,7 +137,8 @@ def evaluate(
     if target == "float":
         run = float_runner(network, torch.device("cpu"))
     else:
-        quantized, where = _quantized(path), get_target(target)
+        quantized = _quantized(path)
+        where: Target = EmulatorTarget(spikes=False) if target == "emulator" else get_target(target)
 
         def run(inputs: Any) -> Any:
             record = where.run(quantized, inputs)
@@ -264,6 +266,7 @@ def inspect(path: Path | None, system: bool, as_json: bool) -> None:
     """
     from deploy.artifact import versions
     from deploy.targets import get_target
+    from lsnn_neuro import kernel
     from quantize.design_rules import check
 
     if path is None and not system:
@@ -271,7 +274,7 @@ def inspect(path: Path | None, system: bool, as_json: bool) -> None:
     result: dict[str, Any] = {}
     if system:
         reasons = {name: get_target(name).unavailable() for name in TARGETS}
-        result |= {"versions": versions(), "targets": {k: v or "ready" for k, v in reasons.items()}}
+        result |= {"kernel": kernel.description(), "versions": versions(), "targets": {k: v or "ready" for k, v in reasons.items()}}
     if path is not None:
         checkpoint, network = _trained(path)
         quantized, report = _convert(path, checkpoint, network, None)

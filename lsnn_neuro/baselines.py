@@ -28,5 +28,5 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor) -> NetworkOutput:
         """Run a batch from rest; ``x`` has shape (time, batch, input)."""
-        h, _ = self.lstm(x)
-        return NetworkOutput(readout=self.readout(h), spikes=None)
+        h, _ = self.lstm(x.to(self.readout.weight.dtype))
+        return NetworkOutput(readout=self.readout(h))

@@ -60,7 +60,7 @@ def float_runner(model: torch.nn.Module, device: torch.device) -> Run:
 
     def run(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         with torch.no_grad():
-            readout = model(torch.from_numpy(inputs).to(device, torch.float32)).readout
+            readout = model(torch.from_numpy(inputs).to(device)).readout
         array: npt.NDArray[Any] = readout.cpu().numpy()
         return array
 

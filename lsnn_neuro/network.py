@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lsnn_neuro import kernel
+from lsnn_neuro.bptt import Core, Wiring, run
 from lsnn_neuro.neurons import NeuronParameters, NeuronState, step
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.spec import (
@@ -30,11 +32,19 @@ class NetworkOutput:
     """What a network gives back for a batch.
 
     - readout: shape (time, batch, output), bias included
-    - spikes: 0 or 1, shape (time, batch, neuron); None for networks that do not spike
+    - rate: mean spikes per step over time and batch, shape (neuron,), differentiable; None for
+      networks that do not spike
+    - read_spikes: gives the spikes, see ``spikes``
     """
 
     readout: Tensor
-    spikes: Tensor | None
+    rate: Tensor | None = None
+    read_spikes: Callable[[], Tensor] | None = None
+
+    @property
+    def spikes(self) -> Tensor | None:
+        """0 or 1, shape (time, batch, neuron); unpacked on demand, since it is large."""
+        return self.read_spikes() if self.read_spikes else None
 
 
 class LSNN(nn.Module):
@@ -118,7 +128,46 @@ class LSNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> NetworkOutput:
-        """Run a batch from rest; ``x`` holds input spikes 0 or 1, shape (time, batch, input)."""
+        """Run a batch from rest; ``x`` holds input spikes, bool or 0 and 1, (time, batch, input)."""
+        return self.forward_kernel(x) if self.runs_on_kernel() else self.forward_loop(x)
+
+    def runs_on_kernel(self) -> bool:
+        """Whether the native kernel does the work: single precision on the CPU, and it is built."""
+        theta = self.input.theta
+        return kernel.available() and theta.device.type == "cpu" and theta.dtype == torch.float32
+
+    def forward_kernel(self, x: Tensor) -> NetworkOutput:
+        """``forward`` on the native kernel; the same network up to rounding of sums."""
+        incoming = (1 - self.alpha)[:, None]
+        matrices = (
+            incoming * self.input.weight(),
+            incoming * self.recurrent.weight(),
+            (1 - self.kappa) * self.readout.weight(),
+        )
+        core = self.core()
+        weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
+        step = self.beta * (1 - self.rho)
+        output = run(core, x, weights, (self.alpha, self.rho, step, self.b0, self.b0))
+        return NetworkOutput(
+            readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
+        )
+
+    def core(self, *, integer: bool = False) -> Core:
+        """What the kernel needs to know beside the learnt tensors."""
+        return Core(
+            wirings=tuple(Wiring.of(s.active(), s.delay) for s in self.synapses()),
+            n_outputs=len(self.bias),
+            kappa=self.kappa,
+            n_ref=self.config.n_ref,
+            reset_to_zero=self.config.reset == "zero",
+            gamma=self.config.gamma,
+            integer=integer,
+            threads=torch.get_num_threads(),
+        )
+
+    def forward_loop(self, x: Tensor) -> NetworkOutput:
+        """``forward`` as a readable time loop: the reference the kernel is checked against."""
+        x = x.to(self.input.theta.dtype)
         parameters = self.parameters_of_neurons()
         n_delays = self.recurrent.n_delays
         by_delay = self.recurrent.weight_by_delay()  # (delay, target, source)
@@ -131,7 +180,11 @@ class LSNN(nn.Module):
             past = [state.z, *past[:-1]]
             spikes.append(state.z)
         z = torch.stack(spikes)  # (time, batch, neuron)
-        return NetworkOutput(readout=self._leaky_readout(z) + self.bias, spikes=z)
+        return NetworkOutput(
+            readout=self._leaky_readout(z) + self.bias,
+            rate=z.mean(dim=(0, 1)),
+            read_spikes=lambda: z,
+        )
 
     def _input_currents(self, x: Tensor) -> Tensor:
         """Delayed input through W_in for all steps at once, shape (time, batch, neuron)."""

@@ -89,6 +89,10 @@ class Synapses(nn.Module):
         steps = torch.arange(self.n_delays, device=self.delay.device)
         return self.weight() * (self.delay == steps[:, None, None])
 
+    def active(self) -> Tensor:
+        """Where there is an active synapse, bool, shape (target, source)."""
+        return self.theta > 0 if self.constrained else self.allowed
+
     @property
     def n_active(self) -> int:
         """Number of active synapses."""

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lsnn_neuro.bptt import run
 from lsnn_neuro.network import LSNN, NetworkOutput
 from lsnn_neuro.spec import INPUT, READOUT
 from lsnn_neuro.surrogate import spike
+from lsnn_neuro.synapses import Synapses
 from quantize.choose import STATE_ONE
 from quantize.convert import convert
 from quantize.loihi import DECAY_ONE, STATE_MAX, WEIGHT_BITS
@@ -65,19 +67,42 @@ class QuantizationAware(nn.Module):
         self.network, self.weight_bits = network, weight_bits
 
     def forward(self, x: Tensor) -> NetworkOutput:
-        """Run a batch from rest; ``x`` holds input spikes 0 or 1, shape (time, batch, input).
+        """Run a batch from rest; ``x`` holds input spikes, bool or 0 and 1, (time, batch, input).
 
         The readout is float64, (o + bias) / scale with the integers o of the integer model.
         """
         quantized, _ = convert(self.network.to_spec(), weight_bits=self.weight_bits)
-        steps = list(self._steps(quantized, x.double()))
-        readout = quantized.readout
-        o = torch.stack([s.o for s in steps])
+        if self.network.runs_on_kernel():
+            output = self._run_kernel(quantized, x)
+        else:
+            steps = list(self._steps(quantized, x.double()))
+            z = torch.stack([s.z for s in steps])
+            o = torch.stack([s.o for s in steps])
+            output = NetworkOutput(readout=o, rate=z.mean(dim=(0, 1)), read_spikes=lambda: z)
+        o, readout = output.readout.double(), quantized.readout
         bias = _straight_through(
             o.new_tensor(readout.bias) / readout.scale, self.network.bias.double()
         )
-        spikes = torch.stack([s.z for s in steps])
-        return NetworkOutput(readout=o / readout.scale + bias, spikes=spikes)
+        return replace(output, readout=o / readout.scale + bias)
+
+    def _run_kernel(self, quantized: QuantizedNetwork, x: Tensor) -> NetworkOutput:
+        """The integer model on the native kernel; the readout is o."""
+        net = self.network
+        kappa = 1 - float(quantized.readout.decay[0]) / DECAY_ONE
+        core = replace(net.core(integer=True), kappa=kappa)
+        weights = tuple(
+            STATE_ONE * w.values(m)
+            for w, m in zip(core.wirings, self._weights(quantized, x.device), strict=True)
+        )
+        decay_v, decay_a, step_a, vth_mant = (
+            torch.from_numpy(column) for column in _columns(quantized)
+        )
+        vth = vth_mant * STATE_ONE
+        keep = (1 - decay_v / DECAY_ONE, 1 - decay_a / DECAY_ONE)
+        output = run(core, x, weights, (*keep, step_a, vth, vth.clamp(min=1)))
+        return NetworkOutput(
+            readout=output.readout, rate=output.rate, read_spikes=output.spikes
+        )
 
     @torch.no_grad()
     def states(self, inputs: npt.NDArray[np.bool_], step: int) -> tuple[PopulationState, ...]:
@@ -103,13 +128,13 @@ class QuantizationAware(nn.Module):
         """The integer model of :mod:`quantize.emulator`, step by step, populations side by side."""
         net = self.network
         decay_v, decay_a, step_a, vth_mant = (
-            x.new_tensor(np.concatenate([getattr(p, field) for p in quantized.populations]))
-            for field in ("decay_v", "decay_a", "step_a", "vth_mant")
+            x.new_tensor(column) for column in _columns(quantized)
         )
         vth = vth_mant * STATE_ONE
         decay_out = x.new_tensor(quantized.readout.decay)
-        w_in, w_rec, w_out = self._weights(quantized, x)
-        w_rec_stacked = w_rec.transpose(1, 2).flatten(0, 1)  # (delay x source, target)
+        input_weight, recurrent_weight, w_out = self._weights(quantized, x.device)
+        w_in = _by_delay(input_weight, net.input)
+        w_rec_stacked = _by_delay(recurrent_weight, net.recurrent).transpose(1, 2).flatten(0, 1)  # (delay x source, target)
         v = a = z = r = x.new_zeros(x.shape[1], net.n_neurons)
         o = x.new_zeros(x.shape[1], len(decay_out))
         past = [z] * net.recurrent.n_delays
@@ -133,48 +158,48 @@ class QuantizationAware(nn.Module):
             current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
         return current
 
-    def _weights(self, quantized: QuantizedNetwork, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Integer weights, straight through.
+    def _weights(
+        self, quantized: QuantizedNetwork, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Integer weights of input, recurrent and readout synapses, straight through, in float64.
 
-        Two by delay, (delay, target, source), and the readout's, (output, source).
+        Each (target, source), in synaptic units: weight_mant * 2^weight_exp.
         """
         net = self.network
         place = dict(net.populations())
+        decay_v, *_ = _columns(quantized)
         scale = np.concatenate([np.full(p.size, p.scale) for p in quantized.populations])
-        decay = np.concatenate([p.decay_v for p in quantized.populations])
-        gain = x.new_tensor(scale * decay / DECAY_ONE / STATE_ONE)[:, None]
         readout = quantized.readout
-        gain_out = x.new_tensor(readout.decay * readout.scale / DECAY_ONE / STATE_ONE)[:, None]
-        whole = slice(None)
-        exact = {s: x.new_zeros(s.theta.shape) for s in net.synapses()}
-        for p in quantized.projections:
-            if p.source == INPUT:
-                synapses = net.input
-            else:
-                synapses = net.readout if p.target == READOUT else net.recurrent
-            block = exact[synapses][place.get(p.target, whole), place.get(p.source, whole)]
-            index = (
-                torch.from_numpy(p.target_index.copy()),
-                torch.from_numpy(p.source_index.copy()),
-            )
-            values = x.new_tensor(p.weight_mant * 2**p.weight_exp)
-            block.index_put_(tuple(i.to(x.device).long() for i in index), values, accumulate=True)
-        dense = {
-            s: _straight_through(
-                exact[s], s.weight().double() * (gain_out if s is net.readout else gain)
-            )
-            for s in exact
-        }
-        return (
-            self._by_delay(dense[net.input], net.input.delay, net.input.n_delays),
-            self._by_delay(dense[net.recurrent], net.recurrent.delay, net.recurrent.n_delays),
-            dense[net.readout],
+        gain, gain_out = (
+            torch.from_numpy(s * d / DECAY_ONE / STATE_ONE).to(device)[:, None]
+            for s, d in ((scale, decay_v), (readout.scale, readout.decay))
         )
+        exact = [np.zeros(s.theta.shape) for s in net.synapses()]
+        whole = slice(None)
+        for p in quantized.projections:
+            matrix = exact[0 if p.source == INPUT else 2 if p.target == READOUT else 1]
+            block = matrix[place.get(p.target, whole), place.get(p.source, whole)]
+            np.add.at(block, (p.target_index, p.source_index), p.weight_mant * 2.0**p.weight_exp)
+        w_in, w_rec, w_out = (
+            _straight_through(torch.from_numpy(e).to(device), g * s.weight().double())
+            for e, g, s in zip(exact, (gain, gain, gain_out), net.synapses(), strict=True)
+        )
+        return w_in, w_rec, w_out
 
-    @staticmethod
-    def _by_delay(weight: Tensor, delay: Tensor, n_delays: int) -> Tensor:
-        steps = torch.arange(n_delays, device=delay.device)
-        return weight * (delay == steps[:, None, None])
+
+def _columns(quantized: QuantizedNetwork) -> list[npt.NDArray[np.float64]]:
+    """decay_v, decay_a, step_a and vth_mant of all neurons, populations side by side."""
+    fields = ("decay_v", "decay_a", "step_a", "vth_mant")
+    return [
+        np.concatenate([getattr(p, field) for p in quantized.populations]).astype(np.float64)
+        for field in fields
+    ]
+
+
+def _by_delay(weight: Tensor, synapses: Synapses) -> Tensor:
+    """Weights apart by delay, shape (delay, target, source)."""
+    steps = torch.arange(synapses.n_delays, device=weight.device)
+    return weight * (synapses.delay == steps[:, None, None])
 
 
 def record_torch(

@@ -30,6 +30,7 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.fixed_point import Ints, decay, saturate, shift
 from quantize.loihi import STATE_SHIFT
+from quantize.native_emulator import emulate_on_kernel, runs_on_kernel
 from quantize.network import Population, Projection, QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -150,25 +151,41 @@ def check_inputs(network: QuantizedNetwork, inputs: Spikes) -> None:
         raise NetworkError(f"input spikes have shape {inputs.shape}: no step, sample or input")
 
 
-def emulate(network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
-    """Run a batch of samples from rest; ``inputs`` is bool, shape (time, sample, input)."""
+def emulate(network: QuantizedNetwork, inputs: Spikes, *, spikes: bool = True) -> SpikeRecord:
+    """Run a batch of samples from rest; ``inputs`` is bool, shape (time, sample, input).
+
+    On the native kernel where that can be, else on the reference: the integers are the same. With
+    ``spikes=False`` the record holds the readout alone, which saves time and memory.
+    """
     check_inputs(network, inputs)
     start = time.perf_counter()
-    n_steps, n_samples, _ = inputs.shape
-    spikes = {p.name: np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations}
-    readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
-    emulator = Emulator(network, n_samples)
-    for t in range(n_steps):
-        emulator.step(inputs[t])
-        for name, train in spikes.items():
-            train[t] = emulator.spikes(name)
-        readout[t] = emulator.readout
+    if runs_on_kernel(network):
+        trains, readout = emulate_on_kernel(network, inputs, spikes=spikes)
+    else:
+        trains, readout = emulate_reference(network, inputs)
     return SpikeRecord(
-        spikes=tuple(PopulationSpikes(name=name, spikes=train) for name, train in spikes.items()),
+        spikes=trains if spikes else (),
         readout=readout,
         target="emulator",
         seconds=time.perf_counter() - start,
     )
+
+
+def emulate_reference(
+    network: QuantizedNetwork, inputs: Spikes
+) -> tuple[tuple[PopulationSpikes, ...], npt.NDArray[np.int32]]:
+    """The integer model step by step in NumPy: spikes and readout of a batch."""
+    n_steps, n_samples, _ = inputs.shape
+    trains = {p.name: np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations}
+    readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
+    emulator = Emulator(network, n_samples)
+    for t in range(n_steps):
+        emulator.step(inputs[t])
+        for name, train in trains.items():
+            train[t] = emulator.spikes(name)
+        readout[t] = emulator.readout
+    spikes = tuple(PopulationSpikes(name=name, spikes=train) for name, train in trains.items())
+    return spikes, readout
 
 
 def trace(

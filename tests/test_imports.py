@@ -44,14 +44,14 @@ def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
     assert not wrong
 
 
-DOOR = ("lsnn_neuro.spec", "lsnn_neuro.errors", "lsnn_neuro.tensor_file")
+DOOR = ("lsnn_neuro.spec", "lsnn_neuro.errors", "lsnn_neuro.tensor_file", "lsnn_neuro.kernel")
 
 
 @pytest.mark.parametrize("path", modules("quantize"), ids=named)
 def test_quantize_comes_through_the_named_door(path):
     door = [*DOOR]
     if path.name == "aware.py":
-        door += ["lsnn_neuro.network", "lsnn_neuro.surrogate"]
+        door += [f"lsnn_neuro.{name}" for name in ("bptt", "network", "surrogate", "synapses")]
     for name in imports(path):
         assert not under(name, "deploy", "cli", "lava")
         assert not under(name, "lsnn_neuro") or under(name, *door), name

@@ -1,0 +1,91 @@
+"""The native kernel, if it is here: sparse LSNN cores, 16 samples side by side (see ``native/``).
+
+NumPy only. The readable references it is checked against are the time loop of
+:mod:`lsnn_neuro.network` and the integer model of ``quantize.emulator``; where the extension could not
+be built they do the work, and one warning says so.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+LANES = 16
+SWITCH = "LSNN_NEURO_KERNEL"
+"""Environment variable: "off" makes everything run on the references, for comparison."""
+
+native: ModuleType | None
+try:
+    from lsnn_neuro import _kernel as native
+except ImportError:
+    native = None
+    warnings.warn(
+        "lsnn-neuro's native kernel is not built (no C++ compiler at installation?): the slow NumPy and "
+        "PyTorch references are used",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def available() -> bool:
+    """Whether the kernel is here and not switched off."""
+    return native is not None and os.environ.get(SWITCH, "on") != "off"
+
+
+def description() -> str:
+    """What computes here, for reports."""
+    if native is None:
+        return "references (native kernel not built)"
+    if not available():
+        return f"references ({SWITCH}=off)"
+    return f"native kernel ({native.instruction_set()}, {native.threads()} threads)"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SynapseList:
+    """Synapses compressed by source: start[i] to start[i + 1] leave source i.
+
+    - start: int64 (source + 1,); target, delay: int32 (synapse,); weight: float32 or int32 (synapse,)
+    """
+
+    start: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int32]
+    delay: npt.NDArray[np.int32]
+    weight: npt.NDArray[Any]
+
+    @classmethod
+    def of(
+        cls,
+        n_source: int,
+        source: npt.NDArray[Any],
+        target: npt.NDArray[Any],
+        delay: npt.NDArray[Any],
+        weight: npt.NDArray[Any],
+    ) -> SynapseList:
+        """Compress synapses given as parallel arrays that are sorted by source."""
+        start = np.zeros(n_source + 1, np.int64)
+        np.cumsum(np.bincount(source, minlength=n_source), out=start[1:])
+        return cls(
+            start=start,
+            target=np.ascontiguousarray(target, np.int32),
+            delay=np.ascontiguousarray(delay, np.int32),
+            weight=np.ascontiguousarray(weight),
+        )
+
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """As the extension takes them."""
+        return self.start, self.target, self.delay, self.weight
+
+
+def unpack_spikes(bits: npt.NDArray[np.uint16], n_samples: int) -> npt.NDArray[np.bool_]:
+    """Spike bits (block, time, neuron) as bool (time, sample, neuron)."""
+    as_bytes = np.ascontiguousarray(bits.transpose(1, 0, 2)[..., None]).view(np.uint8)
+    lanes = np.unpackbits(as_bytes, axis=-1, bitorder="little")  # (time, block, neuron, lane)
+    trains = lanes.transpose(0, 1, 3, 2).reshape(bits.shape[1], -1, bits.shape[2])
+    return trains[:, :n_samples].view(np.bool_)

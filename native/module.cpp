@@ -1,0 +1,238 @@
+// The Python module lsnn_neuro._kernel: arrays in without copies, blocks of samples spread over threads.
+
+#include <omp.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "simd.hpp"
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+static const Kernels &kernels() {
+  static const Kernels &chosen = []() -> const Kernels & {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+      return kernels_avx512();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kernels_avx2();
+#endif
+    return kernels_baseline();
+  }();
+  return chosen;
+}
+
+static void require(bool condition, const std::string &what) {
+  if (!condition) throw std::invalid_argument("kernel: " + what);
+}
+
+// The data of an array that must already have the right type: a converted copy would not live long enough.
+template <class T>
+static Array<T> typed(const py::handle &object, const std::string &name) {
+  require(py::isinstance<Array<T>>(object), name + " must be a C-contiguous array of the right type");
+  return py::reinterpret_borrow<Array<T>>(object);
+}
+
+template <class T>
+static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t targets, int64_t max_delay,
+                            const char *name) {
+  const auto start = typed<int64_t>(arrays[0], "start");
+  const auto target = typed<int32_t>(arrays[1], "target");
+  const auto delay = typed<int32_t>(arrays[2], "delay");
+  const auto weight = typed<T>(arrays[3], "weight");
+  const int64_t n = weight.size();
+  require(start.size() == sources + 1 && target.size() == n && delay.size() == n,
+          std::string(name) + " synapses: arrays disagree in length");
+  require(start.data()[0] == 0 && start.data()[sources] == n, std::string(name) + " synapses: bad start");
+  for (int64_t i = 0; i < sources; ++i)
+    require(start.data()[i] <= start.data()[i + 1], std::string(name) + " synapses: start must not fall");
+  for (int64_t k = 0; k < n; ++k) {
+    require(target.data()[k] >= 0 && target.data()[k] < targets, std::string(name) + " synapses: target out of range");
+    require(delay.data()[k] >= 0 && delay.data()[k] <= max_delay, std::string(name) + " synapses: delay out of range");
+  }
+  return {start.data(), target.data(), delay.data(), weight.data()};
+}
+
+template <class T>
+static Neurons<T> neurons(const py::tuple &arrays, int64_t n, int64_t outputs) {
+  const char *names[] = {"alpha", "rho", "step", "vth"};
+  const T *columns[4];
+  for (int i = 0; i < 4; ++i) {
+    const auto array = typed<T>(arrays[i], names[i]);
+    require(array.size() == n, std::string(names[i]) + " has the wrong length");
+    columns[i] = array.data();
+  }
+  const auto kappa = typed<T>(arrays[4], "kappa");
+  const auto inverse_b = typed<float>(arrays[5], "inverse_b");
+  const auto n_ref = typed<int32_t>(arrays[6], "n_ref");
+  const auto reset = typed<uint8_t>(arrays[7], "reset");
+  require(kappa.size() == outputs, "kappa has the wrong length");
+  require(inverse_b.size() == n && n_ref.size() == n && reset.size() == n, "a neuron array has the wrong length");
+  return {columns[0], columns[1], columns[2], columns[3], kappa.data(), inverse_b.data(), n_ref.data(), reset.data()};
+}
+
+static Shape shape_of(const Array<uint8_t> &x, int64_t n, int64_t outputs, int64_t max_delay) {
+  require(x.ndim() == 3 && x.size() > 0, "inputs must have shape (time, sample, input), none of them 0");
+  require(max_delay >= 0 && max_delay <= 62, "delays must lie in 0 to 62");
+  return {x.shape(0), x.shape(1), x.shape(2), n, outputs, max_delay + 2};
+}
+
+// Blocks over threads; an exception in a thread is thrown again in the caller.
+template <class Work>
+static void over_blocks(int64_t blocks, int threads, Work work) {
+  bool failed = false;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads > 0 ? threads : omp_get_max_threads())
+  for (int64_t block = 0; block < blocks; ++block) {
+    try {
+      work(block);
+    } catch (...) {
+      failed = true;
+    }
+  }
+  if (failed) throw std::bad_alloc();
+}
+
+// Forward. keep: 0 nothing but the readout, 1 spikes, 2 what backward needs, 3 also the membrane.
+// Returns (readout (time, output, block, lane), spikes, distance, adaptation, membrane, counts); None where
+// not kept.
+template <class T>
+static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays, const py::tuple &in,
+                         const py::tuple &rec, const py::tuple &out, int64_t n, int64_t outputs, int64_t max_delay,
+                         int keep, bool compact, int threads) {
+  const Shape s = shape_of(x, n, outputs, max_delay);
+  const Neurons<T> p = neurons<T>(neuron_arrays, n, outputs);
+  const Synapses<T> s_in = synapses<T>(in, s.inputs, n, max_delay, "input");
+  const Synapses<T> s_rec = synapses<T>(rec, n, n, max_delay, "recurrent");
+  const Synapses<T> s_out = synapses<T>(out, n, outputs, 0, "readout");
+  const py::ssize_t blocks = s.blocks(), steps = s.steps, segments = (s.steps + 15) / 16;
+  Array<T> readout({steps, py::ssize_t(outputs), blocks, py::ssize_t(16)});
+  py::object spikes = py::none(), distance = py::none(), adaptation = py::none(), membrane = py::none();
+  Array<int64_t> counts({blocks, py::ssize_t(n)});
+  std::fill_n(counts.mutable_data(), counts.size(), int64_t(0));
+  Tape tape;
+  tape.segments = segments;
+  tape.counts = counts.mutable_data();
+  if (keep >= 1) {
+    Array<uint16_t> array({blocks, steps, py::ssize_t(n)});
+    tape.spikes = array.mutable_data();
+    spikes = array;
+  }
+  if (keep >= 2) {
+    if (compact) {
+      Array<int16_t> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+      tape.distance = array.mutable_data();
+      distance = array;
+    } else {
+      Array<float> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+      tape.distance = array.mutable_data();
+      distance = array;
+    }
+    Array<float> array({blocks, segments, py::ssize_t(n), py::ssize_t(16)});
+    tape.adaptation = array.mutable_data();
+    adaptation = array;
+  }
+  if (keep >= 3) {
+    Array<float> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+    tape.membrane = array.mutable_data();
+    membrane = array;
+  }
+  T *y = readout.mutable_data();
+  const uint8_t *inputs = x.data();
+  {
+    py::gil_scoped_release release;
+    Forward<T> run;
+    if constexpr (std::is_same_v<T, float>)
+      run = kernels().forward_float[compact];
+    else
+      run = kernels().forward_integer[compact];
+    over_blocks(s.blocks(), threads, [&](int64_t block) { run(s, p, s_in, s_rec, s_out, inputs, block, tape, y); });
+  }
+  return py::make_tuple(readout, spikes, distance, adaptation, membrane, counts);
+}
+
+// Backward. Returns (input, recurrent, readout synapses, alpha, rho, step, vth, b); the last five only if
+// asked for, else empty. Blocks are summed in their order: threads change nothing.
+static py::tuple backward(const Array<uint8_t> &x, const py::tuple &neuron_arrays, const py::tuple &in,
+                          const py::tuple &rec, const py::tuple &out, int64_t n, int64_t outputs, int64_t max_delay,
+                          const py::tuple &kept, const Array<float> &grad_readout, const Array<float> &grad_rate,
+                          float gamma, bool neurons_learn, int threads) {
+  const Shape s = shape_of(x, n, outputs, max_delay);
+  const Neurons<float> p = neurons<float>(neuron_arrays, n, outputs);
+  const Synapses<float> s_in = synapses<float>(in, s.inputs, n, max_delay, "input");
+  const Synapses<float> s_rec = synapses<float>(rec, n, n, max_delay, "recurrent");
+  const Synapses<float> s_out = synapses<float>(out, n, outputs, 0, "readout");
+  const int64_t blocks = s.blocks(), cells = blocks * s.steps * n;
+  Tape tape;
+  tape.segments = (s.steps + 15) / 16;
+  const auto spikes = typed<uint16_t>(kept[0], "spikes");
+  const auto adaptation = typed<float>(kept[2], "adaptation");
+  const bool compact = py::isinstance<py::array_t<int16_t>>(kept[1]);
+  py::array distance = kept[1].cast<py::array>();
+  require(spikes.size() == cells && distance.size() == cells * 16 && adaptation.size() == blocks * tape.segments * n * 16,
+          "what forward kept does not belong to these inputs");
+  require(grad_readout.size() == s.steps * outputs * blocks * 16 && grad_rate.size() == n, "a gradient has the wrong size");
+  tape.spikes = const_cast<uint16_t *>(spikes.data());
+  tape.distance = const_cast<void *>(distance.data());
+  tape.adaptation = const_cast<float *>(adaptation.data());
+  if (neurons_learn) {
+    const auto membrane = typed<float>(kept[3], "membrane");
+    require(membrane.size() == cells * 16, "the membrane was not kept");
+    tape.membrane = const_cast<float *>(membrane.data());
+  }
+  const int64_t sizes[8] = {s_in.start[s.inputs], s_rec.start[n], s_out.start[n], n, n, n, n, n};
+  const int parts = neurons_learn ? 8 : 3;
+  int64_t total = 0, offset[9] = {0};
+  for (int i = 0; i < parts; ++i) offset[i + 1] = total += sizes[i];
+  std::vector<float> scratch(size_t(blocks * total), 0.0f);
+  const float *gy = grad_readout.data(), *gr = grad_rate.data();
+  const uint8_t *inputs = x.data();
+  std::vector<float> sums(size_t(total), 0.0f);
+  {
+    py::gil_scoped_release release;
+    const Backward run = kernels().backward[compact];
+    over_blocks(blocks, threads, [&](int64_t block) {
+      float *at = scratch.data() + block * total;
+      Gradients g = {at, at + offset[1], at + offset[2], nullptr, nullptr, nullptr, nullptr, nullptr};
+      if (neurons_learn) {
+        g.alpha = at + offset[3];
+        g.rho = at + offset[4];
+        g.step = at + offset[5];
+        g.vth = at + offset[6];
+        g.b = at + offset[7];
+      }
+      run(s, p, s_in, s_rec, s_out, inputs, block, tape, gy, gr, gamma, g);
+    });
+    for (int64_t k = 0; k < total; ++k) {
+      double value = 0;
+      for (int64_t block = 0; block < blocks; ++block) value += scratch[size_t(block * total + k)];
+      sums[size_t(k)] = float(value);
+    }
+  }
+  py::tuple result(8);
+  for (int i = 0; i < 8; ++i)
+    result[i] = i < parts ? Array<float>(sizes[i], sums.data() + offset[i]) : Array<float>(0);
+  return result;
+}
+
+PYBIND11_MODULE(_kernel, m) {
+  m.doc() = "Sparse LSNN kernels: forward and backward through time, float and integer.";
+  m.def("instruction_set", [] { return std::string(kernels().name); }, "Which variant of the kernel runs here.");
+  m.def("threads", [] { return omp_get_max_threads(); }, "How many threads run by default.");
+  const auto exact = [](const char *name) { return py::arg(name).noconvert(); };
+  m.def("forward_float", &forward<float>, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
+        py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("keep"),
+        py::arg("compact"), py::arg("threads"));
+  m.def("forward_integer", &forward<int32_t>, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
+        py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("keep"),
+        py::arg("compact"), py::arg("threads"));
+  m.def("backward", &backward, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
+        py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("kept"),
+        exact("grad_readout"), exact("grad_rate"), py::arg("gamma"), py::arg("neurons_learn"), py::arg("threads"));
+}

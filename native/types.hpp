@@ -1,0 +1,46 @@
+// Plain descriptions of a network and of what is kept of a run; shared by all instruction sets.
+#pragma once
+
+#include <cstdint>
+
+struct Shape {
+  int64_t steps, batch, inputs, neurons, outputs, ring;  // ring: longest delay + 2
+  int64_t blocks() const { return (batch + 15) / 16; }
+};
+
+template <class T>
+struct Neurons {  // arrays of length neurons (kappa: outputs)
+  const T *alpha, *rho, *step, *vth, *kappa;
+  const float *inverse_b;  // 1 / baseline threshold, scales the pseudo-derivative
+  const int32_t *n_ref;
+  const uint8_t *reset_to_zero;
+};
+
+template <class T>
+struct Synapses {  // compressed by source: synapses start[i] to start[i + 1] leave source i
+  const int64_t *start;
+  const int32_t *target, *delay;
+  const T *weight;
+};
+
+// What forward leaves for backward, or for whoever asked; null where nobody did.
+struct Tape {
+  uint16_t *spikes = nullptr;    // (block, time, neuron), one bit a sample
+  void *distance = nullptr;      // (block, time, neuron, lane), float or 16 bits
+  float *adaptation = nullptr;   // (block, segment, neuron, lane): a before the segment's first step
+  float *membrane = nullptr;     // (block, time, neuron, lane): v before reset; only to learn alpha
+  int64_t *counts = nullptr;     // (block, neuron): spikes over all steps and samples
+  int64_t segments = 0;
+  int64_t at(const Shape &s, int64_t block, int64_t t, int64_t j) const {
+    return (block * s.steps + t) * s.neurons + j;
+  }
+  int64_t a_at(const Shape &s, int64_t block, int64_t segment, int64_t j) const {
+    return ((block * segments + segment) * s.neurons + j) * 16;
+  }
+};
+
+// Gradients of one block; summed over blocks in a fixed order, so that threads change nothing.
+struct Gradients {
+  float *in, *rec, *out;             // per synapse
+  float *alpha, *rho, *step, *vth, *b;  // per neuron; null where nobody learns them
+};

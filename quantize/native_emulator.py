@@ -1,0 +1,116 @@
+"""The integer model on the native kernel: the same integers as :mod:`quantize.emulator`, much faster.
+
+All populations become one core of neurons side by side. Whole test sets run in seconds, a batch at a
+time, with as many threads as there are cores; the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro import kernel
+from lsnn_neuro.kernel import SynapseList, unpack_spikes
+from lsnn_neuro.spec import INPUT, READOUT
+from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_SHIFT
+from quantize.network import Projection, QuantizedNetwork
+from quantize.record import PopulationSpikes
+
+INT32_MAX = 2**31 - 1
+
+
+def runs_on_kernel(network: QuantizedNetwork) -> bool:
+    """Whether the kernel is built and its 32-bit lanes hold every sum this network can produce.
+
+    Negative weight exponents round each sum of a delay down on its own; only the reference does that.
+    """
+    if not kernel.available() or any(p.weight_exp < 0 for p in network.projections):
+        return False
+    for target in (*(p.name for p in network.populations), READOUT):
+        worst = sum(
+            (
+                np.bincount(p.target_index, np.abs(p.weight_mant) * 2.0**p.weight_exp, p.n_target)
+                for p in network.into(target)
+            ),
+            np.zeros(1),
+        )
+        if worst.max() * 2**STATE_SHIFT + STATE_MAX > INT32_MAX:
+            return False
+    return True
+
+
+def emulate_on_kernel(
+    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_], *, spikes: bool
+) -> tuple[tuple[PopulationSpikes, ...], npt.NDArray[np.int32]]:
+    """Run a batch from rest; gives the spikes (none unless asked for) and the readout.
+
+    ``inputs`` is bool, shape (time, sample, input); see :func:`quantize.emulator.emulate`.
+    """
+    assert kernel.native is not None
+    first: dict[str, int] = {INPUT: 0, READOUT: 0}
+    n = 0
+    for population in network.populations:
+        first[population.name] = n
+        n += population.size
+    recurrent = [p for p in network.projections if p.source != INPUT and p.target != READOUT]
+    synapses = (
+        _side_by_side(network.n_inputs, [p for p in network.projections if p.source == INPUT], first),
+        _side_by_side(n, recurrent, first),
+        _side_by_side(n, list(network.into(READOUT)), first),
+    )
+    readout, bits, *_ = kernel.native.forward_integer(
+        np.ascontiguousarray(inputs).view(np.uint8),
+        _neurons(network),
+        *(s.arrays() for s in synapses),
+        n,
+        network.readout.size,
+        max((p.max_delay for p in network.projections), default=0),
+        1 if spikes else 0,
+        True,
+        0,
+    )
+    n_samples = inputs.shape[1]
+    o = readout.reshape(*readout.shape[:2], -1)[..., :n_samples].transpose(0, 2, 1)
+    if not spikes:
+        return (), o
+    trains = unpack_spikes(bits, n_samples)
+    return tuple(
+        PopulationSpikes(name=p.name, spikes=trains[..., first[p.name] : first[p.name] + p.size])
+        for p in network.populations
+    ), o
+
+
+def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:
+    """Columns over all neurons, as the kernel takes them: what decays keep, steps, thresholds ..."""
+
+    def column(field: str) -> npt.NDArray[np.int32]:
+        return np.concatenate([getattr(p, field) for p in network.populations])
+
+    sizes = [p.size for p in network.populations]
+    vth = column("vth_mant") << STATE_SHIFT
+    return (
+        DECAY_ONE - column("decay_v"),
+        DECAY_ONE - column("decay_a"),
+        column("step_a"),
+        vth,
+        DECAY_ONE - network.readout.decay,
+        np.zeros(len(vth), np.float32),  # the pseudo-derivative's scale: nobody asks for gradients
+        np.repeat([p.n_ref for p in network.populations], sizes).astype(np.int32),
+        np.repeat([p.reset == "zero" for p in network.populations], sizes).astype(np.uint8),
+    )
+
+
+def _side_by_side(
+    n_source: int, projections: list[Projection], first: dict[str, int]
+) -> SynapseList:
+    """All synapses of some projections, numbered over the whole core, sorted by source."""
+
+    def column(values: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+        return np.concatenate([np.zeros(0, np.int32), *values]).astype(np.int32)
+
+    source = column([p.source_index + first[p.source] for p in projections])
+    target = column([p.target_index + first[p.target] for p in projections])
+    delay = column([p.delay for p in projections])
+    weight = column([p.weight_mant << (p.weight_exp + STATE_SHIFT) for p in projections])
+    order = np.argsort(source, kind="stable")
+    return SynapseList.of(n_source, source[order], target[order], delay[order], weight[order])
