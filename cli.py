@@ -17,6 +17,7 @@ from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
 
 if TYPE_CHECKING:
+    from deploy.lava.options import LavaOptions
     from deploy.parity import Comparison
     from deploy.targets import Target
     from lsnn_neuro.checkpoint import Checkpoint
@@ -33,6 +34,15 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+lava_model = click.option(
+    "--lava-model", type=click.Choice(("graph", "fused")), default="graph", show_default=True,
+    help="On loihi-sim: a Lava process per population and connection, or one fast one for all, "
+    "with the emulator's arithmetic.",
+)  # fmt: skip
+lava_synapses = click.option(
+    "--lava-synapses", type=click.Choice(("event", "stock")), default="event", show_default=True,
+    help="On loihi-sim: our event-driven models of connections, or Lava's own.",
+)  # fmt: skip
 
 
 class _Commands(click.Group):
@@ -111,10 +121,12 @@ def train(
 @click.option("--samples", type=click.IntRange(min=1), help="First so many; default all.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=250, show_default=True)
 @click.option("--data", help="Where the task's data come from, instead of the recipe's choice.")
+@lava_model
+@lava_synapses
 @as_json
 def evaluate(
     path: Path, target: str, split: Any, samples: int | None, batch_size: int, data: str | None,
-    as_json: bool,
+    lava_model: Any, lava_synapses: Any, as_json: bool,
 ) -> None:  # fmt: skip
     """Score the network at PATH (run folder, checkpoint or artifact) on held-out samples.
 
@@ -133,20 +145,26 @@ def evaluate(
 
     checkpoint, network = _trained(path)
     recipe = checkpoint.recipe
+    lava = _lava_options(target, lava_model, lava_synapses)
+    ran = target
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
     if target == "float":
         run = float_runner(network, torch.device("cpu"))
     else:
         quantized = _quantized(path)
-        where: Target = EmulatorTarget(spikes=False) if target == "emulator" else get_target(target)
+        where: Target = (
+            EmulatorTarget(spikes=False) if target == "emulator" else get_target(target, lava)
+        )
 
         def run(inputs: Any) -> Any:
+            nonlocal ran
             record = where.run(quantized, inputs)
+            ran = record.target
             return record.readout + quantized.readout.bias
 
     result = score(make_task(task_config), split, run, batch_size=batch_size, limit=samples)
     _show(
-        {"target": target, "split": split, **asdict(result), "accuracy": result.accuracy}, as_json
+        {"target": ran, "split": split, **asdict(result), "accuracy": result.accuracy}, as_json
     )
 
 
@@ -218,8 +236,13 @@ def export(
 @click.option("--target", type=click.Choice(TARGETS), help="Default: what it was exported for.")
 @click.option("--samples", type=click.IntRange(min=1),
               help="First so many test samples; default the golden ones.")  # fmt: skip
+@lava_model
+@lava_synapses
 @as_json
-def parity(artifact: Path, target: str | None, samples: int | None, as_json: bool) -> None:
+def parity(
+    artifact: Path, target: str | None, samples: int | None, lava_model: Any, lava_synapses: Any,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Prove spike by spike that ARTIFACT is the same network on every level.
 
     P0 float against quantized (distance), P1 quantization-aware forward against emulator, P2 emulator
@@ -235,7 +258,8 @@ def parity(artifact: Path, target: str | None, samples: int | None, as_json: boo
 
     loaded = load_artifact(artifact)
     checkpoint, network = _trained(artifact)
-    where = get_target(target or loaded.target)
+    name = target or loaded.target
+    where = get_target(name, _lava_options(name, lava_model, lava_synapses))
     inputs = loaded.inputs
     if samples is not None:
         task = make_task(checkpoint.recipe.task)
@@ -274,7 +298,11 @@ def inspect(path: Path | None, system: bool, as_json: bool) -> None:
     result: dict[str, Any] = {}
     if system:
         reasons = {name: get_target(name).unavailable() for name in TARGETS}
-        result |= {"kernel": kernel.description(), "versions": versions(), "targets": {k: v or "ready" for k, v in reasons.items()}}
+        result |= {
+            "kernel": kernel.description(),
+            "versions": versions(),
+            "targets": {k: v or "ready" for k, v in reasons.items()},
+        }
     if path is not None:
         checkpoint, network = _trained(path)
         quantized, report = _convert(path, checkpoint, network, None)
@@ -378,6 +406,20 @@ def _quantized(path: Path) -> QuantizedNetwork:
     if (path / MANIFEST).is_file():
         return load_artifact(path).network
     return _convert(path, *_trained(path), None)[0]
+
+
+def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
+    """What was chosen for loihi-sim; None, a target's own defaults, if nothing was."""
+    from deploy.lava.options import LavaOptions
+
+    options = LavaOptions(model=model, synapses=synapses)
+    if options == LavaOptions():
+        return None
+    if target != "loihi-sim":
+        raise LSNNError(
+            f"--lava-model and --lava-synapses choose how loihi-sim computes; target is {target}"
+        )
+    return options
 
 
 def _parity_levels(

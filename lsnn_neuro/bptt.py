@@ -47,6 +47,7 @@ class Wiring:
 class Core:
     """What of an LSNN does not learn, for :func:`run`.
 
+    - wirings: of the input, the recurrent and the readout synapses
     - kappa: decay of the readout, 0 to 1
     - integer: compute Loihi's integers; then alpha, rho and kappa must be multiples of 1/4096, and
       weights, step and vth whole numbers
@@ -54,7 +55,7 @@ class Core:
     - threads: 0 for as many as there are cores; the result is the same with any number
     """
 
-    wirings: tuple[Wiring, Wiring, Wiring]
+    wirings: tuple[Wiring, ...]
     n_outputs: int
     kappa: float
     n_ref: int
@@ -84,8 +85,8 @@ class CoreOutput:
 
 
 def run(
-    core: Core, x: Tensor, weights: tuple[Tensor, Tensor, Tensor],
-    neurons: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    core: Core, x: Tensor, weights: tuple[Tensor, ...],
+    neurons: tuple[Tensor, ...],
 ) -> CoreOutput:  # fmt: skip
     """Run an LSNN core on the kernel.
 
@@ -154,7 +155,7 @@ class _BPTT(torch.autograd.Function):
         return y.transpose(1, 2).float(), rate
 
     @staticmethod
-    def backward(ctx: Any, grad_readout: Tensor, grad_rate: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad_readout: Tensor, grad_rate: Tensor) -> Any:
         """Gradients of the learnt tensors."""
         assert kernel.native is not None
         steps, batch, outputs = grad_readout.shape

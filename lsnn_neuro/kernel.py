@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -20,17 +21,21 @@ LANES = 16
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the references, for comparison."""
 
-native: ModuleType | None
-try:
-    from lsnn_neuro import _kernel as native
-except ImportError:
-    native = None
-    warnings.warn(
-        "lsnn-neuro's native kernel is not built (no C++ compiler at installation?): the slow NumPy and "
-        "PyTorch references are used",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+
+def _load() -> ModuleType | None:
+    try:
+        return import_module("lsnn_neuro._kernel")
+    except ImportError:
+        warnings.warn(
+            "lsnn-neuro's native kernel is not built (was there a C++ compiler at installation?): the "
+            "slow NumPy and PyTorch references do the work",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+native = _load()
 
 
 def available() -> bool:

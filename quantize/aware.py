@@ -100,9 +100,7 @@ class QuantizationAware(nn.Module):
         vth = vth_mant * STATE_ONE
         keep = (1 - decay_v / DECAY_ONE, 1 - decay_a / DECAY_ONE)
         output = run(core, x, weights, (*keep, step_a, vth, vth.clamp(min=1)))
-        return NetworkOutput(
-            readout=output.readout, rate=output.rate, read_spikes=output.spikes
-        )
+        return NetworkOutput(readout=output.readout, rate=output.rate, read_spikes=output.spikes)
 
     @torch.no_grad()
     def states(self, inputs: npt.NDArray[np.bool_], step: int) -> tuple[PopulationState, ...]:
@@ -134,7 +132,9 @@ class QuantizationAware(nn.Module):
         decay_out = x.new_tensor(quantized.readout.decay)
         input_weight, recurrent_weight, w_out = self._weights(quantized, x.device)
         w_in = _by_delay(input_weight, net.input)
-        w_rec_stacked = _by_delay(recurrent_weight, net.recurrent).transpose(1, 2).flatten(0, 1)  # (delay x source, target)
+        w_rec_stacked = (
+            _by_delay(recurrent_weight, net.recurrent).transpose(1, 2).flatten(0, 1)
+        )  # (delay x source, target)
         v = a = z = r = x.new_zeros(x.shape[1], net.n_neurons)
         o = x.new_zeros(x.shape[1], len(decay_out))
         past = [z] * net.recurrent.n_delays

@@ -181,7 +181,7 @@ def _projection(
         weight_exp=exponent,
         sign_mode=sign_mode,
     )
-    norm = float(np.linalg.norm(weight))
+    norm = _norm(weight)
     report = ProjectionReport(
         name=name,
         weight_exp=exponent,
@@ -189,9 +189,14 @@ def _projection(
         synapses=int(np.count_nonzero(weight)),
         clipped=int(clipped.sum()),
         zeroed=int(((mant == 0) & (weight != 0)).sum()),
-        error=float(np.linalg.norm(error)) / norm if norm else 0.0,
+        error=_norm(error) / norm if norm else 0.0,
     )
     return quantized, report
+
+
+def _norm(values: FloatArray) -> float:
+    """2-norm, without waking up BLAS and its threads."""
+    return float(np.sqrt(np.square(values).sum()))
 
 
 def _population_report(spec: PopulationSpec, quantized: Population) -> PopulationReport:

@@ -54,7 +54,9 @@ def emulate_on_kernel(
         n += population.size
     recurrent = [p for p in network.projections if p.source != INPUT and p.target != READOUT]
     synapses = (
-        _side_by_side(network.n_inputs, [p for p in network.projections if p.source == INPUT], first),
+        _side_by_side(
+            network.n_inputs, [p for p in network.projections if p.source == INPUT], first
+        ),
         _side_by_side(n, recurrent, first),
         _side_by_side(n, list(network.into(READOUT)), first),
     )
@@ -84,7 +86,8 @@ def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:
     """Columns over all neurons, as the kernel takes them: what decays keep, steps, thresholds ..."""
 
     def column(field: str) -> npt.NDArray[np.int32]:
-        return np.concatenate([getattr(p, field) for p in network.populations])
+        columns: list[npt.NDArray[np.int32]] = [getattr(p, field) for p in network.populations]
+        return np.concatenate(columns)
 
     sizes = [p.size for p in network.populations]
     vth = column("vth_mant") << STATE_SHIFT
@@ -106,7 +109,8 @@ def _side_by_side(
     """All synapses of some projections, numbered over the whole core, sorted by source."""
 
     def column(values: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
-        return np.concatenate([np.zeros(0, np.int32), *values]).astype(np.int32)
+        joined: npt.NDArray[np.int32] = np.concatenate([np.zeros(0, np.int32), *values])
+        return joined.astype(np.int32)
 
     source = column([p.source_index + first[p.source] for p in projections])
     target = column([p.target_index + first[p.target] for p in projections])
