@@ -143,9 +143,9 @@ def evaluate(
     from lsnn_neuro.evaluation import float_runner
     from lsnn_neuro.tasks import make_task
 
+    lava = _lava_options(target, lava_model, lava_synapses)
     checkpoint, network = _trained(path)
     recipe = checkpoint.recipe
-    lava = _lava_options(target, lava_model, lava_synapses)
     ran = target
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
     if target == "float":
@@ -163,9 +163,8 @@ def evaluate(
             return record.readout + quantized.readout.bias
 
     result = score(make_task(task_config), split, run, batch_size=batch_size, limit=samples)
-    _show(
-        {"target": ran, "split": split, **asdict(result), "accuracy": result.accuracy}, as_json
-    )
+    about = {"target": target, "ran": ran, "split": split}
+    _show({**about, **asdict(result), "accuracy": result.accuracy}, as_json)
 
 
 @main.command()

@@ -28,7 +28,7 @@ from deploy.lava.job import Spikes
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
 from deploy.lava.target import LavaRunner, lava_missing
-from lsnn_neuro.errors import TargetUnavailableError
+from lsnn_neuro.errors import RecipeError, TargetUnavailableError
 from lsnn_neuro.spec import READOUT
 from quantize.fixed_point import decay, saturate, shift
 from quantize.loihi import STATE_SHIFT
@@ -63,6 +63,14 @@ class Loihi2Target:
 
     options: LavaOptions = field(default_factory=lambda: LavaOptions(copies=1))
     name: str = "loihi2"
+
+    def __post_init__(self) -> None:
+        """Refuse what has no place on a chip."""
+        if self.options.model == "fused":
+            raise RecipeError(
+                f"target {self.name!r}: the fused core is one process on the host's CPU and can't "
+                "run on a chip; use model 'graph'"
+            )
 
     def unavailable(self) -> str | None:
         """Why no chip can be used here, in one line; None if one can."""

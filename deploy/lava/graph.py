@@ -11,6 +11,10 @@ copies of its matrix along the diagonal: the samples never meet. Time: a connect
 what spiked in step t - 1, so the populations answer ``POPULATION_LAG`` steps later than the
 emulator, and the readout ``READOUT_LAG`` steps. These are constants of the graph, taken out by the
 recorders.
+
+Or, with ``model="fused"``, the whole network is one process, which answers without lag::
+
+    SpikeSource ──> LSNNCore ──> Recorder of spikes, Recorder of the readout
 """
 
 from __future__ import annotations
@@ -29,7 +33,8 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 
-from deploy.lava.job import Job, readout_file, spikes_file
+from deploy.lava.fused_core import LSNNCore, PyLSNNCoreModelFixed
+from deploy.lava.job import READOUT_FILE, SPIKES_FILE, Job
 from deploy.lava.neuron.models import PyALIFModelFixed
 from deploy.lava.neuron.process import ALIF
 from deploy.lava.readout.models import PyLeakyReadoutModelFixed
@@ -44,6 +49,7 @@ from quantize.network import Population, Projection, QuantizedNetwork
 
 POPULATION_LAG = 1
 READOUT_LAG = 2
+FUSED_LAG = 0
 
 # du is one less than the decay it stands for: Lava's fixed-point LIF adds 1 (its register
 # ds_offset)
@@ -62,14 +68,14 @@ def no_crossing(port: OutPort, width: int) -> OutPort:
 class LavaGraph:
     """The processes of a network.
 
-    - populations: the neuron process of each population, in the network's order
+    - neurons: the processes that hold the neurons, in the network's order
     - models: the ProcessModel each process must run with
     - on_cores: processes that must run on a chip's neuro cores; none in a simulation
     - population_lag, readout_lag: steps between the emulator's answer and this graph's
     """
 
     source: SpikeSource
-    populations: tuple[ALIF | LIF, ...]
+    neurons: tuple[ALIF | LIF | LSNNCore, ...]
     models: Models
     run_config: RunConfig
     population_lag: int
@@ -93,27 +99,33 @@ def build_graph(
     copies = job.n_samples
     population_lag = POPULATION_LAG + crossing_lag
     on_stock = on_stock_lif(network, job.lif)
-    source = SpikeSource(
-        path=str(folder / "inputs.npy"), width=copies * network.n_inputs, name=INPUT
-    )
+    source = _source(network, copies, folder)
     models: Models = {source: PySpikeSourceModel}
     sources: dict[str, OutPort] = {INPUT: enter(source.s_out, copies * network.n_inputs)}
     targets: dict[str, InPort] = {}
     neurons: list[ALIF | LIF] = []
-    for index, population in enumerate(network.populations):
+    first = 0
+    for population in network.populations:
         stock = population.name in on_stock
         neuron = (_stock_lif if stock else _alif)(population, copies)
         models[neuron] = PyLifModelBitAcc if stock else PyALIFModelFixed
         neurons.append(neuron)
         sources[population.name], targets[population.name] = neuron.s_out, neuron.a_in
-        recorder = _recorder(spikes_file(folder, index), copies * population.size, population_lag)
+        recorder = Recorder(
+            path=str(folder / SPIKES_FILE),
+            samples=copies,
+            columns=(first, first + population.size),
+            lag=population_lag,
+            name=f"recorder of {population.name}",
+        )
+        first += population.size
         leave(neuron.s_out, copies * population.size).connect(recorder.a_in)
         models[recorder] = PyRecorderModel
     if job.backend == "simulation":  # on a chip the host computes the readout from the spikes
         readout = LeakyReadout(decay_o=np.tile(network.readout.decay, copies), name=READOUT)
         models[readout] = PyLeakyReadoutModelFixed
         targets[READOUT] = readout.a_in
-        recorder = _recorder(readout_file(folder), copies * network.readout.size, READOUT_LAG)
+        recorder = _readout_recorder(network, copies, folder, READOUT_LAG)
         readout.o_out.connect(recorder.a_in)
         models[recorder] = PyRecorderModel
 
@@ -138,14 +150,54 @@ def build_graph(
             connect(_silent_projection(network, name))
     return LavaGraph(
         source=source,
-        populations=tuple(neurons),
+        neurons=tuple(neurons),
         models=models,
-        # Without the tag Lava would run floating-point models. The model of every single process is
-        # spelled out, which also spares Lava's search: it executes each folder's modules again.
-        run_config=Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=dict(models)),
+        run_config=_run_config(models),
         population_lag=population_lag,
         readout_lag=READOUT_LAG + crossing_lag,
     )
+
+
+def build_fused_graph(network: QuantizedNetwork, job: Job, folder: Path) -> LavaGraph:
+    """The whole network in one process, with ``job.n_samples`` copies side by side."""
+    copies = job.n_samples
+    source = _source(network, copies, folder)
+    core = LSNNCore(network=network, copies=copies, name="core")
+    spikes = Recorder(
+        path=str(folder / SPIKES_FILE),
+        samples=copies,
+        columns=(0, sum(p.size for p in network.populations)),
+        lag=FUSED_LAG,
+        name="recorder of all populations",
+    )
+    readout = _readout_recorder(network, copies, folder, FUSED_LAG)
+    source.s_out.connect(core.s_in)
+    core.s_out.connect(spikes.a_in)
+    core.o_out.connect(readout.a_in)
+    models: Models = {
+        source: PySpikeSourceModel,
+        core: PyLSNNCoreModelFixed,
+        spikes: PyRecorderModel,
+        readout: PyRecorderModel,
+    }
+    return LavaGraph(
+        source=source,
+        neurons=(core,),
+        models=models,
+        run_config=_run_config(models),
+        population_lag=FUSED_LAG,
+        readout_lag=FUSED_LAG,
+    )
+
+
+def _run_config(models: Models) -> RunConfig:
+    # Without the tag Lava would run floating-point models. The model of every single process is
+    # spelled out, which also spares Lava's search: it executes each folder's modules again.
+    return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=dict(models))
+
+
+def _source(network: QuantizedNetwork, copies: int, folder: Path) -> SpikeSource:
+    return SpikeSource(path=str(folder / "inputs.npy"), width=copies * network.n_inputs, name=INPUT)
 
 
 def _alif(population: Population, copies: int) -> ALIF:
@@ -173,8 +225,14 @@ def _stock_lif(population: Population, copies: int) -> LIF:
     )
 
 
-def _recorder(path: Path, width: int, lag: int) -> Recorder:
-    return Recorder(path=str(path), width=width, lag=lag, name=f"recorder of {path.stem}")
+def _readout_recorder(network: QuantizedNetwork, copies: int, folder: Path, lag: int) -> Recorder:
+    return Recorder(
+        path=str(folder / READOUT_FILE),
+        samples=copies,
+        columns=(0, network.readout.size),
+        lag=lag,
+        name=f"recorder of {READOUT}",
+    )
 
 
 def _silent_projection(network: QuantizedNetwork, target: str) -> Projection:

@@ -5,11 +5,13 @@
     network.safetensors   the QuantizedNetwork               parent writes
     inputs.npy            bool (time, sample, input)         parent writes
     job.json              the other fields of ``Job``        parent writes
-    spikes.<i>.npy        bool (time, sample, neuron)        parent makes room, child fills
+    spikes.npy            bool (time, sample, neuron)        parent makes room, child fills
     readout.npy           int32 (time, sample, output)       parent makes room, child fills
-    states.<i>.npy        int32 (3, neuron): v, a, r         child writes, if asked for
+    states.npy            int32 (3, neuron): v, a, r         child writes, if asked for
     outcome.json          ``Outcome``                        child writes, last
     log.txt               whatever child and Lava print
+
+"neuron" runs over all populations side by side, in the network's order.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deploy.lava.options import LifModel, SynapseModel
+from deploy.lava.options import CoreModel, LifModel, SynapseModel
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 
@@ -31,6 +33,7 @@ Backend = Literal["simulation", "chip"]
 Spikes = npt.NDArray[np.bool_]
 
 OUTCOME_FILE = "outcome.json"
+SPIKES_FILE, READOUT_FILE, STATES_FILE = "spikes.npy", "readout.npy", "states.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Job:
 
     n_steps: int
     n_samples: int
+    model: CoreModel
     lif: LifModel
     synapses: SynapseModel
     want_states: bool
@@ -54,9 +58,9 @@ class Job:
         """Fill a job folder; inputs have shape (time, sample, input)."""
         file_format.save(network, folder / "network.safetensors")
         np.save(folder / "inputs.npy", np.ascontiguousarray(inputs), allow_pickle=False)
-        for index, population in enumerate(network.populations):
-            self._make_room(spikes_file(folder, index), np.bool_, population.size)
-        self._make_room(readout_file(folder), np.int32, network.readout.size)
+        n_neurons = sum(p.size for p in network.populations)
+        self._make_room(folder / SPIKES_FILE, np.bool_, n_neurons)
+        self._make_room(folder / READOUT_FILE, np.int32, network.readout.size)
         (folder / "job.json").write_text(json.dumps(asdict(self)))
 
     def _make_room(self, path: Path, dtype: npt.DTypeLike, width: int) -> None:
@@ -110,18 +114,3 @@ def last_words(folder: Path) -> str:
     log = folder / "log.txt"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1].strip() if lines else "none"
-
-
-def spikes_file(folder: Path, population: int) -> Path:
-    """Spikes of the population with this index."""
-    return folder / f"spikes.{population}.npy"
-
-
-def readout_file(folder: Path) -> Path:
-    """States of the readout."""
-    return folder / "readout.npy"
-
-
-def states_file(folder: Path, population: int) -> Path:
-    """Final states of the population with this index."""
-    return folder / f"states.{population}.npy"

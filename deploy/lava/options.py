@@ -9,12 +9,15 @@ from lsnn_neuro.errors import RecipeError
 
 LifModel = Literal["auto", "stock", "own"]
 SynapseModel = Literal["event", "stock"]
+CoreModel = Literal["graph", "fused"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LavaOptions:
     """How to run on Lava.
 
+    - model: "graph" has a Lava process for every population and connection, which is what maps to a
+      chip; "fused" runs the whole network in one process, much faster, by the emulator's arithmetic
     - lif: "auto" runs a population on Lava's own LIF wherever that is exact and on our ALIF process
       elsewhere, "own" always on ours, "stock" always on Lava's or not at all
     - synapses: "event" (our event-driven models) or "stock" (Lava's, slower)
@@ -23,6 +26,7 @@ class LavaOptions:
     - time_limit: seconds one such batch may take
     """
 
+    model: CoreModel = "graph"
     lif: LifModel = "auto"
     synapses: SynapseModel = "event"
     copies: int = 128
@@ -30,12 +34,22 @@ class LavaOptions:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for option, allowed in (("lif", get_args(LifModel)), ("synapses", get_args(SynapseModel))):
+        for option, literal in (
+            ("model", CoreModel),
+            ("lif", LifModel),
+            ("synapses", SynapseModel),
+        ):
+            allowed = get_args(literal)
             if getattr(self, option) not in allowed:
                 raise RecipeError(
                     f"Lava option {option} is {getattr(self, option)!r}, "
                     f"allowed are {list(allowed)}"
                 )
+        if self.model == "fused" and (self.lif, self.synapses) != ("auto", "event"):
+            raise RecipeError(
+                f"Lava option model is 'fused', where lif {self.lif!r} and synapses "
+                f"{self.synapses!r} choose nothing; leave them out, or use model 'graph'"
+            )
         if self.copies < 1:
             raise RecipeError(f"Lava option copies is {self.copies}, must be at least 1")
         if not self.time_limit > 0:

@@ -22,7 +22,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class SpikeSource(AbstractProcess):  # type: ignore[misc]
-    """Sends row t of a bool file of shape (time, width) in step t, then silence."""
+    """Sends row t of a bool file of shape (time, sample, column) in step t, then silence."""
 
     def __init__(self, *, path: str, width: int, name: str | None = None):
         super().__init__(path=path, name=name)
@@ -30,14 +30,24 @@ class SpikeSource(AbstractProcess):  # type: ignore[misc]
 
 
 class Recorder(AbstractProcess):  # type: ignore[misc]
-    """Writes what arrives in step t + lag into row t of a file of shape (time, width).
+    """Writes what arrives in step t + lag, (sample, column), into row t of a file.
 
-    What arrives before row 0 or after the last row is dropped.
+    The file has shape (time, sample, column), with room for other recorders' columns: ``columns``
+    is the first of ours, and the one after the last. What arrives before row 0 or after the last
+    row is dropped.
     """
 
-    def __init__(self, *, path: str, width: int, lag: int, name: str | None = None):
-        super().__init__(path=path, lag=lag, name=name)
-        self.a_in = InPort(shape=(width,))
+    def __init__(
+        self,
+        *,
+        path: str,
+        samples: int,
+        columns: tuple[int, int],
+        lag: int,
+        name: str | None = None,
+    ):
+        super().__init__(path=path, columns=columns, lag=lag, name=name)
+        self.a_in = InPort(shape=(samples * (columns[1] - columns[0]),))
 
 
 class _FileModel(PyLoihiProcessModel):  # type: ignore[misc]
@@ -48,10 +58,9 @@ class _FileModel(PyLoihiProcessModel):  # type: ignore[misc]
 
     @property
     def rows(self) -> npt.NDArray[np.generic]:
-        """The mapped file as (time, width)."""
+        """The mapped file, shape (time, sample, column)."""
         if self._rows is None:
-            array = np.load(self.proc_params["path"], mmap_mode=self.mode, allow_pickle=False)
-            self._rows = array.reshape(len(array), -1)
+            self._rows = np.load(self.proc_params["path"], mmap_mode=self.mode, allow_pickle=False)
         return self._rows
 
 
@@ -66,7 +75,7 @@ class PySpikeSourceModel(_FileModel):
         """One time step; Lava counts them from 1."""
         row = self.time_step - 1
         silence = np.zeros(self.rows.shape[1:], np.bool_)
-        self.s_out.send(self.rows[row] if row < len(self.rows) else silence)
+        self.s_out.send((self.rows[row] if row < len(self.rows) else silence).reshape(-1))
 
 
 @implements(proc=Recorder, protocol=LoihiProtocol)
@@ -82,4 +91,5 @@ class PyRecorderModel(_FileModel):
         arrived = self.a_in.recv()
         row = self.time_step - 1 - self.proc_params["lag"]
         if 0 <= row < len(self.rows):
-            self.rows[row] = arrived
+            first, end = self.proc_params["columns"]
+            self.rows[row, :, first:end] = arrived.reshape(-1, end - first)

@@ -28,8 +28,8 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 from lava.proc.lif.process import LIF
 
-from deploy.lava.graph import LavaGraph, build_graph
-from deploy.lava.job import Job, Outcome, how_it_ended, states_file
+from deploy.lava.graph import LavaGraph, build_fused_graph, build_graph
+from deploy.lava.job import STATES_FILE, Job, Outcome, how_it_ended
 from lsnn_neuro.errors import LSNNError, TargetFailedError
 from quantize.network import QuantizedNetwork
 
@@ -126,13 +126,13 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
 
 
 def save_states(graph: LavaGraph, folder: Path) -> None:
-    """Write v, a and r of every population; Lava's own LIF has only v."""
-    for index, neuron in enumerate(graph.populations):
-        v = neuron.v.get()
-        a, r = (v * 0, v * 0) if isinstance(neuron, LIF) else (neuron.a.get(), neuron.r.get())
-        np.save(
-            states_file(folder, index), np.array([v, a, r]).astype(np.int32), allow_pickle=False
-        )
+    """Write v, a and r of all neurons; Lava's own LIF has only v."""
+    states = []
+    for neurons in graph.neurons:
+        v = neurons.v.get()
+        a, r = (v * 0, v * 0) if isinstance(neurons, LIF) else (neurons.a.get(), neurons.r.get())
+        states.append(np.array([v, a, r]).astype(np.int32))
+    np.save(folder / STATES_FILE, np.concatenate(states, axis=1), allow_pickle=False)
 
 
 def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
@@ -143,7 +143,8 @@ def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
 
         graph = build_chip_graph(network, job, folder)
     else:
-        graph = build_graph(network, job, folder)
+        build = build_fused_graph if job.model == "fused" else build_graph
+        graph = build(network, job, folder)
     executable = graph.source.compile(graph.run_config)
     models = selected_models(graph, executable)
     runtime = Runtime(executable, ActorType.MultiProcessing)

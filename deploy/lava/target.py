@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from deploy.emulated import check_step
-from deploy.lava.job import Backend, Job, Spikes, readout_file, spikes_file, states_file
+from deploy.lava.job import READOUT_FILE, SPIKES_FILE, STATES_FILE, Backend, Job, Spikes
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_lif import on_stock_lif
 from deploy.lava.supervisor import run_job
@@ -40,7 +40,8 @@ class LavaRunner:
         check_inputs(network, inputs)
         start = time.perf_counter()
         n_steps, n_samples, _ = inputs.shape
-        spikes = [np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations]
+        sizes = [p.size for p in network.populations]
+        spikes = np.zeros((n_steps, n_samples, sum(sizes)), np.bool_)
         readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
         # Each batch gets a new child. Resetting Lava between batches would mean setting the
         # neurons' variables and the synapses' buffers, number by number for Lava's own models; a
@@ -48,13 +49,16 @@ class LavaRunner:
         for first in range(0, n_samples, self.options.copies):
             batch = slice(first, first + self.options.copies)
             with self.finished_job(network, inputs[:, batch], want_states=False) as folder:
-                for index, train in enumerate(spikes):
-                    train[:, batch] = np.load(spikes_file(folder, index), allow_pickle=False)
-                readout[:, batch] = np.load(readout_file(folder), allow_pickle=False)
+                spikes[:, batch] = np.load(folder / SPIKES_FILE, allow_pickle=False)
+                readout[:, batch] = np.load(folder / READOUT_FILE, allow_pickle=False)
         return SpikeRecord(
             spikes=tuple(
                 PopulationSpikes(name=p.name, spikes=train)
-                for p, train in zip(network.populations, spikes, strict=True)
+                for p, train in zip(
+                    network.populations,
+                    np.split(spikes, np.cumsum(sizes)[:-1], axis=2),
+                    strict=True,
+                )
             ),
             readout=readout,
             target=self.variant(network, target),
@@ -70,14 +74,18 @@ class LavaRunner:
         check_inputs(network, until)
         states = []
         with self.finished_job(network, until, want_states=True) as folder:
-            for index, population in enumerate(network.populations):
-                v, a, r = np.load(states_file(folder, index), allow_pickle=False)
-                z = np.load(spikes_file(folder, index), allow_pickle=False)[step, 0]
-                states.append(PopulationState(name=population.name, v=v, a=a, r=r, z=z))
+            v, a, r = np.load(folder / STATES_FILE, allow_pickle=False)
+            z = np.load(folder / SPIKES_FILE, allow_pickle=False)[step, 0]
+        first = 0
+        for p in network.populations:
+            own = slice(first, first := first + p.size)
+            states.append(PopulationState(name=p.name, v=v[own], a=a[own], r=r[own], z=z[own]))
         return tuple(states)
 
     def variant(self, network: QuantizedNetwork, target: str) -> str:
         """What runs, for reports."""
+        if self.options.model == "fused":
+            return f"{target} (fused core)"
         stock = on_stock_lif(network, self.options.lif)
         kinds = sorted({"stock LIF" if p.name in stock else "ALIF" for p in network.populations})
         synapses = f"{self.options.synapses} synapses, " if self.backend == "simulation" else ""
@@ -92,6 +100,7 @@ class LavaRunner:
         job = Job(
             n_steps=inputs.shape[0],
             n_samples=inputs.shape[1],
+            model=self.options.model,
             lif=self.options.lif,
             synapses=self.options.synapses,
             want_states=want_states,

@@ -32,6 +32,7 @@ def write_job(folder, n_steps):
     job = Job(
         n_steps=n_steps,
         n_samples=1,
+        model="graph",
         lif="auto",
         synapses="event",
         want_states=False,

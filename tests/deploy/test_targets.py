@@ -40,6 +40,7 @@ def test_options_reach_the_targets_on_lava():
 @pytest.mark.parametrize(
     ("option", "named"),
     [
+        ({"model": "core"}, "model is 'core'"),
         ({"lif": "mine"}, "lif is 'mine'"),
         ({"synapses": "dense"}, "synapses is 'dense'"),
         ({"copies": 0}, "copies is 0"),
