@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def main(debug: bool) -> None:
       lsnn-neuro export runs/first --target loihi-sim --out artifacts/first
       lsnn-neuro parity artifacts/first
     """
+    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"  # one line, no source
 
 
 @main.command()
