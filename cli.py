@@ -6,13 +6,12 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 TARGETS = ("emulator", "loihi-sim", "loihi2")
+BATCH = 128
+"""Samples that run side by side when many are compared."""
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
 
@@ -254,6 +256,8 @@ def parity(
       lsnn-neuro parity artifacts/first --target loihi-sim --json
     """
     from deploy.artifact import load_artifact
+    from deploy.parity import compare, join
+    from deploy.report.parity import failed_levels, parity_json, print_parity
     from deploy.targets import get_target
     from lsnn_neuro.tasks import make_task
 
@@ -261,18 +265,25 @@ def parity(
     checkpoint, network = _trained(artifact)
     name = target or loaded.target
     where = get_target(name, _lava_options(name, lava_model, lava_synapses))
-    inputs = loaded.inputs
-    if samples is not None:
-        task = make_task(checkpoint.recipe.task)
-        inputs = next(task.batches("test", samples, samples)).inputs
-    levels = _parity_levels(loaded.network, network, inputs, where, checkpoint.recipe)
+    reason = where.unavailable()
+    if reason:
+        raise LSNNError(f"{where.name}: {reason}")
+    levels: dict[str, Comparison] = {}
+    batches: Iterable[Any]
     if samples is None:
-        levels = {"golden": _against_golden(loaded), **levels}
-    failed = [level for level, c in levels.items() if level != "P0" and not c.exact]
-    if as_json:
-        click.echo(json.dumps({k: _level_json(c) for k, c in levels.items()}, indent=2))
+        batches = [loaded.inputs]
+        now = get_target("emulator").run(loaded.network, loaded.inputs)
+        levels["golden"] = compare(loaded.golden, now)
     else:
-        _parity_table(levels)
+        task = make_task(checkpoint.recipe.task)
+        batches = (batch.inputs for batch in task.batches("test", BATCH, samples))
+    parts = [_parity_levels(loaded.network, network, inputs, where) for inputs in batches]
+    levels |= {level: join([part[level] for part in parts]) for level in parts[0]}
+    if as_json:
+        click.echo(json.dumps(parity_json(levels), indent=2))
+    else:
+        print_parity(levels)
+    failed = failed_levels(levels)
     if failed:
         raise LSNNError(f"no parity: {', '.join(failed)} must be exact and is not")
 
@@ -424,18 +435,14 @@ def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
 
 
 def _parity_levels(
-    quantized: QuantizedNetwork, network: LSNN, inputs: Any, target: Target, recipe: Recipe
+    quantized: QuantizedNetwork, network: LSNN, inputs: Any, target: Target
 ) -> dict[str, Comparison]:
     """All levels the target allows, each with both sides' states where they part."""
     from deploy.parity import compare, explain
     from deploy.targets import get_target
     from quantize.aware import QuantizationAware, record_torch
 
-    reason = target.unavailable()
-    if reason:
-        raise LSNNError(f"{target.name}: {reason}")
-    bits = recipe.quantization.weight_bits if recipe.quantization else 8
-    aware = QuantizationAware(network, weight_bits=bits)
+    aware = QuantizationAware(network, weight_bits=quantized.provenance.weight_bits)
     emulator = get_target("emulator")
     ours = emulator.run(quantized, inputs)
 
@@ -456,45 +463,6 @@ def _parity_levels(
             compare(ours, target.run(quantized, inputs)), states(emulator), states(target)
         )
     return levels
-
-
-def _against_golden(artifact: Any) -> Comparison:
-    """The emulator of this release against what the exporting one computed."""
-    from deploy.parity import compare
-    from deploy.targets import get_target
-
-    return compare(artifact.golden, get_target("emulator").run(artifact.network, artifact.inputs))
-
-
-def _level_json(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "exact": comparison.exact,
-        "spikes": comparison.spikes,
-        "mismatches": comparison.mismatches,
-        **asdict(comparison),
-    }
-
-
-def _parity_table(levels: dict[str, Comparison]) -> None:
-    """One row per level and population, then the first divergence of each level that has one."""
-    table = Table("level", "population", "samples", "spikes", "mismatches", "van Rossum",
-                  title="Parity")  # fmt: skip
-    for level, c in levels.items():
-        for p in c.populations:
-            table.add_row(level, p.name, str(c.samples), str(p.spikes), str(p.mismatches),
-                          f"{p.van_rossum:.3f}")  # fmt: skip
-        table.add_row(level, "readout", str(c.samples), "", str(c.readout_mismatches), "")
-        table.add_section()
-    console = Console()
-    console.print(table)
-    for level, c in levels.items():
-        verdict = "exact" if c.exact else "a distance" if level == "P0" else "NOT EXACT"
-        console.print(
-            f"{level}: {c.reference} against {c.other}: {verdict}, "
-            f"{c.mismatches} mismatched of {c.spikes} spikes", soft_wrap=True
-        )  # fmt: skip
-        if c.first_divergence and level != "P0":
-            console.print(f"  first divergence: {asdict(c.first_divergence)}", soft_wrap=True)
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:

@@ -7,7 +7,7 @@ zero mismatched spikes and equal readout integers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,18 +52,33 @@ class Divergence:
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationComparison:
-    """One population on both sides.
+    """One population on both sides, summed over time, samples and neurons.
 
-    - spikes: on the reference side; mismatches: (time, sample, neuron) places where they differ
-    - rate_difference: other minus reference, spikes per neuron and step
-    - van_rossum: distance of the filtered spike trains relative to the reference's own norm; 0 is equal
+    - places: how many (time, sample, neuron) there are
+    - spikes, other_spikes: on the reference and on the other side
+    - mismatches: places where the two differ
+    - distance, norm: squared 2-norms of the filtered difference and of the filtered reference
     """
 
     name: str
+    places: int
     spikes: int
+    other_spikes: int
     mismatches: int
-    rate_difference: float
-    van_rossum: float
+    distance: float
+    norm: float
+
+    @property
+    def rate_difference(self) -> float:
+        """Other minus reference, spikes per neuron and step."""
+        return (self.other_spikes - self.spikes) / self.places
+
+    @property
+    def van_rossum(self) -> float:
+        """Van Rossum distance relative to the reference's own norm; 0 is equal."""
+        if self.norm == 0:
+            return 0.0 if self.distance == 0 else float("inf")
+        return float(np.sqrt(self.distance / self.norm))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +121,16 @@ def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) ->
         )
     populations = []
     for one, two in zip(reference.spikes, other.spikes, strict=True):
+        distance, norm = van_rossum(one.spikes, two.spikes, tau)
         populations.append(
             PopulationComparison(
                 name=one.name,
+                places=one.spikes.size,
                 spikes=int(one.spikes.sum()),
+                other_spikes=int(two.spikes.sum()),
                 mismatches=int((one.spikes != two.spikes).sum()),
-                rate_difference=float(two.spikes.mean() - one.spikes.mean()),
-                van_rossum=van_rossum(one.spikes, two.spikes, tau),
+                distance=distance,
+                norm=norm,
             )
         )
     return Comparison(
@@ -168,19 +186,50 @@ def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence 
     return found
 
 
-def van_rossum(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_], tau: float) -> float:
-    """Van Rossum distance of two sets of spike trains, relative to the norm of the first.
+def van_rossum(
+    one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_], tau: float
+) -> tuple[float, float]:
+    """Squared van Rossum distance of two sets of spike trains, and the squared norm of the first.
 
-    Spike trains (time, ...) are filtered by exp(-t/tau), tau in steps, and their difference is measured
-    in the 2-norm over time and neurons. Source: van Rossum 2001, Neural Computation 13(4), equation 2.2.
+    Spike trains (time, ...) are filtered by exp(-t/tau), tau in steps; the 2-norm is over time and
+    neurons. Source: van Rossum 2001, Neural Computation 13(4), equation 2.2.
     """
     keep = np.exp(-1 / tau)
-    filtered = np.zeros(one.shape[1:])
+    difference = np.zeros(one.shape[1:])
     own = np.zeros(one.shape[1:])
     distance = norm = 0.0
     for x, y in zip(one, two, strict=True):
-        filtered = keep * filtered + (x.astype(np.float64) - y)
+        difference = keep * difference + (x.astype(np.float64) - y)
         own = keep * own + x
-        distance += float((filtered**2).sum())
+        distance += float((difference**2).sum())
         norm += float((own**2).sum())
-    return float(np.sqrt(distance / norm)) if norm else float(distance > 0)
+    return distance, norm
+
+
+def join(parts: Sequence[Comparison]) -> Comparison:
+    """Comparisons of successive batches of samples as one; samples are numbered through."""
+    first, *rest = parts
+    for part in rest:
+        where = first.first_divergence
+        if where is None and part.first_divergence is not None:
+            there = part.first_divergence
+            where = replace(there, sample=there.sample + first.samples)
+        first = replace(
+            first,
+            samples=first.samples + part.samples,
+            populations=tuple(
+                PopulationComparison(
+                    name=p.name,
+                    places=p.places + q.places,
+                    spikes=p.spikes + q.spikes,
+                    other_spikes=p.other_spikes + q.other_spikes,
+                    mismatches=p.mismatches + q.mismatches,
+                    distance=p.distance + q.distance,
+                    norm=p.norm + q.norm,
+                )
+                for p, q in zip(first.populations, part.populations, strict=True)
+            ),
+            readout_mismatches=first.readout_mismatches + part.readout_mismatches,
+            first_divergence=where,
+        )
+    return first

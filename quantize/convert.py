@@ -10,7 +10,7 @@ S is the population's scale (:mod:`quantize.choose`), w_int = weight_mant * 2^we
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def convert(
             bias=np.rint(spec.readout.bias * readout_scale).astype(np.int32),
             scale=readout_scale,
         ),
-        provenance=provenance,
+        provenance=replace(provenance, weight_bits=weight_bits),
     )
     return network, ConversionReport(
         populations=tuple(

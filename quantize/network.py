@@ -23,6 +23,7 @@ from quantize.loihi import (
     N_REF_MAX,
     STATE_MAX,
     VTH_MANT_MAX,
+    WEIGHT_BITS,
     WEIGHT_EXP_MAX,
     WEIGHT_EXP_MIN,
     WEIGHT_MAX,
@@ -208,11 +209,16 @@ class Readout:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a quantized network came from: checkpoint hash (SHA-256), recipe name, tool version."""
+    """Where a quantized network came from.
+
+    - checkpoint_sha256: hash of the checkpoint file; recipe: its name; tool_version: of this package
+    - weight_bits: width the weights were rounded to
+    """
 
     checkpoint_sha256: str = ""
     recipe: str = ""
     tool_version: str = ""
+    weight_bits: int = WEIGHT_BITS
 
 
 UNKNOWN = Provenance()

@@ -1,0 +1,1 @@
+"""What a person or a script gets to read: parity as a terminal table and as JSON values."""
