@@ -104,6 +104,9 @@ class LSNN(nn.Module):
             generator=generator,
         )  # fmt: skip
         self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.log_factor = nn.ParameterDict(
+            {constant: nn.Parameter(torch.zeros(n)) for constant in config.learn}
+        )
 
     @property
     def n_neurons(self) -> int:
@@ -121,11 +124,25 @@ class LSNN(nn.Module):
         return tuple((name, place) for name, place in parts if place.stop > place.start)
 
     def parameters_of_neurons(self) -> NeuronParameters:
-        """What the neurons' update equations need."""
+        """What the neurons' update equations need.
+
+        A learnt constant is its initial value times exp(log_factor), so that it stays positive; a time
+        constant tau times f turns the decay exp(-dt/tau) into its power 1/f.
+        """
+
+        def factor(constant: str, sign: int = 1) -> Tensor | float:
+            learnt = constant in self.log_factor
+            return torch.exp(sign * self.log_factor[constant]) if learnt else 1.0
+
         return NeuronParameters(
-            alpha=self.alpha, rho=self.rho, beta=self.beta, b0=self.b0,
-            n_ref=self.config.n_ref, reset=self.config.reset, gamma=self.config.gamma,
-        )  # fmt: skip
+            alpha=self.alpha ** factor("tau_m", -1),
+            rho=self.rho ** factor("tau_a", -1),
+            beta=self.beta * factor("beta"),
+            b0=self.b0 * factor("b0"),
+            n_ref=self.config.n_ref,
+            reset=self.config.reset,
+            gamma=self.config.gamma,
+        )
 
     def forward(self, x: Tensor) -> NetworkOutput:
         """Run a batch from rest; ``x`` holds input spikes, bool or 0 and 1, (time, batch, input)."""
@@ -138,7 +155,8 @@ class LSNN(nn.Module):
 
     def forward_kernel(self, x: Tensor) -> NetworkOutput:
         """``forward`` on the native kernel; the same network up to rounding of sums."""
-        incoming = (1 - self.alpha)[:, None]
+        p = self.parameters_of_neurons()
+        incoming = (1 - p.alpha)[:, None]
         matrices = (
             incoming * self.input.weight(),
             incoming * self.recurrent.weight(),
@@ -146,8 +164,7 @@ class LSNN(nn.Module):
         )
         core = self.core()
         weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
-        step = self.beta * (1 - self.rho)
-        output = run(core, x, weights, (self.alpha, self.rho, step, self.b0, self.b0))
+        output = run(core, x, weights, (p.alpha, p.rho, p.beta * (1 - p.rho), p.b0, p.b0))
         return NetworkOutput(
             readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
         )
@@ -207,6 +224,7 @@ class LSNN(nn.Module):
     def to_spec(self) -> LSNNSpec:
         """The frozen float description that :mod:`quantize` works on."""
         places = self.populations()
+        neurons = self.parameters_of_neurons()
         dale = self.config.signs == "dale"
         return LSNNSpec(
             n_inputs=self.input.theta.shape[1],
@@ -215,7 +233,7 @@ class LSNN(nn.Module):
                     name=name,
                     n_ref=self.config.n_ref,
                     reset=self.config.reset,
-                    **{k: _array(getattr(self, k)[at]) for k in ("alpha", "rho", "beta", "b0")},
+                    **{k: _array(getattr(neurons, k)[at]) for k in ("alpha", "rho", "beta", "b0")},
                 )
                 for name, at in places
             ),

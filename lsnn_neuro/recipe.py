@@ -20,6 +20,9 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
 
 
+NeuronConstant = Literal["tau_m", "tau_a", "beta", "b0"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -39,6 +42,9 @@ class LSNNConfig(_Section):
     beta: float = Field(1.8, ge=0, description="strength of adaptation")
     n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
     reset: Reset = Field("subtract", description="what a spike does to the membrane")
+    learn: tuple[NeuronConstant, ...] = Field(
+        (), description="neuron constants that are learnt, one value per neuron"
+    )
     gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
     n_delays: int = Field(
         10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"

@@ -94,10 +94,7 @@ class QuantizationAware(nn.Module):
             STATE_ONE * w.values(m)
             for w, m in zip(core.wirings, self._weights(quantized, x.device), strict=True)
         )
-        decay_v, decay_a, step_a, vth_mant = (
-            torch.from_numpy(column) for column in _columns(quantized)
-        )
-        vth = vth_mant * STATE_ONE
+        decay_v, decay_a, step_a, vth = self._constants(quantized, x.device)
         keep = (1 - decay_v / DECAY_ONE, 1 - decay_a / DECAY_ONE)
         output = run(core, x, weights, (*keep, step_a, vth, vth.clamp(min=1)))
         return NetworkOutput(readout=output.readout, rate=output.rate, read_spikes=output.spikes)
@@ -125,10 +122,7 @@ class QuantizationAware(nn.Module):
     def _steps(self, quantized: QuantizedNetwork, x: Tensor) -> Iterator[_Step]:
         """The integer model of :mod:`quantize.emulator`, step by step, populations side by side."""
         net = self.network
-        decay_v, decay_a, step_a, vth_mant = (
-            x.new_tensor(column) for column in _columns(quantized)
-        )
-        vth = vth_mant * STATE_ONE
+        decay_v, decay_a, step_a, vth = self._constants(quantized, x.device)
         decay_out = x.new_tensor(quantized.readout.decay)
         input_weight, recurrent_weight, w_out = self._weights(quantized, x.device)
         w_in = _by_delay(input_weight, net.input)
@@ -158,6 +152,23 @@ class QuantizationAware(nn.Module):
             current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
         return current
 
+    def _constants(
+        self, quantized: QuantizedNetwork, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """decay_v, decay_a, step_a and vth of all neurons, straight through, in float64."""
+        p = self.network.parameters_of_neurons()
+        alpha, rho, beta, b0 = (t.double() for t in (p.alpha, p.rho, p.beta, p.b0))
+        scale = torch.from_numpy(_scales(quantized)).to(device)
+        decay_v, decay_a, step_a, vth_mant = (
+            torch.from_numpy(column).to(device) for column in _columns(quantized)
+        )
+        return (
+            _straight_through(decay_v, DECAY_ONE * (1 - alpha)),
+            _straight_through(decay_a, DECAY_ONE * (1 - rho)),
+            _straight_through(step_a, scale * beta * (1 - rho)),
+            _straight_through(vth_mant * STATE_ONE, scale * b0),
+        )
+
     def _weights(
         self, quantized: QuantizedNetwork, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,13 +178,10 @@ class QuantizationAware(nn.Module):
         """
         net = self.network
         place = dict(net.populations())
-        decay_v, *_ = _columns(quantized)
-        scale = np.concatenate([np.full(p.size, p.scale) for p in quantized.populations])
         readout = quantized.readout
-        gain, gain_out = (
-            torch.from_numpy(s * d / DECAY_ONE / STATE_ONE).to(device)[:, None]
-            for s, d in ((scale, decay_v), (readout.scale, readout.decay))
-        )
+        alpha = net.parameters_of_neurons().alpha.double()
+        gain = (torch.from_numpy(_scales(quantized)).to(device) * (1 - alpha))[:, None] / STATE_ONE
+        gain_out = (1 - net.kappa) * readout.scale / STATE_ONE
         exact = [np.zeros(s.theta.shape) for s in net.synapses()]
         whole = slice(None)
         for p in quantized.projections:
@@ -185,6 +193,11 @@ class QuantizationAware(nn.Module):
             for e, g, s in zip(exact, (gain, gain, gain_out), net.synapses(), strict=True)
         )
         return w_in, w_rec, w_out
+
+
+def _scales(quantized: QuantizedNetwork) -> npt.NDArray[np.float64]:
+    """Membrane units per float unit of all neurons, populations side by side."""
+    return np.concatenate([np.full(p.size, p.scale) for p in quantized.populations])
 
 
 def _columns(quantized: QuantizedNetwork) -> list[npt.NDArray[np.float64]]:
