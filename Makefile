@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python 3.10 and a C++ compiler are all it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint wheel golden clean
+.PHONY: help setup demo test test-all lint wheel golden bench clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -37,6 +37,13 @@ lint: .venv/installed ## ruff and mypy
 
 golden: .venv/installed ## write the golden spike files of hw_tests anew
 	$(BIN)/python hw_tests/regenerate_golden.py
+
+bench: .venv/installed ## measure speed and memory into benchmarks/results/ (half an hour)
+	PYTHONPATH=.venv-bench $(BIN)/python benchmarks/training_step.py --json benchmarks/results/training_step.json
+	$(BIN)/python benchmarks/emulator.py --json benchmarks/results/emulator.json
+	$(BIN)/python benchmarks/on_lava.py --json benchmarks/results/on_lava.json
+	$(BIN)/python benchmarks/scaling.py --json benchmarks/results/scaling.json --plot benchmarks/results/scaling.svg
+	$(BIN)/python benchmarks/roofline.py --json benchmarks/results/roofline.json
 
 wheel: .venv/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -13,11 +13,13 @@
 // neuron that is silent in all 16 samples costs nothing downstream. Synapses are compressed by source; a
 // ring of input rows holds what is still on its way. Work goes with spikes and active synapses.
 //
-// This file is compiled once per instruction set (see simd_*.cpp), each time in its own namespace.
+// This file is compiled once per instruction set (see simd_*.cpp), each time in its own namespace; it uses no
+// template of the standard library, of which the linker would keep one copy for all instruction sets.
 
 namespace LSNN_NAMESPACE {
 
 constexpr int LANES = 16;
+constexpr int MAX_RING = 64;  // delays lie in 0 to 62
 constexpr int SEGMENT = 16;  // steps between stored adaptation states; between them it is recomputed
 
 typedef float F __attribute__((vector_size(64)));
@@ -33,8 +35,8 @@ static inline Row load(const Cell *from) {  // any alignment
 template <class Row, class Cell>
 static inline void store(Cell *to, Row row) { std::memcpy(to, &row, sizeof(Row)); }
 
-static inline F splat(float x) { return F{} + x; }
-static inline I splat(int32_t x) { return I{} + x; }
+static inline F splat(float x) { return x - F{}; }  // x - 0 is x and costs nothing; 0 + x would be an addition
+static inline I splat(int32_t x) { return x - I{}; }
 
 static inline I lane_mask(uint16_t bits) {  // all ones in the lanes whose bit is set
   const I bit = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
@@ -42,9 +44,9 @@ static inline I lane_mask(uint16_t bits) {  // all ones in the lanes whose bit i
 }
 
 static inline uint16_t lane_bits(I mask) {
-#if defined(__AVX512F__)
+#if defined(LSNN_AVX512)
   return uint16_t(_mm512_test_epi32_mask((__m512i)mask, (__m512i)mask));
-#elif defined(__AVX2__)
+#elif defined(LSNN_AVX2)
   const __m256i *half = reinterpret_cast<const __m256i *>(&mask);
   return uint16_t(_mm256_movemask_ps((__m256)half[0]) | (_mm256_movemask_ps((__m256)half[1]) << 8));
 #else
@@ -166,60 +168,67 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
                    const uint8_t *x, int64_t block, Tape &tape, typename A::Scalar *readout) {
   typedef typename A::Row Row;
   const int64_t n = s.neurons, ring_length = s.ring;
+  int64_t past_length = 1;  // steps back to the spike that ends the longest refractory period, and now
+  for (int64_t j = 0; j < n; ++j)
+    if (p.n_ref[j] + 1 > past_length) past_length = p.n_ref[j] + 1;
   Rows<Row> ring(size_t(ring_length * n)), v(n), a(n), y(s.outputs), drive(s.outputs);
-  Rows<I> r(n);
-  Rows<uint16_t> bits(s.inputs), z(n);
+  Rows<uint16_t> bits(s.inputs), past(size_t(past_length * n)), held(n);  // held: lanes that are refractory
+  Rows<uint16_t *> z_at(static_cast<size_t>(past_length));  // spikes of this step, the one before, ...
   const uint16_t valid = valid_lanes(s, block);
   for (int64_t t = 0; t < s.steps; ++t) {
     pack_inputs(s, x, block, t, bits.data);
+    Row *row_at[MAX_RING];  // the ring's slot for the input of this step, the next, ...
+    for (int64_t d = 0; d < ring_length; ++d) row_at[d] = &ring[size_t(((t + d) % ring_length) * n)];
+    for (int64_t d = 0; d < past_length; ++d)
+      z_at[size_t(d)] = &past[size_t(((t + past_length - d) % past_length) * n)];
     for (int64_t i = 0; i < s.inputs; ++i) {
       if (!bits[i]) continue;
       const I mask = lane_mask(bits[i]);
-      for (int64_t k = in.start[i]; k < in.start[i + 1]; ++k) {
-        Row &slot = ring[size_t(((t + in.delay[k]) % ring_length) * n + in.target[k])];
-        slot += (Row)((I)(Row{} + in.weight[k]) & mask);
-      }
+      for (int64_t k = in.start[i]; k < in.start[i + 1]; ++k)
+        row_at[in.delay[k]][in.target[k]] += (Row)((I)splat(in.weight[k]) & mask);
     }
     if (tape.adaptation && t % SEGMENT == 0)
       for (int64_t j = 0; j < n; ++j)  // a[t-1], z[t-1] is on the tape
         store(tape.adaptation + tape.a_at(s, block, t / SEGMENT, j), to_float(a[j]));
-    Row *arriving = &ring[size_t((t % ring_length) * n)];
+    Row *arriving = row_at[0];
+    uint16_t *z = z_at[0];
+    const uint16_t *z_before = z_at[past_length > 1];
     for (int64_t j = 0; j < n; ++j) {
-      const Row fired = (Row)((I)(Row{} + p.step[j]) & lane_mask(z[j]));
-      a[j] = A::saturate(A::decay(a[j], Row{} + p.rho[j]) + fired);
-      const Row threshold = a[j] + p.vth[j];
-      Row potential = A::saturate(A::decay(v[j], Row{} + p.alpha[j]) + arriving[j]);
+      Row threshold = splat(p.vth[j]);
+      if (p.step[j] != 0) {
+        const Row fired = (Row)((I)splat(p.step[j]) & lane_mask(z_before[j]));
+        a[j] = A::saturate(A::decay(a[j], splat(p.rho[j])) + fired);
+        threshold = a[j] + threshold;
+      }
+      const Row potential = A::saturate(A::decay(v[j], splat(p.alpha[j])) + arriving[j]);
       arriving[j] = Row{};
-      const I allowed = r[j] == 0;
-      const I spike = (potential > threshold) & allowed;
+      const uint16_t allowed = uint16_t(~held[j]);
+      const uint16_t spikes = lane_bits(potential > threshold) & allowed & valid;
       if (tape.distance) {
         F d = to_float(potential - threshold) * p.inverse_b[j];
-        d = blend((absolute(d) < 1.0f) & allowed, d, splat(1.0f));
+        d = blend((absolute(d) < 1.0f) & lane_mask(allowed), d, splat(1.0f));
         Store::write(static_cast<typename Store::Cell *>(tape.distance) + tape.at(s, block, t, j) * LANES, d);
       }
       if (tape.membrane)
         store(tape.membrane + tape.at(s, block, t, j) * LANES, to_float(potential));
       const Row after = p.reset_to_zero[j] ? Row{} : Row(potential - threshold);
-      v[j] = blend(spike, after, potential);
-      const I waiting = r[j] - 1;
-      r[j] = blend(spike, splat(p.n_ref[j]), waiting & (waiting > 0));
-      z[j] = lane_bits(spike) & valid;
+      v[j] = spikes ? blend(lane_mask(spikes), after, potential) : potential;
+      z[j] = spikes;
+      held[j] = (held[j] | spikes) & ~z_at[size_t(p.n_ref[j])][j];
     }
-    if (tape.spikes) std::memcpy(tape.spikes + tape.at(s, block, t, 0), z.data, size_t(n) * sizeof(uint16_t));
+    if (tape.spikes) std::memcpy(tape.spikes + tape.at(s, block, t, 0), z, size_t(n) * sizeof(uint16_t));
     drive.clear();
     for (int64_t j = 0; j < n; ++j) {
       if (!z[j]) continue;
       if (tape.counts) tape.counts[block * n + j] += __builtin_popcount(z[j]);
       const I mask = lane_mask(z[j]);
-      for (int64_t k = rec.start[j]; k < rec.start[j + 1]; ++k) {
-        Row &slot = ring[size_t(((t + 1 + rec.delay[k]) % ring_length) * n + rec.target[k])];
-        slot += (Row)((I)(Row{} + rec.weight[k]) & mask);
-      }
+      for (int64_t k = rec.start[j]; k < rec.start[j + 1]; ++k)
+        row_at[1 + rec.delay[k]][rec.target[k]] += (Row)((I)splat(rec.weight[k]) & mask);
       for (int64_t k = out.start[j]; k < out.start[j + 1]; ++k)
-        drive[out.target[k]] += (Row)((I)(Row{} + out.weight[k]) & mask);
+        drive[out.target[k]] += (Row)((I)splat(out.weight[k]) & mask);
     }
     for (int64_t c = 0; c < s.outputs; ++c) {
-      y[c] = A::saturate(A::decay(y[c], Row{} + p.kappa[c]) + drive[c]);
+      y[c] = A::saturate(A::decay(y[c], splat(p.kappa[c])) + drive[c]);
       store(readout + ((t * s.outputs + c) * s.blocks() + block) * LANES, y[c]);
     }
   }
@@ -231,10 +240,11 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
 static void replay_adaptation(const Shape &s, const Neurons<float> &p, const Tape &tape, int64_t block,
                               int64_t first, int64_t last, Rows<F> &a) {
   for (int64_t j = 0; j < s.neurons; ++j) {
+    if (p.step[j] == 0) continue;  // stays 0
     F state = load<F>(tape.adaptation + tape.a_at(s, block, first / SEGMENT, j));
     for (int64_t t = first; t <= last; ++t) {
       const uint16_t before = t ? tape.spikes[tape.at(s, block, t - 1, j)] : uint16_t(0);
-      state = state * p.rho[j] + (F)((I)splat(p.step[j]) & lane_mask(before));
+      state = state * splat(p.rho[j]) + (F)((I)splat(p.step[j]) & lane_mask(before));
       a[size_t((t - first) * s.neurons + j)] = state;
     }
   }
@@ -244,7 +254,7 @@ static void replay_adaptation(const Shape &s, const Neurons<float> &p, const Tap
 static inline F membrane_after(const Shape &s, const Neurons<float> &p, const Tape &tape, int64_t block, int64_t t,
                                int64_t j, int64_t first, Rows<F> &a) {
   const F potential = load<F>(tape.membrane + tape.at(s, block, t, j) * LANES);
-  const F adaptation = t >= first ? a[size_t((t - first) * s.neurons + j)]
+  const F adaptation = p.step[j] == 0 ? F{} : t >= first ? a[size_t((t - first) * s.neurons + j)]
                                   : load<F>(tape.adaptation + tape.a_at(s, block, t / SEGMENT + 1, j));
   const I fired = lane_mask(tape.spikes[tape.at(s, block, t, j)]);
   const F after = p.reset_to_zero[j] ? F{} : F(potential - adaptation - p.vth[j]);
@@ -275,7 +285,7 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
                     Gradients g) {
   const int64_t n = s.neurons, ring_length = s.ring;
   Rows<F> gi(size_t(ring_length * n));  // gradient of the synaptic input, for the steps a delay can span
-  Rows<F> gv(n), ga(n), go(s.outputs), a(size_t(SEGMENT * n));
+  Rows<F> ga(n), go(s.outputs), a(size_t(SEGMENT * n));
   Rows<uint16_t> bits(s.inputs);
   const I valid = lane_mask(valid_lanes(s, block));
   for (int64_t t = s.steps - 1; t >= 0; --t) {
@@ -284,20 +294,26 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
     for (int64_t c = 0; c < s.outputs; ++c)
       go[c] = go[c] * p.kappa[c] +
               load<F>(grad_readout + ((t * s.outputs + c) * s.blocks() + block) * LANES);
-    const F *row_at[64];  // the ring's slot for each delay
-    for (int64_t d = 0; d + 2 <= ring_length; ++d) row_at[d] = &gi[size_t(((t + 1 + d) % ring_length) * n)];
-    F *now = &gi[size_t((t % ring_length) * n)];
+    F *now_and_later[MAX_RING];  // the ring's slots for this step, the next, ...
+    for (int64_t d = 0; d < ring_length; ++d) now_and_later[d] = &gi[size_t(((t + d) % ring_length) * n)];
+    F *now = now_and_later[0];
+    F **row_at = now_and_later + 1;  // where a spike of this step arrives, by delay
     for (int64_t j = 0; j < n; ++j) {
       const uint16_t spikes = tape.spikes[tape.at(s, block, t, j)];
       const I fired = lane_mask(spikes);
       const F d = Store::read(static_cast<const typename Store::Cell *>(tape.distance) +
                               tape.at(s, block, t, j) * LANES);
       const I near = (absolute(d) < 1.0f) & valid;
+      const F after_reset = row_at[0][j] * splat(p.alpha[j]);  // gradient of the membrane handed on to t + 1
+      const bool adapts = p.step[j] != 0;
       F through_spike = F{};
-      const F threshold = a[size_t((t - first) * n + j)] + p.vth[j];
       if (lane_bits(near)) {
-        F gz = ga[j] * p.step[j] + splat(grad_rate[j]);
-        gz -= gv[j] * (p.reset_to_zero[j] ? threshold + d * (1.0f / p.inverse_b[j]) : threshold);
+        F gz = splat(grad_rate[j]), threshold = splat(p.vth[j]);
+        if (adapts) {
+          gz += ga[j] * splat(p.step[j]);
+          threshold += a[size_t((t - first) * n + j)];
+        }
+        gz -= after_reset * (p.reset_to_zero[j] ? threshold + d * (1.0f / p.inverse_b[j]) : threshold);
         for (int64_t k = out.start[j]; k < out.start[j + 1]; ++k) gz += go[out.target[k]] * out.weight[k];
         F one = F{}, two = F{};
         int64_t k = rec.start[j];
@@ -317,27 +333,25 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
         add_weight_gradient(out, j, spikes, g.out, [&](int64_t k) { return &go[out.target[k]]; });
         if (g.step) g.step[j] += sum((F)((I)ga[j] & fired));  // ga is still that of t + 1
       }
-      const F after_reset = gv[j];
       const F spared = (F)((I)after_reset & ~fired);
       const F gvp = (p.reset_to_zero[j] ? spared : after_reset) + through_spike;
       const F reset_to_threshold = p.reset_to_zero[j] ? F{} : F(after_reset - spared);
       const F g_threshold = -(reset_to_threshold + through_spike);
       if (g.vth) g.vth[j] += sum(g_threshold);
-      ga[j] = ga[j] * p.rho[j] + g_threshold;
-      if (g.rho && t) {
+      if (adapts || g.step) ga[j] = ga[j] * splat(p.rho[j]) + g_threshold;
+      if (g.rho && adapts && t) {
         const F before = t > first ? a[size_t((t - 1 - first) * n + j)]
                                    : load<F>(tape.adaptation + tape.a_at(s, block, t / SEGMENT, j));
         g.rho[j] += sum(ga[j] * before);
       }
       if (g.alpha && t) g.alpha[j] += sum(gvp * membrane_after(s, p, tape, block, t - 1, j, first, a));
       now[j] = gvp;
-      gv[j] = gvp * p.alpha[j];
     }
     pack_inputs(s, x, block, t, bits.data);
     for (int64_t i = 0; i < s.inputs; ++i)
       if (bits[i])
         add_weight_gradient(in, i, bits[i], g.in, [&](int64_t k) {
-          return &gi[size_t(((t + in.delay[k]) % ring_length) * n + in.target[k])];
+          return now_and_later[in.delay[k]] + in.target[k];
         });
   }
 }

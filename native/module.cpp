@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -16,21 +17,29 @@ namespace py = pybind11;
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
-static const Kernels &kernels() {
-  static const Kernels &chosen = []() -> const Kernels & {
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-      return kernels_avx512();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kernels_avx2();
-#endif
-    return kernels_baseline();
-  }();
-  return chosen;
-}
-
 static void require(bool condition, const std::string &what) {
   if (!condition) throw std::invalid_argument("kernel: " + what);
+}
+
+// The widest instruction set this CPU has, or the one that LSNN_NEURO_ISA names; all give the same bits.
+static const Kernels &choose_kernels() {
+  const char *named = std::getenv("LSNN_NEURO_ISA");
+  const std::string wish = named ? named : "";
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx512 && (wish.empty() || wish == "avx512")) return kernels_avx512();
+  if (avx2 && (wish.empty() || wish == "avx2")) return kernels_avx2();
+#endif
+  require(wish.empty() || wish == "baseline",
+          "LSNN_NEURO_ISA is '" + wish + "', which is none of avx512, avx2, baseline, or this CPU has not got it");
+  return kernels_baseline();
+}
+
+static const Kernels &kernels() {
+  static const Kernels &chosen = choose_kernels();
+  return chosen;
 }
 
 // The data of an array that must already have the right type: a converted copy would not live long enough.
@@ -43,6 +52,7 @@ static Array<T> typed(const py::handle &object, const std::string &name) {
 template <class T>
 static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t targets, int64_t max_delay,
                             const char *name) {
+  require(arrays.size() == 4, std::string(name) + " synapses: 4 arrays are needed");
   const auto start = typed<int64_t>(arrays[0], "start");
   const auto target = typed<int32_t>(arrays[1], "target");
   const auto delay = typed<int32_t>(arrays[2], "delay");
@@ -62,6 +72,7 @@ static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t ta
 
 template <class T>
 static Neurons<T> neurons(const py::tuple &arrays, int64_t n, int64_t outputs) {
+  require(arrays.size() == 8, "8 neuron arrays are needed");
   const char *names[] = {"alpha", "rho", "step", "vth"};
   const T *columns[4];
   for (int i = 0; i < 4; ++i) {
@@ -75,6 +86,8 @@ static Neurons<T> neurons(const py::tuple &arrays, int64_t n, int64_t outputs) {
   const auto reset = typed<uint8_t>(arrays[7], "reset");
   require(kappa.size() == outputs, "kappa has the wrong length");
   require(inverse_b.size() == n && n_ref.size() == n && reset.size() == n, "a neuron array has the wrong length");
+  for (int64_t j = 0; j < n; ++j)
+    require(n_ref.data()[j] >= 0 && n_ref.data()[j] <= 63, "refractory steps must lie in 0 to 63");
   return {columns[0], columns[1], columns[2], columns[3], kappa.data(), inverse_b.data(), n_ref.data(), reset.data()};
 }
 
@@ -171,10 +184,11 @@ static py::tuple backward(const Array<uint8_t> &x, const py::tuple &neuron_array
   const int64_t blocks = s.blocks(), cells = blocks * s.steps * n;
   Tape tape;
   tape.segments = (s.steps + 15) / 16;
+  require(kept.size() >= 4, "what forward kept has 4 arrays or more");
   const auto spikes = typed<uint16_t>(kept[0], "spikes");
   const auto adaptation = typed<float>(kept[2], "adaptation");
-  const bool compact = py::isinstance<py::array_t<int16_t>>(kept[1]);
-  py::array distance = kept[1].cast<py::array>();
+  const bool compact = py::isinstance<Array<int16_t>>(kept[1]);
+  const py::array distance = compact ? py::array(typed<int16_t>(kept[1], "distance")) : py::array(typed<float>(kept[1], "distance"));
   require(spikes.size() == cells && distance.size() == cells * 16 && adaptation.size() == blocks * tape.segments * n * 16,
           "what forward kept does not belong to these inputs");
   require(grad_readout.size() == s.steps * outputs * blocks * 16 && grad_rate.size() == n, "a gradient has the wrong size");

@@ -1,18 +1,25 @@
 """P1: what quantization-aware training computes is what the chip computes."""
 
+import copy
+from dataclasses import replace
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_lsnns import configs, lsnn, seeds, spikes, tiny_recipe
 
+import quantize.aware
+from lsnn_neuro import kernel
 from lsnn_neuro.checkpoint import LAST, Checkpoint
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.training import train
 from quantize.aware import QuantizationAware, record_torch
 from quantize.convert import convert
-from quantize.emulator import emulate, trace
+from quantize.emulator import emulate, emulate_reference, trace
+from quantize.loihi import STATE_MAX
 
 bits = st.integers(2, 8)
 
@@ -51,6 +58,59 @@ def test_states_equal_the_emulators_exactly(config, seed, weight_bits, step):
         assert a.name == b.name
         for field in ("v", "a", "r", "z"):
             np.testing.assert_array_equal(getattr(a, field), getattr(b, field), err_msg=field)
+
+
+needs_kernel = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")
+
+
+@needs_kernel
+@settings(max_examples=60, deadline=None)
+@given(config=configs, seed=seeds, weight_bits=bits, n_samples=st.sampled_from([1, 3, 17]))
+def test_the_kernel_the_loop_and_both_emulators_agree_exactly(config, seed, weight_bits, n_samples):
+    network = lsnn(config, seed).float()
+    assert network.runs_on_kernel()
+    model = QuantizationAware(network, weight_bits=weight_bits)
+    x = spikes(seed, n_steps=20, n_samples=n_samples).numpy() > 0
+    quantized, _ = convert(network.to_spec(), weight_bits=weight_bits)
+    record = record_torch(model, network, x, name="kernel")
+    trains, readout = emulate_reference(quantized, x)
+    assert_equal_records(record, emulate(quantized, x))
+    np.testing.assert_array_equal(record.readout, readout)
+    for found, expected in zip(record.spikes, trains, strict=True):
+        np.testing.assert_array_equal(found.spikes, expected.spikes)
+    with torch.no_grad():
+        steps = list(model._steps(quantized, torch.from_numpy(x).double()))
+    np.testing.assert_array_equal(torch.stack([s.o for s in steps]), readout)
+
+
+@needs_kernel
+@settings(max_examples=40, deadline=None)
+@given(config=configs, seed=seeds, weight_bits=bits)
+def test_the_kernels_gradient_is_that_of_the_loop(config, seed, weight_bits):
+    network = lsnn(config, seed).float()
+    double = copy.deepcopy(network).double()
+    plain = network.core  # 16 bits of distance are too few where the pseudo-derivative nearly ends
+    network.core = lambda **options: replace(plain(**options), compact=False)
+    x = spikes(seed, n_steps=30, n_samples=3)
+    weight = torch.randn(30, 3, 2, generator=torch.Generator().manual_seed(seed))
+    gradients, largest = [], []
+
+    def spying(state):  # a saturated state passes no gradient in the loop
+        largest.append(float(state.detach().abs().max()))
+        return saturate(state)
+
+    saturate = quantize.aware._saturate
+    for model in (network, double):
+        with patch.object(quantize.aware, "_saturate", spying):
+            output = QuantizationAware(model, weight_bits=weight_bits)(x)
+        loss = (weight * output.readout).mean() + ((output.rate - 0.05) ** 2).sum()
+        loss.backward()
+        gradients.append([p.grad.double() for p in model.parameters()])
+    assume(max(largest) < STATE_MAX)
+    # where the pseudo-derivative ends, single and double precision may fall on different sides of it
+    edge = 1e-5 * sum(float(expected.norm()) for expected in gradients[1]) + 1e-12
+    for found, expected in zip(*gradients, strict=True):
+        assert (found - expected).norm() <= 1e-3 * expected.norm() + edge
 
 
 def test_the_random_networks_do_spike():
