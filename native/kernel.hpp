@@ -20,6 +20,9 @@ namespace LSNN_NAMESPACE {
 
 constexpr int LANES = 16;
 constexpr int MAX_RING = 64;  // delays lie in 0 to 62
+// A neuron at rest is exactly b below its threshold, where the pseudo-derivative ends; rounding of 1 / b must
+// not put it inside.
+constexpr float NEAR = 1.0f - 1.0f / (1 << 20);
 constexpr int SEGMENT = 16;  // steps between stored adaptation states; between them it is recomputed
 
 typedef float F __attribute__((vector_size(64)));
@@ -206,7 +209,7 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
       const uint16_t spikes = lane_bits(potential > threshold) & allowed & valid;
       if (tape.distance) {
         F d = to_float(potential - threshold) * p.inverse_b[j];
-        d = blend((absolute(d) < 1.0f) & lane_mask(allowed), d, splat(1.0f));
+        d = blend((absolute(d) < NEAR) & lane_mask(allowed), d, splat(1.0f));
         Store::write(static_cast<typename Store::Cell *>(tape.distance) + tape.at(s, block, t, j) * LANES, d);
       }
       if (tape.membrane)
