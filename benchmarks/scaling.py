@@ -94,7 +94,9 @@ def main() -> None:
     for column in ("parameter", "range", "ms", "exponent", "firing rates, Hz"):
         table.add_column(column)
     for name, values in RANGES.items():
-        points = {str(value): Point(**{name: value}) for value in values}
+        # threads share out blocks of 16 samples: give them enough of those
+        more = {"batch": 256} if name == "threads" else {}
+        points = {str(value): Point(**{name: value}, **more) for value in values}
         sides: dict[str, Callable[[], object]] = {key: p.run for key, p in points.items()}
         seconds = [t.median for t in interleaved(sides, options.repeats).values()]
         rates = [p.rate for p in points.values()]

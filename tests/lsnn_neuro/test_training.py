@@ -15,9 +15,10 @@ from torch import nn
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.errors import FileFormatError, TrainingError
 from lsnn_neuro.network import NetworkOutput
-from lsnn_neuro.recipe import parse_recipe
+from lsnn_neuro.recipe import load_recipe, parse_recipe
 from lsnn_neuro.tasks.base import Decisions, logits
 from lsnn_neuro.training import Trainer, decision_logits, summary, train
+from quantize.aware import QuantizationAware
 
 
 def run(recipe, folder, **options):
@@ -296,3 +297,23 @@ def test_a_few_iterations_on_digits_lower_the_loss(tmp_path):
     run(recipe, tmp_path)
     losses = [line["loss"] for line in metrics(tmp_path)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("wrap", [lambda network: network, QuantizationAware])
+def test_one_thread_and_two_give_identical_checkpoints(tmp_path, wrap):
+    changes = ["training.batch_size=40", "training.iterations=4", "training.validate_every=2",
+               "training.validation_samples=20", "training.clip_gradient=0.5"]  # fmt: skip
+    recipe = load_recipe("smnist-rows", changes)
+    before = torch.get_num_threads()
+    arrays = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            out = tmp_path / str(threads)
+            train(recipe, out, wrap=wrap, progress=False)
+            arrays.append(Checkpoint.load(out / LAST).arrays)
+    finally:
+        torch.set_num_threads(before)
+    assert set(arrays[0]) == set(arrays[1])
+    for name, one in arrays[0].items():
+        np.testing.assert_array_equal(one, arrays[1][name], err_msg=name)
