@@ -1,4 +1,4 @@
-"""The whole road on real digits: train, quantize, export, prove parity, score. About five minutes.
+"""The whole road on real digits: train, quantize, export, prove parity, score. Some minutes.
 
 Runs the same commands a user would type and leaves ``runs/demo/summary.json``.
 """
