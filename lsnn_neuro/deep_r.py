@@ -25,9 +25,12 @@ class DeepR:
     - optimizer: holds every theta; its learning rate lr is the one DEEP R uses
     - synapses: the matrices that are rewired; the cap is the number of synapses active at the start
     - l1: strength of the L1 penalty; temperature: T above
+    - gradient_every: None for the above; a number of iterations for the variant that replaces lost
+      synapses only so often, by the dormant ones on which the loss falls most steeply
 
     Source: Bellec et al., "Deep Rewiring: Training very sparse deep networks", ICLR 2018, algorithm
-    1, with the cap over all matrices as in the LSNN paper's code.
+    1, with the cap over all matrices as in the LSNN paper's code. The variant: Evci et al., "Rigging
+    the Lottery", ICML 2020, the choice of what grows.
     """
 
     def __init__(
@@ -37,10 +40,13 @@ class DeepR:
         *,
         l1: float,
         temperature: float,
+        gradient_every: int | None = None,
         generator: torch.Generator,
     ):
         self.optimizer, self.synapses = optimizer, tuple(synapses)
         self.l1, self.temperature, self.generator = l1, temperature, generator
+        self.gradient_every = gradient_every
+        self._scores: list[Tensor] = []
         self.shares = [s.n_active_at_start for s in self.synapses]
         self.cap = sum(self.shares)
 
@@ -56,7 +62,26 @@ class DeepR:
                 noise = torch.randn(theta.shape, generator=self.generator).to(theta)
                 theta += math.sqrt(2 * lr * self.temperature) * noise
             s.theta.copy_(torch.where(was_active, theta, 0.0).clamp(min=0))
-        self._rewire()
+        if self.gradient_every is None or self._scores:
+            self._rewire(self._scores)
+            self._scores = []
+
+    def before_forward(self, iteration: int) -> None:
+        """To be called before the forward pass of an iteration, counted from 0."""
+        due = self.gradient_every is not None and (iteration + 1) % self.gradient_every == 0
+        for s in self.synapses:
+            s.reaches_dormant = due
+
+    def after_backward(self) -> None:
+        """To be called before the gradients are used: takes away those of dormant synapses.
+
+        They say how fast the loss would fall with each dormant synapse; nobody else wants them.
+        """
+        for s in self.synapses:
+            if s.reaches_dormant and s.theta.grad is not None:
+                self._scores.append(-s.theta.grad.flatten())
+                s.theta.grad.masked_fill_(s.theta <= 0, 0.0)
+            s.reaches_dormant = False
 
     @property
     def n_active(self) -> int:
@@ -69,19 +94,22 @@ class DeepR:
                 return float(group["lr"])
         raise AssertionError("a rewired matrix is not in the optimizer")
 
-    def _rewire(self) -> None:
-        """Activate random dormant synapses until the cap is reached."""
+    def _rewire(self, scores: Sequence[Tensor]) -> None:
+        """Activate dormant synapses, those of the highest scores or random ones, to reach the cap."""
         dormant = [
             torch.nonzero(((s.theta <= 0) & s.allowed).flatten().cpu()).flatten()
             for s in self.synapses
         ]
         deficit = self.cap - self.n_active
         wanted = _share_out(deficit, self.shares, [len(d) for d in dormant])
-        for s, candidates, n in zip(self.synapses, dormant, wanted, strict=True):
+        for i, (s, candidates, n) in enumerate(zip(self.synapses, dormant, wanted, strict=True)):
             if n == 0:
                 continue
-            chosen = candidates[torch.randperm(len(candidates), generator=self.generator)[:n]]
-            chosen = chosen.to(s.theta.device)
+            if scores:
+                order = scores[i].cpu()[candidates].argsort(descending=True, stable=True)
+            else:
+                order = torch.randperm(len(candidates), generator=self.generator)
+            chosen = candidates[order[:n]].to(s.theta.device)
             self._renew_optimizer_state(s.theta, chosen)
             s.theta.view(-1)[chosen] = AWAKENED
 

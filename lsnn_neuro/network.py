@@ -90,8 +90,8 @@ class LSNN(nn.Module):
         self.kappa = math.exp(-DT / config.tau_out)
         self.input = Synapses(
             n, n_inputs, connectivity=config.input_connectivity, signs=config.signs,
-            excitatory=config.excitatory, n_delays=config.n_delays, scale=config.input_scale,
-            generator=generator,
+            excitatory=config.excitatory, n_delays=config.input_delays or config.n_delays,
+            scale=config.input_scale, generator=generator,
         )  # fmt: skip
         self.recurrent = Synapses(
             n, n, connectivity=config.recurrent_connectivity, signs=config.signs,
@@ -172,7 +172,7 @@ class LSNN(nn.Module):
     def core(self, *, integer: bool = False) -> Core:
         """What the kernel needs to know beside the learnt tensors."""
         return Core(
-            wirings=tuple(Wiring.of(s.active(), s.delay) for s in self.synapses()),
+            wirings=tuple(Wiring.of(s.wired(), s.delay) for s in self.synapses()),
             n_outputs=len(self.bias),
             kappa=self.kappa,
             n_ref=self.config.n_ref,

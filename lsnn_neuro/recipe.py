@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from importlib import resources
 from importlib.abc import Traversable
@@ -49,6 +50,9 @@ class LSNNConfig(_Section):
     n_delays: int = Field(
         10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"
     )
+    input_delays: int | None = Field(
+        None, ge=1, le=63, description="the same for input synapses, if theirs differ"
+    )
     signs: Literal["dale", "free", "unconstrained"] = Field(
         "dale", description="one sign per neuron, per synapse, or none (dense networks)"
     )
@@ -78,6 +82,12 @@ class DeepRConfig(_Section):
 
     l1: float = Field(0.01, ge=0, description="strength of the L1 penalty on active synapses")
     temperature: float = Field(0.0, ge=0, description="temperature of the noise on active synapses")
+    gradient_every: int | None = Field(
+        None,
+        ge=1,
+        description="replace lost synapses only every so many iterations, by the dormant ones whose "
+        "gradient is largest (RigL); by default in each iteration, at random",
+    )
 
 
 class QuantizationConfig(_Section):
@@ -92,6 +102,9 @@ class TrainingConfig(_Section):
     iterations: int = Field(ge=1)
     batch_size: int = Field(256, ge=1)
     lr: float = Field(0.01, gt=0, description="learning rate of Adam")
+    schedule: Literal["steps", "cosine"] = Field(
+        "steps", description="lr falls in steps, or along half a cosine to 0 at the last iteration"
+    )
     lr_decay: float = Field(1.0, gt=0, le=1, description="factor on lr every lr_decay_every")
     lr_decay_every: int = Field(2500, ge=1, description="iterations between decays")
     logit_scale: float = Field(
@@ -106,6 +119,12 @@ class TrainingConfig(_Section):
         None, gt=0, le=1, description="stop when the validation accuracy reaches this"
     )
     divergence_loss: float = Field(1e3, gt=0, description="a loss above this stops the run")
+
+    def learning_rate(self, iteration: int) -> float:
+        """Learning rate in an iteration, the first of which is 0."""
+        if self.schedule == "cosine":
+            return self.lr * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
+        return self.lr * self.lr_decay ** (iteration // self.lr_decay_every)
 
 
 class Recipe(_Section):
@@ -135,9 +154,11 @@ class Recipe(_Section):
     def same_run(self, other: Recipe) -> bool:
         """Whether a run of the other recipe can be resumed with this one.
 
-        Only the end of the training may differ.
+        Only the end of the training may differ, and with the cosine schedule not even that.
         """
-        end = {"iterations": 1, "stop_at_accuracy": None}
+        end: dict[str, object] = {"stop_at_accuracy": None}
+        if self.training.schedule == "steps":
+            end["iterations"] = 1
         one, two = (
             r.model_copy(update={"training": r.training.model_copy(update=end)})
             for r in (self, other)

@@ -22,6 +22,8 @@ class Synapses(nn.Module):
     - sign: +1 or -1, same shape, never changes; with "dale" one sign per source neuron
     - delay: extra steps, same shape, uniform in 0 to n_delays - 1
     - allowed: bool, same shape; False where no synapse may ever be (autapses)
+    - reaches_dormant: whether the gradient reaches dormant synapses (theta = 0), as if they were active
+      ones of weight 0; it costs as much as a dense matrix
     """
 
     theta: nn.Parameter
@@ -52,6 +54,7 @@ class Synapses(nn.Module):
         super().__init__()
         shape = (n_target, n_source)
         self.constrained = signs != "unconstrained"
+        self.reaches_dormant = False
         allowed = torch.ones(shape, dtype=torch.bool)
         if not autapses:
             allowed.fill_diagonal_(False)
@@ -80,9 +83,11 @@ class Synapses(nn.Module):
 
     def weight(self) -> Tensor:
         """The weights w, shape (target, source); 0 where there is no active synapse."""
-        if self.constrained:
-            return self.sign * torch.relu(self.theta)
-        return self.theta * self.allowed
+        if not self.constrained:
+            return self.theta * self.allowed
+        return self.sign * (
+            self.theta * self.allowed if self.reaches_dormant else torch.relu(self.theta)
+        )
 
     def weight_by_delay(self) -> Tensor:
         """The weights apart by delay, shape (delay, target, source)."""
@@ -92,6 +97,10 @@ class Synapses(nn.Module):
     def active(self) -> Tensor:
         """Where there is an active synapse, bool, shape (target, source)."""
         return self.theta > 0 if self.constrained else self.allowed
+
+    def wired(self) -> Tensor:
+        """Where weights have a gradient, bool, shape (target, source)."""
+        return self.allowed if self.reaches_dormant else self.active()
 
     @property
     def n_active(self) -> int:

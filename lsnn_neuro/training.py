@@ -55,7 +55,8 @@ class Trainer:
         if recipe.deep_r and isinstance(self.network, LSNN):
             self.deep_r = DeepR(
                 self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
-                temperature=recipe.deep_r.temperature, generator=self.generator,
+                temperature=recipe.deep_r.temperature,
+                gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
             )  # fmt: skip
         self.iteration = 0
         self.accuracy = 0.0
@@ -74,7 +75,9 @@ class Trainer:
         config = self.recipe.training
         start = time.perf_counter()
         for group in self.optimizer.param_groups:
-            group["lr"] = config.lr * config.lr_decay ** (self.iteration // config.lr_decay_every)
+            group["lr"] = config.learning_rate(self.iteration)
+        if self.deep_r:
+            self.deep_r.before_forward(self.iteration)
         batch = self.task.train_batch(config.batch_size, self.rng)
         output = self.model(torch.from_numpy(batch.inputs).to(self.device))
         scores = decision_logits(output.readout, batch.decisions)
@@ -83,6 +86,8 @@ class Trainer:
         cost = self._rate_cost(output)
         self.optimizer.zero_grad()
         (loss + cost).backward()  # type: ignore[no-untyped-call]
+        if self.deep_r:
+            self.deep_r.after_backward()
         norm = self._clip_gradient()
         self._check_finite(float(loss + cost), norm)
         (self.deep_r or self.optimizer).step()

@@ -150,6 +150,23 @@ static inline void pack_inputs(const Shape &s, const uint8_t *x, int64_t block, 
   }
 }
 
+// Steps at the beginning in which a block stays at rest, in whole segments: no input has come, and a neuron at
+// rest lies outside its pseudo-derivative. Nothing happens in them, forward or backward.
+template <class Scalar>
+static inline int64_t quiet_steps(const Shape &s, const Neurons<Scalar> &p, const uint8_t *x, int64_t block) {
+  for (int64_t j = 0; j < s.neurons; ++j)
+    if (!(float(p.vth[j]) * p.inverse_b[j] >= NEAR)) return 0;
+  const int64_t first = block * LANES, samples = first + LANES < s.batch ? LANES : s.batch - first;
+  int64_t t = 0;
+  for (; t < s.steps; ++t) {
+    const uint8_t *row = x + (t * s.batch + first) * s.inputs;
+    uint8_t any = 0;
+    for (int64_t i = 0; i < samples * s.inputs; ++i) any |= row[i];
+    if (any) break;
+  }
+  return t / SEGMENT * SEGMENT;
+}
+
 static inline uint16_t valid_lanes(const Shape &s, int64_t block) {
   const int64_t left = s.batch - block * LANES;
   return left >= LANES ? uint16_t(0xffff) : uint16_t((1u << left) - 1);
@@ -178,7 +195,11 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
   Rows<uint16_t> bits(s.inputs), past(size_t(past_length * n)), held(n);  // held: lanes that are refractory
   Rows<uint16_t *> z_at(static_cast<size_t>(past_length));  // spikes of this step, the one before, ...
   const uint16_t valid = valid_lanes(s, block);
-  for (int64_t t = 0; t < s.steps; ++t) {
+  const int64_t begin = quiet_steps(s, p, x, block);
+  if (tape.spikes) std::memset(tape.spikes + tape.at(s, block, 0, 0), 0, size_t(begin * n) * sizeof(uint16_t));
+  if (tape.membrane) std::memset(tape.membrane + tape.at(s, block, 0, 0) * LANES, 0, size_t(begin * n) * sizeof(F));
+  for (int64_t row = 0; row < begin * s.outputs; ++row) store(readout + (row * s.blocks() + block) * LANES, Row{});
+  for (int64_t t = begin; t < s.steps; ++t) {
     pack_inputs(s, x, block, t, bits.data);
     Row *row_at[MAX_RING];  // the ring's slot for the input of this step, the next, ...
     for (int64_t d = 0; d < ring_length; ++d) row_at[d] = &ring[size_t(((t + d) % ring_length) * n)];
@@ -291,7 +312,8 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
   Rows<F> ga(n), go(s.outputs), a(size_t(SEGMENT * n));
   Rows<uint16_t> bits(s.inputs);
   const I valid = lane_mask(valid_lanes(s, block));
-  for (int64_t t = s.steps - 1; t >= 0; --t) {
+  const int64_t begin = quiet_steps(s, p, x, block);
+  for (int64_t t = s.steps - 1; t >= begin; --t) {
     const int64_t first = t / SEGMENT * SEGMENT;
     if (t == s.steps - 1 || t == first + SEGMENT - 1) replay_adaptation(s, p, tape, block, first, t, a);
     for (int64_t c = 0; c < s.outputs; ++c)

@@ -112,6 +112,55 @@ static void over_blocks(int64_t blocks, int threads, Work work) {
   if (failed) throw std::bad_alloc();
 }
 
+// Memory of the tape. It is as large in one training step as in the next, so it is handed on rather than given
+// back to the system, which would clear it page by page: a tenth of a step. Used under Python's lock.
+class Spare {
+ public:
+  // Memory that a capsule hands back when nothing refers to it any more.
+  static py::capsule take(size_t bytes) {
+    auto &blocks = held();
+    const auto found = std::find_if(blocks.begin(), blocks.end(), [&](const Block &b) { return b.bytes == bytes; });
+    Block *block;
+    if (found != blocks.end()) {
+      block = new Block(*found);
+      blocks.erase(found);
+    } else {
+      release();  // other sizes are wanted now
+      block = new Block{bytes, std::malloc(bytes)};
+      if (!block->data) {
+        delete block;
+        throw std::bad_alloc();
+      }
+    }
+    return py::capsule(block, [](void *pointer) {
+      Block *back = static_cast<Block *>(pointer);
+      held().push_back(*back);
+      delete back;
+    });
+  }
+  static void release() {
+    for (const Block &block : held()) std::free(block.data);
+    held().clear();
+  }
+  template <class T>
+  static Array<T> array(std::vector<py::ssize_t> shape) {
+    size_t bytes = sizeof(T);
+    for (const py::ssize_t length : shape) bytes *= size_t(length);
+    const py::capsule owner = take(bytes);
+    return Array<T>(std::move(shape), static_cast<T *>(static_cast<Block *>(owner.get_pointer())->data), owner);
+  }
+
+ private:
+  struct Block {
+    size_t bytes;
+    void *data;
+  };
+  static std::vector<Block> &held() {
+    static std::vector<Block> blocks;
+    return blocks;
+  }
+};
+
 // Forward. keep: 0 nothing but the readout, 1 spikes, 2 what backward needs, 3 also the membrane.
 // Returns (readout (time, output, block, lane), spikes, distance, adaptation, membrane, counts); None where
 // not kept.
@@ -125,7 +174,7 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
   const Synapses<T> s_rec = synapses<T>(rec, n, n, max_delay, "recurrent");
   const Synapses<T> s_out = synapses<T>(out, n, outputs, 0, "readout");
   const py::ssize_t blocks = s.blocks(), steps = s.steps, segments = (s.steps + 15) / 16;
-  Array<T> readout({steps, py::ssize_t(outputs), blocks, py::ssize_t(16)});
+  auto readout = Spare::array<T>({steps, py::ssize_t(outputs), blocks, py::ssize_t(16)});
   py::object spikes = py::none(), distance = py::none(), adaptation = py::none(), membrane = py::none();
   Array<int64_t> counts({blocks, py::ssize_t(n)});
   std::fill_n(counts.mutable_data(), counts.size(), int64_t(0));
@@ -133,26 +182,26 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
   tape.segments = segments;
   tape.counts = counts.mutable_data();
   if (keep >= 1) {
-    Array<uint16_t> array({blocks, steps, py::ssize_t(n)});
+    auto array = Spare::array<uint16_t>({blocks, steps, py::ssize_t(n)});
     tape.spikes = array.mutable_data();
     spikes = array;
   }
   if (keep >= 2) {
     if (compact) {
-      Array<int16_t> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+      auto array = Spare::array<int16_t>({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
       tape.distance = array.mutable_data();
       distance = array;
     } else {
-      Array<float> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+      auto array = Spare::array<float>({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
       tape.distance = array.mutable_data();
       distance = array;
     }
-    Array<float> array({blocks, segments, py::ssize_t(n), py::ssize_t(16)});
+    auto array = Spare::array<float>({blocks, segments, py::ssize_t(n), py::ssize_t(16)});
     tape.adaptation = array.mutable_data();
     adaptation = array;
   }
   if (keep >= 3) {
-    Array<float> array({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
+    auto array = Spare::array<float>({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
     tape.membrane = array.mutable_data();
     membrane = array;
   }

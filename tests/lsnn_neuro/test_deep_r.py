@@ -20,7 +20,7 @@ OPTIMIZERS = {
 
 def rewiring(
     optimizer="adam", *, seed=0, l1=0.01, temperature=0.0, lr=0.05, shapes=((5, 4), (5, 5), (2, 5)),
-    connectivity=0.4, signs="dale",
+    connectivity=0.4, signs="dale", gradient_every=None,
 ):  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     matrices = [
@@ -34,7 +34,10 @@ def rewiring(
         for shape in shapes
     ]
     wrapped = OPTIMIZERS[optimizer]([s.theta for s in matrices], lr)
-    deep_r = DeepR(wrapped, matrices, l1=l1, temperature=temperature, generator=generator)
+    deep_r = DeepR(
+        wrapped, matrices, l1=l1, temperature=temperature, gradient_every=gradient_every,
+        generator=generator,
+    )  # fmt: skip
     return deep_r, matrices, generator
 
 
@@ -181,3 +184,27 @@ def test_with_enough_room_the_deficit_is_shared_in_proportion(shares, total):
     result = _share_out(total, shares, [1000] * len(shares))
     for part, share in zip(result, shares, strict=True):
         assert abs(part - total * share / sum(shares)) < 1
+
+
+def test_by_gradient_the_steepest_dormant_synapses_replace_the_lost_ones():
+    deep_r, (s,), generator = rewiring(
+        "sgd", lr=1.0, l1=0.0, shapes=((6, 8),), signs="free", gradient_every=3
+    )
+    cap = deep_r.cap
+    lost = torch.nonzero((s.theta > 0).flatten()).flatten()[:5]
+    for iteration in range(3):
+        deep_r.before_forward(iteration)
+        assert s.reaches_dormant == (iteration == 2)
+        s.theta.grad = torch.zeros(s.theta.shape)
+        if iteration == 0:
+            s.theta.grad.view(-1)[lost] = 100.0
+        if iteration == 2:
+            s.theta.grad = torch.randn(s.theta.shape, generator=generator) * (s.theta == 0)
+        dormant, gradient = s.theta == 0, s.theta.grad.clone()
+        deep_r.after_backward()
+        assert not s.theta.grad[dormant].any()
+        deep_r.step()
+        assert deep_r.n_active == (cap if iteration == 2 else cap - 5)
+    awakened = dormant & (s.theta > 0)
+    assert (s.theta[awakened] == AWAKENED).all()
+    assert gradient[awakened].max() < gradient[dormant & ~awakened].min()

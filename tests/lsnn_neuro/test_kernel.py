@@ -182,6 +182,69 @@ def test_gradients_typically_agree_to_six_digits(reset):
     assert np.quantile(errors, 0.9) < 1e-5
 
 
+def relative_errors(network, x, seed):
+    """Of every gradient against the loop's, and of the spikes: they must be the same."""
+    output = network.forward_kernel(x > 0)
+    found = gradients(network, output, seed)
+    double = in_double(network)
+    expected = double(x)
+    assert torch.equal(output.spikes.double(), expected.spikes)
+    for name, gradient in gradients(double, expected, seed).items():
+        yield name, np.linalg.norm(found[name] - gradient) / (np.linalg.norm(gradient) + 1e-12)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("quiet", [1, 15, 16, 17, 37])
+def test_a_quiet_beginning_changes_nothing(reset, quiet):
+    network = single(higher_threshold(busy(beta=1.0, reset=reset)), 5, compact=False)
+    x = spikes(5, n_steps=60, n_samples=18)
+    x[:quiet] = 0
+    x[: quiet + 9, 16:] = 0  # the second block of samples begins later
+    for name, error in relative_errors(network, x, 5):
+        assert error < 1e-5, name
+
+
+def test_an_input_without_spikes_gives_the_bias_and_no_gradients():
+    network = single(busy(), 1)
+    output = network.forward_kernel(
+        torch.zeros(40, 3, spikes(1, n_steps=1, n_samples=1).shape[2]) > 0
+    )
+    assert torch.equal(output.readout, network.bias.expand_as(output.readout))
+    assert output.spikes.sum() == 0
+    found = gradients(network, output, 1)
+    assert all(not gradient.any() for name, gradient in found.items() if name != "bias")
+
+
+def test_gradients_reach_dormant_synapses_where_asked():
+    network = single(higher_threshold(busy(beta=1.0)), 3, compact=False)
+    for s in network.synapses():
+        s.reaches_dormant = True
+    for name, error in relative_errors(network, spikes(3, n_steps=60, n_samples=17), 3):
+        assert error < 1e-5, name
+    (loss := loss_of(network.forward_kernel(spikes(3, n_steps=60, n_samples=17) > 0), 3)).backward()
+    assert loss.isfinite()
+    for s in network.synapses():
+        assert s.theta.grad[(s.theta == 0) & s.allowed].any()
+        assert not s.theta.grad[~s.allowed].any()
+
+
+def test_memory_that_is_used_again_holds_nothing_of_the_past():
+    """Calls of several sizes, each result kept alive or dropped in turn."""
+    network = single(busy(), 2)
+    inputs = [spikes(i, n_steps=20 + 7 * (i % 3), n_samples=1 + 9 * (i % 2)) for i in range(12)]
+    expected = [everything(network, x, 2) for x in inputs]
+    kept = []
+    for x, before in zip(inputs, expected, strict=True):
+        again = everything(network, x, 2)
+        kept = [*kept[-1:], again]
+        for found, old in zip(again, before, strict=True):
+            np.testing.assert_array_equal(np.asarray(_plain(found)), np.asarray(_plain(old)))
+
+
+def _plain(value):
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else value
+
+
 def test_the_compared_gradients_are_not_zero():
     network = single(busy(), 1)
     output = network.forward_kernel(spikes(1, n_steps=N_STEPS, n_samples=5) > 0)

@@ -219,6 +219,16 @@ def test_only_the_end_of_a_run_may_change_for_resuming():
     assert not recipe.same_run(tiny_recipe(task={"symbols": 5}))
 
 
+def test_the_cosine_schedule_falls_from_lr_to_zero_and_fixes_the_number_of_iterations():
+    cosine = {"schedule": "cosine", "lr": 0.02, "iterations": 100}
+    recipe = tiny_recipe(training=cosine)
+    assert recipe.training.learning_rate(0) == 0.02
+    assert recipe.training.learning_rate(50) == pytest.approx(0.01)
+    assert 0 < recipe.training.learning_rate(99) < 1e-5
+    assert recipe.same_run(tiny_recipe(training=cosine | {"stop_at_accuracy": 0.5}))
+    assert not recipe.same_run(tiny_recipe(training=cosine | {"iterations": 101}))
+
+
 def test_recipes_can_not_be_changed():
     recipe = tiny_recipe()
     with pytest.raises(Exception, match="frozen"):

@@ -157,6 +157,18 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert_same_run(whole[name], tmp_path / "parts")
 
 
+def test_rewiring_by_gradient_resumes_like_anything_else(tmp_path):
+    recipe = tiny_recipe(deep_r={"l1": 0.5, "gradient_every": 2})
+    trainer = run(recipe, tmp_path / "whole")
+    active = [line["active_synapses"] for line in metrics(tmp_path / "whole")]
+    assert active[1::2] == [trainer.deep_r.cap] * 3  # iterations 2, 4, 6
+    assert active[0] < trainer.deep_r.cap
+    with pytest.raises(TrainingError, match="nothing is lost"):
+        run(recipe, tmp_path / "parts", wrap=disturb(3, interrupt))
+    run(recipe, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize("iteration", [1, 5, 7])
 def test_a_crashed_run_resumes_from_its_last_checkpoint_and_ends_the_same(
     tmp_path, whole, iteration
