@@ -39,7 +39,7 @@ golden: .venv/installed ## write the golden spike files of hw_tests anew
 	$(BIN)/python hw_tests/regenerate_golden.py
 
 bench: .venv/installed ## measure speed and memory into benchmarks/results/ (half an hour)
-	PYTHONPATH=.venv-bench $(BIN)/python benchmarks/training_step.py --json benchmarks/results/training_step.json
+	env -u OMP_WAIT_POLICY PYTHONPATH=.venv-bench $(BIN)/python benchmarks/training_step.py --json benchmarks/results/training_step.json
 	$(BIN)/python benchmarks/emulator.py --json benchmarks/results/emulator.json
 	$(BIN)/python benchmarks/on_lava.py --json benchmarks/results/on_lava.json
 	$(BIN)/python benchmarks/scaling.py --json benchmarks/results/scaling.json --plot benchmarks/results/scaling.svg

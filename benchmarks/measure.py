@@ -21,6 +21,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lsnn_neuro import kernel
+
 PACKAGES = ("lsnn-neuro", "torch", "numpy", "scipy", "lava-nc", "lava-dl", "norse")
 NOT_INSTALLED = "not installed"
 
@@ -65,6 +67,8 @@ class PeakMemory:
 
     def __enter__(self) -> PeakMemory:
         gc.collect()
+        if kernel.native:
+            kernel.native.release_memory()
         ctypes.CDLL(None).malloc_trim(0)  # what is free goes back to the system and counts again
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is resident
         self._before = self._peak()

@@ -25,6 +25,8 @@ class DeepR:
     - optimizer: holds every theta; its learning rate lr is the one DEEP R uses
     - synapses: the matrices that are rewired; the cap is the number of synapses active at the start
     - l1: strength of the L1 penalty; temperature: T above
+    - redraw_delays: whether an activated synapse gets a new random delay, so that delays are searched
+      too
     - gradient_every: None for the above; a number of iterations for the variant that replaces lost
       synapses only so often, by the dormant ones on which the loss falls most steeply
 
@@ -40,12 +42,13 @@ class DeepR:
         *,
         l1: float,
         temperature: float,
+        redraw_delays: bool = False,
         gradient_every: int | None = None,
         generator: torch.Generator,
     ):
         self.optimizer, self.synapses = optimizer, tuple(synapses)
         self.l1, self.temperature, self.generator = l1, temperature, generator
-        self.gradient_every = gradient_every
+        self.redraw_delays, self.gradient_every = redraw_delays, gradient_every
         self._scores: list[Tensor] = []
         self.shares = [s.n_active_at_start for s in self.synapses]
         self.cap = sum(self.shares)
@@ -112,6 +115,9 @@ class DeepR:
             chosen = candidates[order[:n]].to(s.theta.device)
             self._renew_optimizer_state(s.theta, chosen)
             s.theta.view(-1)[chosen] = AWAKENED
+            if self.redraw_delays and s.n_delays > 1:
+                delays = torch.randint(s.n_delays, (n,), generator=self.generator)
+                s.delay.view(-1)[chosen] = delays.to(s.delay)
 
     def _renew_optimizer_state(self, theta: Tensor, chosen: Tensor) -> None:
         """Forget the momentum of awakened synapses; they get the typical step size of active ones.

@@ -82,6 +82,7 @@ class DeepRConfig(_Section):
 
     l1: float = Field(0.01, ge=0, description="strength of the L1 penalty on active synapses")
     temperature: float = Field(0.0, ge=0, description="temperature of the noise on active synapses")
+    redraw_delays: bool = Field(False, description="an awakened synapse gets a new random delay")
     gradient_every: int | None = Field(
         None,
         ge=1,

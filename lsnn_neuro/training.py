@@ -19,7 +19,15 @@ from torch import Tensor, nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from lsnn_neuro import tensor_file
-from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, build_network, network_arrays, to_numpy
+from lsnn_neuro.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    build_network,
+    compact_arrays,
+    network_arrays,
+    to_numpy,
+)
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.errors import TrainingError
 from lsnn_neuro.evaluation import evaluate, float_runner
@@ -55,7 +63,7 @@ class Trainer:
         if recipe.deep_r and isinstance(self.network, LSNN):
             self.deep_r = DeepR(
                 self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
-                temperature=recipe.deep_r.temperature,
+                temperature=recipe.deep_r.temperature, redraw_delays=recipe.deep_r.redraw_delays,
                 gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
             )  # fmt: skip
         self.iteration = 0
@@ -150,8 +158,8 @@ class Trainer:
         ).accuracy  # fmt: skip
 
     def checkpoint(self, *, resumable: bool) -> Checkpoint:
-        """The network now; with ``resumable`` also optimizer and random-number state."""
-        arrays = network_arrays(self.network)
+        """The network now, compact; with ``resumable`` dense, with optimizer and random numbers."""
+        arrays = network_arrays(self.network) if resumable else compact_arrays(self.network)
         progress: dict[str, Any] = {
             "iteration": self.iteration,
             "accuracy": self.accuracy,

@@ -288,6 +288,7 @@ PYBIND11_MODULE(_kernel, m) {
   m.doc() = "Sparse LSNN kernels: forward and backward through time, float and integer.";
   m.def("instruction_set", [] { return std::string(kernels().name); }, "Which variant of the kernel runs here.");
   m.def("threads", [] { return omp_get_max_threads(); }, "How many threads run by default.");
+  m.def("release_memory", &Spare::release, "Give the memory that is held for the next call back to the system.");
   const auto exact = [](const char *name) { return py::arg(name).noconvert(); };
   m.def("forward_float", &forward<float>, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
         py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("keep"),

@@ -20,7 +20,7 @@ OPTIMIZERS = {
 
 def rewiring(
     optimizer="adam", *, seed=0, l1=0.01, temperature=0.0, lr=0.05, shapes=((5, 4), (5, 5), (2, 5)),
-    connectivity=0.4, signs="dale", gradient_every=None,
+    connectivity=0.4, signs="dale", gradient_every=None, n_delays=1, redraw_delays=False,
 ):  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     matrices = [
@@ -29,14 +29,15 @@ def rewiring(
             connectivity=connectivity,
             signs=signs,
             autapses=shape[0] != shape[1],
+            n_delays=n_delays,
             generator=generator,
         )
         for shape in shapes
     ]
     wrapped = OPTIMIZERS[optimizer]([s.theta for s in matrices], lr)
     deep_r = DeepR(
-        wrapped, matrices, l1=l1, temperature=temperature, gradient_every=gradient_every,
-        generator=generator,
+        wrapped, matrices, l1=l1, temperature=temperature, redraw_delays=redraw_delays,
+        gradient_every=gradient_every, generator=generator,
     )  # fmt: skip
     return deep_r, matrices, generator
 
@@ -208,3 +209,21 @@ def test_by_gradient_the_steepest_dormant_synapses_replace_the_lost_ones():
     awakened = dormant & (s.theta > 0)
     assert (s.theta[awakened] == AWAKENED).all()
     assert gradient[awakened].max() < gradient[dormant & ~awakened].min()
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_only_awakened_synapses_get_new_delays_and_only_where_asked(redraw):
+    deep_r, matrices, generator = rewiring(
+        l1=1.0, shapes=((20, 30),), n_delays=63, redraw_delays=redraw
+    )
+    for _ in range(10):
+        before = [(s.delay.clone(), s.theta > 0) for s in matrices]
+        random_gradients(matrices, generator)
+        deep_r.step()
+        for s, (delay, active) in zip(matrices, before, strict=True):
+            changed = s.delay != delay
+            awakened = (s.theta > 0) & ~active
+            assert awakened.any()
+            assert not (changed & ~awakened & active & (s.theta > 0)).any() or redraw
+            assert changed.any() == redraw
+            assert int(s.delay.max()) < 63
