@@ -6,23 +6,32 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from deploy.artifact import Artifact
     from deploy.lava.options import LavaOptions
-    from deploy.parity import Comparison
+    from deploy.mapping.chips import Chip
+    from deploy.parity import Comparison, Side
+    from deploy.report.evidence import Evidence
     from deploy.targets import Target
     from lsnn_neuro.checkpoint import Checkpoint
     from lsnn_neuro.network import LSNN
     from lsnn_neuro.recipe import Recipe
+    from lsnn_neuro.tasks.base import Batch
     from quantize.convert import ConversionReport
     from quantize.network import QuantizedNetwork
 
@@ -32,6 +41,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 TARGETS = ("emulator", "loihi-sim", "loihi2")
 BATCH = 128
 """Samples that run side by side when many are compared."""
+PARITY_SAMPLES = 16
+"""Test samples that parity compares where nothing says which."""
+GOLDEN = "golden"
+"""Level, and side, of the spikes that were kept at export."""
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
@@ -45,6 +58,12 @@ lava_model = click.option(
 lava_synapses = click.option(
     "--lava-synapses", type=click.Choice(("event", "stock")), default="event", show_default=True,
     help="On loihi-sim: our event-driven models of connections, or Lava's own.",
+)  # fmt: skip
+
+
+chip_option = click.option(
+    "--chip", default="loihi2", show_default=True, metavar="NAME|FILE",
+    help="Where it is to fit: loihi2, loihi1, or a chip file (TOML).",
 )  # fmt: skip
 
 
@@ -148,12 +167,11 @@ def evaluate(
     from lsnn_neuro.tasks import make_task
 
     lava = _lava_options(target, lava_model, lava_synapses)
-    checkpoint, network = _trained(path)
-    recipe = checkpoint.recipe
+    recipe = _recipe(path)
     ran = target
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
     if target == "float":
-        run = float_runner(network, torch.device("cpu"))
+        run = float_runner(_trained(path)[1], torch.device("cpu"))
     else:
         quantized = _quantized(path)
         where: Target = (
@@ -179,49 +197,64 @@ def evaluate(
               help="Test samples whose spikes are kept as golden.")  # fmt: skip
 @click.option("--weight-bits", type=click.IntRange(2, 8), help="Width of weights; default 8, or "
               "what the recipe trained with.")  # fmt: skip
-@click.option("--allow", is_flag=True, help="Export although design rules are violated.")
+@chip_option
+@click.option("--allow", multiple=True, metavar="RULE",
+              help="Export although this design rule is violated.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an artifact that is there.")
 @as_json
 def export(
-    checkpoint: Path, target: str, out: Path, samples: int, weight_bits: int | None, allow: bool,
-    overwrite: bool, as_json: bool,
+    checkpoint: Path, target: str, out: Path, samples: int, weight_bits: int | None, chip: str,
+    allow: tuple[str, ...], overwrite: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Quantize the run or checkpoint CHECKPOINT and write an artifact folder for a target.
 
+    A network file that `import` made is exported as it is. The network must keep the design rules
+    and find a place on the chip.
+
     \b
-    Example:
+    Examples:
       lsnn-neuro export runs/first --target loihi-sim --out artifacts/first
+      lsnn-neuro export runs/first --target emulator --out a --chip loihi1 --allow neuron-model
     """
     from deploy.artifact import write_artifact
+    from deploy.mapping.chips import load_chip
+    from deploy.mapping.report import resources, resources_files
     from lsnn_neuro.checkpoint import BEST, find_checkpoint
     from lsnn_neuro.tasks import make_task
     from quantize.design_rules import check
     from quantize.emulator import emulate
 
-    file = find_checkpoint(checkpoint)
-    trained, network = _trained(file)
-    quantized, report = _convert(file, trained, network, weight_bits)
-    violations = check(quantized)
+    recipe, imported = _recipe(checkpoint), _imported(checkpoint)
+    files: dict[str, bytes] = {"recipe.toml": recipe.to_toml().encode()}
+    about: dict[str, Any] = {"name": recipe.name}
+    if imported is None:
+        file = find_checkpoint(checkpoint)
+        quantized, report = _convert(file, *_trained(file), weight_bits)
+        files[BEST], about["conversion"] = file.read_bytes(), asdict(report)
+    elif weight_bits is not None:
+        raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
+    else:
+        quantized = imported
+    task = make_task(recipe.task)
+    batch = next(task.batches("test", samples, samples))
+    golden = emulate(quantized, batch.inputs)
+    found = resources(quantized, load_chip(chip), batch.inputs, golden)
+    violations = [*check(quantized), *found.violations]
     for violation in violations:
         click.echo(f"design rule {violation}", err=True)
-    if violations and not allow:
-        raise LSNNError(
-            f"{len(violations)} design rules are violated; --allow exports all the same"
-        )
-    task = make_task(trained.recipe.task)
-    batch = next(task.batches("test", samples, samples))
+    broken = sorted({violation.rule for violation in violations} - set(allow))
+    if broken:
+        first = next(violation for violation in violations if violation.rule in broken)
+        options = " ".join(f"--allow {rule}" for rule in broken)
+        raise LSNNError(f"design rule {first}; {options} exports all the same")
     write_artifact(
         out,
         quantized,
         target=target,
         inputs=batch.inputs,
-        golden=emulate(quantized, batch.inputs),
-        about={
-            "name": trained.recipe.name,
-            "conversion": asdict(report),
-            "violations": [asdict(violation) for violation in violations],
-        },
-        files={BEST: file.read_bytes(), "recipe.toml": trained.recipe.to_toml().encode()},
+        golden=golden,
+        about=about | {"violations": [asdict(violation) for violation in violations]},
+        files=files | resources_files(found),
         overwrite=overwrite,
     )
     result = {
@@ -230,23 +263,26 @@ def export(
         "neurons": sum(p.size for p in quantized.populations),
         "synapses": quantized.n_synapses,
         "golden_samples": batch.size,
+        "chip": chip,
+        "cores": len(found.placement.cores) if found.placement else None,
+        "microjoule": found.estimate.joule * 1e6 if found.estimate else None,
     }
     _show(result, as_json)
 
 
 @main.command()
-@click.argument("artifact", type=FOLDER)
+@click.argument("path", type=EXISTING)
 @click.option("--target", type=click.Choice(TARGETS), help="Default: what it was exported for.")
 @click.option("--samples", type=click.IntRange(min=1),
-              help="First so many test samples; default the golden ones.")  # fmt: skip
+              help="First so many test samples; default an artifact's golden ones.")  # fmt: skip
 @lava_model
 @lava_synapses
 @as_json
 def parity(
-    artifact: Path, target: str | None, samples: int | None, lava_model: Any, lava_synapses: Any,
+    path: Path, target: str | None, samples: int | None, lava_model: Any, lava_synapses: Any,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Prove spike by spike that ARTIFACT is the same network on every level.
+    """Prove spike by spike that the artifact, run or model at PATH is the same network everywhere.
 
     P0 float against quantized (distance), P1 quantization-aware forward against emulator, P2 emulator
     against Lava, P3 emulator against the chip: exact, or exit code 1.
@@ -254,53 +290,108 @@ def parity(
     \b
     Example:
       lsnn-neuro parity artifacts/first --target loihi-sim --json
+      lsnn-neuro parity models/smnist-1ms --samples 200
     """
-    from deploy.artifact import load_artifact
-    from deploy.parity import compare, join
-    from deploy.report.parity import failed_levels, parity_json, print_parity
-    from deploy.targets import get_target
-    from lsnn_neuro.tasks import make_task
+    from deploy.artifact import MANIFEST, load_artifact
+    from deploy.parity import compare_levels, join_levels
+    from deploy.report.parity import parity_json, print_parity
 
-    loaded = load_artifact(artifact)
-    checkpoint, network = _trained(artifact)
-    name = target or loaded.target
-    where = get_target(name, _lava_options(name, lava_model, lava_synapses))
-    reason = where.unavailable()
-    if reason:
-        raise LSNNError(f"{where.name}: {reason}")
-    levels: dict[str, Comparison] = {}
-    batches: Iterable[Any]
-    if samples is None:
-        batches = [loaded.inputs]
-        now = get_target("emulator").run(loaded.network, loaded.inputs)
-        levels["golden"] = compare(loaded.golden, now)
-    else:
-        task = make_task(checkpoint.recipe.task)
-        batches = (batch.inputs for batch in task.batches("test", BATCH, samples))
-    parts = [_parity_levels(loaded.network, network, inputs, where) for inputs in batches]
-    levels |= {level: join([part[level] for part in parts]) for level in parts[0]}
+    loaded = load_artifact(path) if (path / MANIFEST).is_file() else None
+    quantized = loaded.network if loaded else _quantized(path)
+    name = target or (loaded.target if loaded else "emulator")
+    where = _ready_target(name, lava_model, lava_synapses)
+    runs = _parity_runs(path, quantized, where, artifact=loaded, samples=samples)
+    levels = join_levels([compare_levels(run.sides) for run in runs])
     if as_json:
         click.echo(json.dumps(parity_json(levels), indent=2))
     else:
         print_parity(levels)
-    failed = failed_levels(levels)
-    if failed:
-        raise LSNNError(f"no parity: {', '.join(failed)} must be exact and is not")
+    _demand_parity(levels)
+
+
+@main.command()
+@click.argument("artifact", type=FOLDER)
+@click.option("--target", type=click.Choice(TARGETS), help="Default: what it was exported for.")
+@click.option("--samples", type=click.IntRange(min=1),
+              help="First so many test samples; default the golden ones.")  # fmt: skip
+@chip_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="HTML file; default report.html in the artifact.")  # fmt: skip
+@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+@lava_model
+@lava_synapses
+def report(
+    artifact: Path, target: str | None, samples: int | None, chip: str, out: Path | None,
+    open_it: bool, lava_model: Any, lava_synapses: Any,
+) -> None:  # fmt: skip
+    """Write the parity of ARTIFACT as one HTML file: verdict, spikes, states, distances, resources.
+
+    Runs what `parity` runs, and ends with exit code 1 where that does; the report is written all
+    the same.
+
+    \b
+    Example:
+      lsnn-neuro report artifacts/first --target loihi-sim --open
+    """
+    from deploy.artifact import load_artifact
+    from deploy.mapping.chips import load_chip
+    from deploy.report.html import parity_page
+    from deploy.report.page import render
+    from lsnn_neuro.tensor_file import write_text
+
+    loaded = load_artifact(artifact)
+    where = _ready_target(target or loaded.target, lava_model, lava_synapses)
+    runs = _parity_runs(artifact, loaded.network, where, artifact=loaded, samples=samples)
+    evidence = _evidence(loaded, load_chip(chip), runs)
+    file = out or artifact / "report.html"
+    write_text(file, render(parity_page(evidence)))
+    click.echo(file)
+    if open_it:
+        click.launch(str(file))
+    _demand_parity(evidence.levels)
+
+
+@main.command()
+@click.argument("run", type=EXISTING)
+@click.option("--out", type=FOLDER, required=True, help="Folder to write, e.g. models/NAME.")
+@click.option("--lava-samples", type=click.IntRange(min=0), default=16, show_default=True,
+              help="Test samples that Lava's graph runs too; 0 leaves parity level P2 out.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@as_json
+def publish(run: Path, out: Path, lava_samples: int, overwrite: bool, as_json: bool) -> None:
+    """Make a small folder out of the finished RUN: network, recipe, log, and a card.
+
+    The card says what the network reaches on the complete test set, in float and on integers. That
+    is where the test set is looked at, so publish when nothing is left to choose.
+
+    \b
+    Example:
+      lsnn-neuro publish runs/smnist-1ms --out models/smnist-1ms
+    """
+    from results.publish import publish as make_model
+
+    card = make_model(run, out, lava_samples=lava_samples, overwrite=overwrite)
+    _show({"model": str(out), **card.model_dump(mode="json")}, as_json)
 
 
 @main.command()
 @click.argument("path", type=EXISTING, required=False)
 @click.option("--system", is_flag=True, help="Show versions and which targets can run here.")
+@chip_option
 @as_json
-def inspect(path: Path | None, system: bool, as_json: bool) -> None:
-    """Show what a run, checkpoint or artifact holds, and what quantization makes of it.
+def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
+    """Show what a run, checkpoint or artifact holds, what quantization makes of it, and where it goes
+    on a chip; of an artifact also energy and latency on its golden samples.
 
     \b
     Examples:
       lsnn-neuro inspect artifacts/first
+      lsnn-neuro inspect artifacts/first --chip loihi1
       lsnn-neuro inspect --system
     """
-    from deploy.artifact import versions
+    from deploy.artifact import MANIFEST, load_artifact, versions
+    from deploy.mapping.chips import load_chip
+    from deploy.mapping.report import resources, resources_json, resources_lines
     from deploy.targets import get_target
     from lsnn_neuro import kernel
     from quantize.design_rules import check
@@ -316,17 +407,135 @@ def inspect(path: Path | None, system: bool, as_json: bool) -> None:
             "targets": {k: v or "ready" for k, v in reasons.items()},
         }
     if path is not None:
-        checkpoint, network = _trained(path)
-        quantized, report = _convert(path, checkpoint, network, None)
-        result |= {
-            "recipe": checkpoint.recipe.model_dump(mode="json", exclude_none=True),
-            "progress": {k: v for k, v in checkpoint.progress.items() if k != "rng"},
-            "synapses": quantized.n_synapses,
-            "populations": [asdict(p) for p in report.populations],
-            "projections": [asdict(p) for p in report.projections],
-            "violations": [str(violation) for violation in check(quantized)],
-        }
+        imported = _imported(path)
+        if imported is None:
+            checkpoint, network = _trained(path)
+            quantized, report = _convert(path, checkpoint, network, None)
+            result |= {
+                "recipe": checkpoint.recipe.model_dump(mode="json", exclude_none=True),
+                "progress": {k: v for k, v in checkpoint.progress.items() if k != "rng"},
+                "synapses": quantized.n_synapses,
+                "populations": [asdict(p) for p in report.populations],
+                "projections": [asdict(p) for p in report.projections],
+            }
+        else:
+            quantized = imported
+            result |= {
+                "recipe": quantized.provenance.recipe,
+                "synapses": quantized.n_synapses,
+                "populations": [
+                    {
+                        "name": p.name,
+                        "neurons": p.size,
+                        "neuron": p.neuron,
+                        "adaptation": p.adaptation,
+                    }
+                    for p in quantized.populations
+                ],
+                "projections": [
+                    {"name": p.name, "synapses": p.n_synapses, "weight_exp": p.weight_exp}
+                    for p in quantized.projections
+                ],
+            }
+        spikes: tuple[Any, ...] = ()
+        if (path / MANIFEST).is_file():
+            artifact = load_artifact(path)
+            spikes = (artifact.inputs, artifact.golden)
+        found = resources(quantized, load_chip(chip), *spikes)
+        violations = [*check(quantized), *found.violations]
+        result["violations"] = [str(violation) for violation in violations]
+        result |= {"resources": resources_json(found)} if as_json else resources_lines(found)
     _show(result, as_json)
+
+
+@main.command()
+@click.argument("path", type=EXISTING)
+@click.option("--to", type=click.Choice(("nir", "netx")), required=True, help="Format.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="File to write.")  # fmt: skip
+@click.option("--extended", is_flag=True, help="nir: carry what the format can't say, for lsnn-neuro "
+              "alone to read, instead of refusing it.")  # fmt: skip
+def convert(path: Path, to: str, out: Path, extended: bool) -> None:
+    """Write the integer network at PATH (run, checkpoint, artifact, network file) for other tools.
+
+    What the format can't say is refused by name and value.
+
+    \b
+    Example:
+      lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
+    """
+    from deploy.interchange import netx, nir
+
+    network = _quantized(path)
+    if to == "nir":
+        nir.save(network, out, extended=extended)
+    elif extended:
+        raise LSNNError("--extended is for nir; netx would run another network, so it refuses")
+    else:
+        netx.save(network, out)
+    click.echo(f"{out}: {network.n_synapses} synapses")
+
+
+@main.group("import")
+def import_() -> None:
+    """Networks made elsewhere become network files that evaluate, inspect and export take."""
+
+
+@import_.command("loihi1-lsnn")
+@click.argument("folder", type=FOLDER)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="Network file to write.")  # fmt: skip
+def import_loihi1(folder: Path, out: Path) -> None:
+    """Read the LSNN that was published for Loihi 1 from the NumPy arrays in FOLDER.
+
+    \b
+    Example:
+      lsnn-neuro import loihi1-lsnn loihi1-lsnn --out loihi1-lsnn.safetensors
+    """
+    from deploy.interchange import loihi1
+    from quantize import file_format
+
+    network = loihi1.load(folder)
+    file_format.save(network, out)
+    click.echo(f"{out}: {network.n_synapses} synapses")
+
+
+@import_.command("nir")
+@click.argument("file", type=EXISTING)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="Network file to write.")  # fmt: skip
+def import_nir(file: Path, out: Path) -> None:
+    """Read a NIR graph: one of ours as it was, or a foreign one of LIF neurons, quantized now.
+
+    \b
+    Example:
+      lsnn-neuro import nir other.nir --out other.safetensors
+    """
+    from deploy.interchange import nir
+    from quantize import file_format
+
+    network = nir.load(file)
+    file_format.save(network, out)
+    click.echo(f"{out}: {network.n_synapses} synapses")
+
+
+@import_.command("netx")
+@click.argument("file", type=EXISTING)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="Network file to write.")  # fmt: skip
+def import_netx(file: Path, out: Path) -> None:
+    """Read an HDF5 file of lava-dl: one of ours as it was, or what slayer exported.
+
+    \b
+    Example:
+      lsnn-neuro import netx network.net --out network.safetensors
+    """
+    from deploy.interchange import netx
+    from quantize import file_format
+
+    network = netx.load(file)
+    file_format.save(network, out)
+    click.echo(f"{out}: {network.n_synapses} synapses")
 
 
 @main.group()
@@ -411,13 +620,42 @@ def _convert(
     )
 
 
+def _imported(path: Path) -> QuantizedNetwork | None:
+    """The integer network that was made elsewhere, if a path is its file or its artifact."""
+    from deploy.artifact import MANIFEST, load_artifact
+    from lsnn_neuro.checkpoint import BEST
+    from lsnn_neuro.tensor_file import kind_of
+    from quantize import file_format
+
+    if (path / MANIFEST).is_file() and not (path / BEST).is_file():
+        return load_artifact(path).network
+    return file_format.load(path) if kind_of(path) == file_format.KIND else None
+
+
+def _recipe(path: Path) -> Recipe:
+    """The recipe of a run, checkpoint or artifact, or of a network file: it names the task."""
+    from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
+    from lsnn_neuro.recipe import built_in, load_recipe
+
+    imported = _imported(path)
+    if imported is None:
+        return Checkpoint.load(find_checkpoint(path)).recipe
+    name = imported.provenance.recipe
+    if name not in built_in():
+        raise LSNNError(
+            f"{path}: its recipe is {name!r}, none of the built-in ones, so its task is not known; "
+            "export the run or checkpoint it came from"
+        )
+    return load_recipe(name)
+
+
 def _quantized(path: Path) -> QuantizedNetwork:
-    """The integer network of an artifact, or a run's network quantized now."""
+    """The integer network of an artifact or network file, or a run's network quantized now."""
     from deploy.artifact import MANIFEST, load_artifact
 
     if (path / MANIFEST).is_file():
         return load_artifact(path).network
-    return _convert(path, *_trained(path), None)[0]
+    return _imported(path) or _convert(path, *_trained(path), None)[0]
 
 
 def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
@@ -434,35 +672,154 @@ def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
     return options
 
 
-def _parity_levels(
-    quantized: QuantizedNetwork, network: LSNN, inputs: Any, target: Target
-) -> dict[str, Comparison]:
-    """All levels the target allows, each with both sides' states where they part."""
-    from deploy.parity import compare, explain
+def _ready_target(name: str, lava_model: Any, lava_synapses: Any) -> Target:
+    """The target of this name, or why it can't run here."""
+    from deploy.targets import get_target
+
+    target = get_target(name, _lava_options(name, lava_model, lava_synapses))
+    reason = target.unavailable()
+    if reason:
+        raise LSNNError(f"{target.name}: {reason}")
+    return target
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _ParityRun:
+    """A batch of samples that ran on both sides of every level.
+
+    - batch: the task's, with what is right; None where the golden inputs aren't from the task
+    """
+
+    inputs: npt.NDArray[np.bool_]
+    batch: Batch | None
+    sides: dict[str, tuple[Side, Side]]
+
+
+def _parity_runs(
+    path: Path,
+    quantized: QuantizedNetwork,
+    target: Target,
+    *,
+    artifact: Artifact | None,
+    samples: int | None,
+) -> Iterator[_ParityRun]:
+    """An artifact's golden samples in one batch, or the first ``samples`` of the test set in several.
+
+    - path: where the float network is; quantized: the integer one
+    """
+    from deploy.parity import Side
+    from lsnn_neuro.tasks import make_task
+
+    network = None if _imported(path) else _trained(path)[1]
+    task = make_task(_recipe(path).task)
+    if artifact is None or samples is not None:
+        for batch in task.batches("test", BATCH, samples or PARITY_SAMPLES):
+            _, sides = _parity_sides(quantized, network, batch.inputs, target)
+            if not sides:
+                raise LSNNError(
+                    f"{path}: was made elsewhere, so there is no float network to compare the emulator "
+                    "with; choose another --target"
+                )
+            yield _ParityRun(inputs=batch.inputs, batch=batch, sides=sides)
+        return
+    inputs = artifact.inputs
+    emulator, sides = _parity_sides(quantized, network, inputs, target)
+    golden = Side(record=replace(artifact.golden, target=GOLDEN))
+    first = next(task.batches("test", inputs.shape[1], inputs.shape[1]))
+    yield _ParityRun(
+        inputs=inputs,
+        batch=first if np.array_equal(first.inputs, inputs) else None,
+        sides={GOLDEN: (golden, emulator), **sides},
+    )
+
+
+def _parity_sides(
+    quantized: QuantizedNetwork, network: LSNN | None, inputs: Any, target: Target
+) -> tuple[Side, dict[str, tuple[Side, Side]]]:
+    """The emulator's side, and both sides of every level that target and float network allow."""
+    from deploy.parity import Side
     from deploy.targets import get_target
     from quantize.aware import QuantizationAware, record_torch
+    from quantize.emulator import trace
 
-    aware = QuantizationAware(network, weight_bits=quantized.provenance.weight_bits)
-    emulator = get_target("emulator")
-    ours = emulator.run(quantized, inputs)
+    @cache
+    def emulated(sample: int) -> Any:
+        return list(trace(quantized, inputs[:, sample]))
 
-    def states(side: Any) -> Any:
-        return lambda sample, step: side.states(quantized, inputs[:, sample], step)
-
-    levels = {
-        "P0": compare(record_torch(network, network, inputs, name="float"), ours),
-        "P1": explain(
-            compare(record_torch(aware, network, inputs, name="quantization-aware"), ours),
-            lambda sample, step: aware.states(inputs[:, sample], step),
-            states(emulator),
-        ),
-    }
-    if target.name != "emulator":
-        level = "P3" if target.name == "loihi2" else "P2"
-        levels[level] = explain(
-            compare(ours, target.run(quantized, inputs)), states(emulator), states(target)
+    emulator = Side(
+        record=get_target("emulator").run(quantized, inputs),
+        states=lambda sample, step: emulated(sample)[step],
+    )
+    sides: dict[str, tuple[Side, Side]] = {}
+    if network is not None:
+        aware = QuantizationAware(network, weight_bits=quantized.provenance.weight_bits)
+        sides["P0"] = Side(record=record_torch(network, network, inputs, name="float")), emulator
+        record = record_torch(aware, network, inputs, name="quantization-aware")
+        sides["P1"] = (
+            Side(
+                record=record,
+                states=lambda sample, step: aware.states(inputs[:, sample], step),
+            ),
+            emulator,
         )
-    return levels
+    if target.name != "emulator":
+        deployed = Side(
+            record=target.run(quantized, inputs),
+            states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
+        )
+        sides["P3" if target.name == "loihi2" else "P2"] = (emulator, deployed)
+    return emulator, sides
+
+
+def _evidence(artifact: Artifact, chip: Chip, runs: Iterator[_ParityRun]) -> Evidence:
+    """Compare and score every batch; keep the first one that fails, else the first."""
+    from deploy.parity import compare_levels, join_levels
+    from deploy.report.evidence import Evidence, TaskScore
+    from deploy.report.parity import failed_levels
+    from lsnn_neuro.evaluation import count_correct
+
+    parts: list[dict[str, Comparison]] = []
+    correct: Counter[str] = Counter()
+    decisions = seen = 0
+    for run in runs:
+        parts.append(compare_levels(run.sides))
+        exact_so_far = not any(failed_levels(part) for part in parts[:-1])
+        if seen == 0 or (exact_so_far and failed_levels(parts[-1])):
+            shown, first_sample = run, seen
+        seen += run.inputs.shape[1]
+        if run.batch is None:
+            continue
+        decisions += len(run.batch.decisions)
+        sides = (side for pair in run.sides.values() for side in pair)
+        records = {side.record.target: side.record for side in sides}
+        for name, record in records.items():
+            if name == GOLDEN:
+                continue
+            readout = record.readout + artifact.network.readout.bias
+            correct[name] += count_correct(run.batch, readout)
+    recipe = artifact.folder / "recipe.toml"
+    return Evidence(
+        artifact=artifact,
+        chip=chip,
+        levels=join_levels(parts),
+        sides=shown.sides,
+        inputs=shown.inputs,
+        first_sample=first_sample,
+        scores=tuple(
+            TaskScore(side=name, correct=right, decisions=decisions)
+            for name, right in correct.items()
+        ),
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+    )
+
+
+def _demand_parity(levels: Mapping[str, Comparison]) -> None:
+    """End with an error if a level that must be exact is not."""
+    from deploy.report.parity import failed_levels
+
+    failed = failed_levels(levels)
+    if failed:
+        raise LSNNError(f"no parity: {', '.join(failed)} must be exact and is not")
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:

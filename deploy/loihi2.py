@@ -6,10 +6,10 @@ leaky sum that never spikes, is computed by the host from the spikes the chip se
 integers. Without lava-loihi nobody can run this: what is tested is that the target says so.
 
 No public hardware model of an adaptive neuron exists. Whoever has lava-loihi writes one (microcode
-and an NcProcessModel for :class:`deploy.lava.neuron.process.ALIF`) and registers it with
-:func:`register_hardware_model`, in a module named by an entry point of the group
+and an NcProcessModel for :class:`deploy.lava.neuron.process.ALIF`, or for Lava's ATRLIF) and
+registers it with :func:`register_hardware_model`, in a module named by an entry point of the group
 ``lsnn_neuro.hardware_models``, or by hand. Plain LIF populations that Lava's own LIF computes
-exactly (:mod:`deploy.lava.stock_lif`) need nothing.
+exactly (:mod:`deploy.lava.stock_lif`) need nothing. ``docs/hardware.md`` has the steps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from deploy.lava.job import Spikes
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
 from deploy.lava.target import LavaRunner, lava_missing
-from lsnn_neuro.errors import RecipeError, TargetUnavailableError
+from lsnn_neuro.errors import LSNNError, RecipeError, TargetUnavailableError
 from lsnn_neuro.spec import READOUT
 from quantize.fixed_point import decay, saturate, shift
 from quantize.loihi import STATE_SHIFT
@@ -36,24 +36,52 @@ from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState, SpikeRecord
 
 ENTRY_POINTS = "lsnn_neuro.hardware_models"
+NEURO_CORE = "NeuroCore"  # Lava's name for what Loihi2NeuroCore and its relatives derive from
 
 _hardware_models: dict[str, str] = {}  # process class name -> "module:class" of its model
 
 
 def register_hardware_model(process_class: type, model_class: type) -> None:
-    """Say which NcProcessModel runs a process of ours (in practice: ALIF) on the chip.
+    """Say which NcProcessModel runs a process (in practice: ALIF or ATRLIF) on the chip.
 
-    The model is imported again, by module and name, in the child process that runs Lava: it must be
-    a class at the top of an importable module. A later registration replaces an earlier one.
+    The model is imported again, by module and name, in the child process that runs Lava. A later
+    registration replaces an earlier one. Raises RecipeError if the model can't be imported by name,
+    implements another process, or runs on no neuro core.
     """
     path = f"{model_class.__module__}:{model_class.__qualname__}"
+    if model_class.__module__ == "__main__" or "." in model_class.__qualname__:
+        raise RecipeError(
+            f"hardware model {path}: is not at the top of a module that can be imported; move it "
+            "there"
+        )
+    implemented = getattr(model_class, "implements_process", None)
+    if implemented is not process_class:
+        raise RecipeError(
+            f"hardware model {path}: implements {getattr(implemented, '__name__', 'no process')}, "
+            f"expected {process_class.__name__}; decorate it with @implements"
+        )
+    resources = getattr(model_class, "required_resources", [])
+    if not any(base.__name__ == NEURO_CORE for r in resources for base in r.__mro__):
+        found = ", ".join(r.__name__ for r in resources) or "nothing"
+        raise RecipeError(
+            f"hardware model {path}: requires {found}, expected a neuro core; decorate it with "
+            "@requires(Loihi2NeuroCore)"
+        )
     _hardware_models[process_class.__name__] = path
 
 
 def hardware_models() -> dict[str, str]:
     """The registered models, those of installed plugins included."""
     for entry in entry_points(group=ENTRY_POINTS):
-        entry.load()
+        try:
+            entry.load()
+        except LSNNError:
+            raise
+        except Exception as error:  # whatever a plugin raises while it is imported
+            raise TargetUnavailableError(
+                f"target 'loihi2': plugin {entry.name!r} ({entry.value}) can't be loaded "
+                f"({type(error).__name__}: {error})"
+            ) from error
     return dict(_hardware_models)
 
 
@@ -93,11 +121,13 @@ class Loihi2Target:
         """Why this network has no place on a chip, in one line; None if it has."""
         stock = on_stock_lif(network, self.options.lif)
         for population in network.populations:
-            if population.name not in stock and "ALIF" not in hardware_models():
+            process = "ATRLIF" if population.neuron == "atrlif" else "ALIF"
+            if population.name not in stock and process not in hardware_models():
                 why = stock_lif_obstacle(network, population) or "lif is 'own'"
                 return (
                     f"population {population.name!r} can't run on Lava's LIF ({why}), and no "
-                    "hardware model of ALIF is registered (deploy.loihi2.register_hardware_model)"
+                    f"hardware model of {process} is registered "
+                    "(deploy.loihi2.register_hardware_model)"
                 )
         return None
 

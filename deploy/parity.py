@@ -7,7 +7,7 @@ zero mismatched spikes and equal readout integers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,17 @@ from quantize.record import PopulationState, SpikeRecord
 
 States = Callable[[int, int], tuple[PopulationState, ...]]
 """(sample, step) -> states of every population on one side."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Side:
+    """One side of a level: what it did, and a look inside.
+
+    - states: integer states of a sample at the end of a step; None where there are none (float)
+    """
+
+    record: SpikeRecord
+    states: States | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +155,19 @@ def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) ->
     )
 
 
+def compare_sides(reference: Side, other: Side) -> Comparison:
+    """Compare two sides and, where both can be looked into, explain where they part."""
+    comparison = compare(reference.record, other.record)
+    if reference.states is None or other.states is None:
+        return comparison
+    return explain(comparison, reference.states, other.states)
+
+
+def compare_levels(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, Comparison]:
+    """Compare both sides of every level."""
+    return {level: compare_sides(*pair) for level, pair in sides.items()}
+
+
 def explain(comparison: Comparison, reference: States, other: States) -> Comparison:
     """Add both sides' states of the neuron where the records part."""
     where = comparison.first_divergence
@@ -233,3 +257,8 @@ def join(parts: Sequence[Comparison]) -> Comparison:
             first_divergence=where,
         )
     return first
+
+
+def join_levels(parts: Sequence[Mapping[str, Comparison]]) -> dict[str, Comparison]:
+    """Join the comparisons of successive batches, level by level."""
+    return {level: join([part[level] for part in parts]) for level in parts[0]}

@@ -23,6 +23,8 @@ CASES = {
     "alif_subtract_delays_dale": LSNNConfig(**SMALL, n_ref=3, n_delays=8),
     "alif_zero_mixed_signs": LSNNConfig(**SMALL, n_ref=0, n_delays=4, reset="zero", signs="free"),
     "lif_zero_stock": LSNNConfig(**SMALL | {"adaptive": 0}, n_ref=0, n_delays=1, reset="zero"),
+    "alif_current_delays": LSNNConfig(**SMALL, n_ref=2, n_delays=8, adaptation="current"),
+    "atrlif_stock": LSNNConfig(**SMALL, neuron="atrlif", n_ref=0, n_delays=4, tau_i=3.0),
 }
 
 if __name__ == "__main__":

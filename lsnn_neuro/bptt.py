@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lsnn_neuro import kernel
-from lsnn_neuro.kernel import SynapseList, unpack_spikes
+from lsnn_neuro.kernel import KIND, SynapseList, unpack_spikes
+from lsnn_neuro.spec import Adaptation, Neuron
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,8 +50,9 @@ class Core:
 
     - wirings: of the input, the recurrent and the readout synapses
     - kappa: decay of the readout, 0 to 1
-    - integer: compute Loihi's integers; then alpha, rho and kappa must be multiples of 1/4096, and
-      weights, step and vth whole numbers
+    - kappa_i, kappa_r: ATRLIF's decay of synaptic current and refractory variable
+    - integer: compute Loihi's integers; then alpha, rho and all kappas must be multiples of 1/4096,
+      and weights, step and vth whole numbers
     - compact: store the distance to threshold in 16 bits instead of 32
     - threads: 0 for as many as there are cores; the result is the same with any number
     """
@@ -61,6 +63,10 @@ class Core:
     n_ref: int
     reset_to_zero: bool
     gamma: float
+    neuron: Neuron = "lif"
+    adaptation: Adaptation = "threshold"
+    kappa_i: float = 0.0
+    kappa_r: float = 0.0
     integer: bool = False
     compact: bool = True
     threads: int = 0
@@ -97,7 +103,9 @@ def run(
         y[t] = kappa y[t-1] + sum w z[t]
 
     which is :func:`lsnn_neuro.neurons.step` with a = beta b, step = beta (1 - rho), and (1 - alpha) and
-    (1 - kappa) taken into the weights.
+    (1 - kappa) taken into the weights. With adaptation "current", a goes into v instead of the
+    threshold and step = -(1 - alpha) beta (1 - rho). ATRLIF neurons
+    (:func:`lsnn_neuro.neurons.atrlif_step`) have a = beta b too, and (1 - kappa_i) in the weights.
 
     - x: input spikes, bool, shape (time, batch, input)
     - weights: input, recurrent, readout, each (synapse,) in the order of the core's wirings
@@ -129,6 +137,7 @@ class _BPTT(torch.autograd.Function):
             np.full(n, core.n_ref, np.int32),
             np.full(n, core.reset_to_zero, np.uint8),
         )
+        kind = np.full(n, KIND[core.neuron, core.adaptation], np.uint8)
         neurons_learn = any(ctx.needs_input_grad[6:])
         keep = 3 if neurons_learn else 2 if any(ctx.needs_input_grad) else 1
         size = (n, core.n_outputs, core.max_delay)
@@ -136,9 +145,9 @@ class _BPTT(torch.autograd.Function):
         def call(whole: bool) -> tuple[Any, ...]:
             """Arguments of the kernel, as floats or as the integers they stand for."""
             dtype, unit = (np.int32, 4096) if whole else (np.float32, 1)
-            decays = (np.asarray(d * unit, dtype) for d in (alpha, rho, kappa))
-            a, r, k = decays
-            neurons = (a, r, step.astype(dtype), vth.astype(dtype), k, *fixed)
+            decays = (alpha, rho, kappa, np.full(n, core.kappa_i), np.full(n, core.kappa_r))
+            a, r, k, i, ref = (np.asarray(d * unit, dtype) for d in decays)
+            neurons = (a, r, step.astype(dtype), vth.astype(dtype), k, *fixed, i, ref, kind)
             synapses = (
                 wiring.with_weight(weight.astype(dtype)).arrays()
                 for wiring, weight in zip(core.wirings, weights, strict=True)

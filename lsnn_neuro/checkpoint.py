@@ -2,15 +2,24 @@
 
 A run folder holds two: ``best.safetensors`` (highest validation accuracy) and ``last.safetensors``,
 which also carries optimizer and random-number state, so that a resumed run continues exactly.
+
+The second one is dense and exact. The first one only needs to be the same network, so it lists the
+active synapses of each matrix and leaves the dormant ones out:
+
+- index: place in the flattened (target, source) matrix, ascending, shape (synapse,)
+- weight: w, whose sign is the synapse's; delay: in steps
+
+Version 1 kept every network dense; it can still be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -20,12 +29,14 @@ from lsnn_neuro.baselines import LSTM
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
+from lsnn_neuro.synapses import Synapses
 
 Array = npt.NDArray[Any]
 
 KIND = "checkpoint"
-VERSION = 1
+VERSION, OLDEST = 2, 1
 BEST, LAST = "best.safetensors", "last.safetensors"
+_PREFIX = "network."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +59,7 @@ class Checkpoint:
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
         """Read a checkpoint; the recipe inside is checked like any other."""
-        header, arrays = tensor_file.read(path, KIND, VERSION)
+        header, arrays = tensor_file.read(path, KIND, VERSION, oldest=OLDEST)
         if not {"recipe", "progress"} <= header.keys():
             raise FileFormatError(f"{path}: {KIND} without a recipe or without its progress")
         recipe = parse_recipe(header["recipe"], str(path))
@@ -77,29 +88,90 @@ def build_network(
 
 
 def network_arrays(network: nn.Module) -> dict[str, Array]:
-    """The network's tensors by name, with the prefix ``network.``."""
-    return {f"network.{name}": to_numpy(t) for name, t in network.state_dict().items()}
+    """The network's tensors by name, with the prefix ``network.``, every one of them."""
+    return {f"{_PREFIX}{name}": to_numpy(t) for name, t in network.state_dict().items()}
+
+
+def compact_arrays(network: nn.Module) -> dict[str, Array]:
+    """The same with matrices of synapses as lists of active ones; see the module's docstring."""
+    arrays = network_arrays(network)
+    for matrix, synapses in _matrices(network):
+        for name in synapses.state_dict():
+            del arrays[f"{matrix}.{name}"]
+        index = to_numpy(synapses.active().flatten().nonzero().flatten())
+        arrays[f"{matrix}.index"] = index.astype(np.uint32)
+        arrays[f"{matrix}.weight"] = to_numpy(synapses.weight()).ravel()[index]
+        arrays[f"{matrix}.delay"] = to_numpy(synapses.delay).ravel()[index]
+    return arrays
 
 
 def restore_network(
     checkpoint: Checkpoint, path: Path, n_inputs: int, n_outputs: int
 ) -> LSNN | LSTM:
-    """The trained network of a checkpoint; ``path`` names it in errors."""
-    network = build_network(checkpoint.recipe, n_inputs, n_outputs, torch.Generator())
+    """The trained network of a checkpoint; ``path`` names it in errors.
+
+    Dormant synapses that were left out come back as the recipe's seed draws them.
+    """
+    generator = torch.Generator().manual_seed(checkpoint.recipe.seed)
+    network = build_network(checkpoint.recipe, n_inputs, n_outputs, generator)
+    arrays = {k: v for k, v in checkpoint.arrays.items() if k.startswith(_PREFIX)}
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise FileFormatError(
+                f"{path}: {name.removeprefix(_PREFIX)} holds NaN or infinity; use another checkpoint"
+            )
+    for matrix, synapses in _matrices(network):
+        if f"{matrix}.index" in arrays:
+            arrays |= _dense(matrix, synapses, arrays, path)
     state = {
-        name.removeprefix("network."): torch.from_numpy(array.copy())
-        for name, array in checkpoint.arrays.items()
-        if name.startswith("network.")
+        name.removeprefix(_PREFIX): torch.from_numpy(array.copy()) for name, array in arrays.items()
     }
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise FileFormatError(f"{path}: {name} holds NaN or infinity; use another checkpoint")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise FileFormatError(f"{path}: does not fit its own recipe: {reason}") from error
     return network
+
+
+def _matrices(network: nn.Module) -> Iterator[tuple[str, Synapses]]:
+    """Each matrix of synapses with the name its arrays go by."""
+    for name, module in network.named_modules():
+        if isinstance(module, Synapses):
+            yield f"{_PREFIX}{name}", module
+
+
+def _dense(matrix: str, drawn: Synapses, arrays: dict[str, Array], path: Path) -> dict[str, Array]:
+    """Take a matrix's list of active synapses out of ``arrays``; give what it stands for.
+
+    Signs and delays of dormant synapses are those of the network as ``drawn``.
+    """
+    label = f"{path}: {matrix.removeprefix(_PREFIX)}"
+    try:
+        index, weight, delay = (arrays.pop(f"{matrix}.{k}") for k in ("index", "weight", "delay"))
+    except KeyError as error:
+        raise FileFormatError(f"{label}: does not fit its own recipe: no {error}") from error
+    dense = {name: to_numpy(tensor) for name, tensor in drawn.state_dict().items()}
+    size = dense["theta"].size
+    if not (index.shape == weight.shape == delay.shape and index.ndim == 1):
+        raise FileFormatError(
+            f"{label}: index, weight and delay have shapes {index.shape}, {weight.shape} and "
+            f"{delay.shape}, expected equal ones (synapse,)"
+        )
+    place = index.astype(np.int64)
+    if (np.diff(place) <= 0).any() or (len(place) and not 0 <= place[0] <= place[-1] < size):
+        raise FileFormatError(
+            f"{label}: does not fit its own recipe: indices must ascend within 0 to {size - 1}"
+        )
+    theta = np.zeros(dense["theta"].shape, weight.dtype)
+    theta.flat[place] = np.abs(weight) if drawn.constrained else weight
+    dense["delay"].flat[place] = delay
+    if drawn.constrained:
+        dense["sign"].flat[place] = np.sign(weight)
+    else:
+        dense["allowed"] = np.zeros_like(dense["allowed"])
+        dense["allowed"].flat[place] = True
+    return {f"{matrix}.{name}": array for name, array in (dense | {"theta": theta}).items()}
 
 
 def to_numpy(tensor: Tensor) -> Array:

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.spec import Adaptation, Neuron
+
 LANES = 16
+KIND: dict[tuple[Neuron, Adaptation], int] = {
+    ("lif", "threshold"): 0,
+    ("lif", "current"): 1,
+    ("atrlif", "threshold"): 2,
+}
+"""What the extension calls the equations of a neuron."""
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the references, for comparison."""
 

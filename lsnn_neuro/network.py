@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lsnn_neuro import kernel
 from lsnn_neuro.bptt import Core, Wiring, run
-from lsnn_neuro.neurons import NeuronParameters, NeuronState, step
+from lsnn_neuro.neurons import NeuronParameters, NeuronState, advance
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.spec import (
     DT,
@@ -50,7 +50,7 @@ class NetworkOutput:
 class LSNN(nn.Module):
     """A recurrent network of regular (LIF) and adaptive (ALIF) neurons with a leaky readout.
 
-    The neurons' equations are in :func:`lsnn_neuro.neurons.step`; the network around them computes
+    The neurons' equations are in :mod:`lsnn_neuro.neurons`; the network around them computes
     ::
 
         I_j[t] = sum_i W_in[j,i] x_i[t - d_ji] + sum_k W_rec[j,k] z_k[t - 1 - d_jk]
@@ -142,6 +142,10 @@ class LSNN(nn.Module):
             n_ref=self.config.n_ref,
             reset=self.config.reset,
             gamma=self.config.gamma,
+            neuron=self.config.neuron,
+            adaptation=self.config.adaptation,
+            kappa_i=self.config.kappa_i,
+            kappa_r=self.config.kappa_r,
         )
 
     def forward(self, x: Tensor) -> NetworkOutput:
@@ -156,7 +160,7 @@ class LSNN(nn.Module):
     def forward_kernel(self, x: Tensor) -> NetworkOutput:
         """``forward`` on the native kernel; the same network up to rounding of sums."""
         p = self.parameters_of_neurons()
-        incoming = (1 - p.alpha)[:, None]
+        incoming = ((1 - p.alpha) * (1 - p.kappa_i))[:, None]
         matrices = (
             incoming * self.input.weight(),
             incoming * self.recurrent.weight(),
@@ -164,7 +168,9 @@ class LSNN(nn.Module):
         )
         core = self.core()
         weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
-        output = run(core, x, weights, (p.alpha, p.rho, p.beta * (1 - p.rho), p.b0, p.b0))
+        rise = p.beta * (1 - p.rho)
+        step = -(1 - p.alpha) * rise if p.adaptation == "current" else rise
+        output = run(core, x, weights, (p.alpha, p.rho, step, p.b0, p.b0))
         return NetworkOutput(
             readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
         )
@@ -177,6 +183,10 @@ class LSNN(nn.Module):
             kappa=self.kappa,
             n_ref=self.config.n_ref,
             reset_to_zero=self.config.reset == "zero",
+            neuron=self.config.neuron,
+            adaptation=self.config.adaptation,
+            kappa_i=self.config.kappa_i,
+            kappa_r=self.config.kappa_r,
             gamma=self.config.gamma,
             integer=integer,
             threads=torch.get_num_threads(),
@@ -193,7 +203,7 @@ class LSNN(nn.Module):
         past = [state.z] * n_delays  # z[t-1], z[t-2], ...
         spikes = []
         for current in self._input_currents(x).unbind(0):
-            state = step(state, current + torch.cat(past, dim=1) @ w_rec, parameters)
+            state = advance(state, current + torch.cat(past, dim=1) @ w_rec, parameters)
             past = [state.z, *past[:-1]]
             spikes.append(state.z)
         z = torch.stack(spikes)  # (time, batch, neuron)
@@ -233,6 +243,10 @@ class LSNN(nn.Module):
                     name=name,
                     n_ref=self.config.n_ref,
                     reset=self.config.reset,
+                    neuron=neurons.neuron,
+                    adaptation=neurons.adaptation,
+                    kappa_i=neurons.kappa_i,
+                    kappa_r=neurons.kappa_r,
                     **{k: _array(getattr(neurons, k)[at]) for k in ("alpha", "rho", "beta", "b0")},
                 )
                 for name, at in places

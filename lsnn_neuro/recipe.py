@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from importlib import resources
-from importlib.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lsnn_neuro.errors import RecipeError
-from lsnn_neuro.spec import Reset
+from lsnn_neuro.spec import DT, Adaptation, Neuron, Reset
 from lsnn_neuro.tasks import TaskConfig
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # elsewhere on Python 3.14
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
@@ -32,6 +34,7 @@ class LSNNConfig(_Section):
     """An LSNN; the defaults are those of Bellec et al. 2018 for sequential MNIST."""
 
     kind: Literal["lsnn"] = "lsnn"
+    neuron: Neuron = Field("lif", description="lif, or Lava's and slayer's atrlif")
     regular: int = Field(120, ge=0, description="number of LIF neurons")
     adaptive: int = Field(100, ge=0, description="number of ALIF neurons")
     tau_m: Milliseconds = Field(20.0, description="membrane time constant, ms")
@@ -41,8 +44,19 @@ class LSNNConfig(_Section):
     tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
     b0: float = Field(0.01, gt=0, description="baseline threshold")
     beta: float = Field(1.8, ge=0, description="strength of adaptation")
+    adaptation: Adaptation = Field(
+        "threshold",
+        description="what a spike of an adaptive neuron moves: its threshold, or an "
+        "after-hyperpolarizing current",
+    )
     n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
     reset: Reset = Field("subtract", description="what a spike does to the membrane")
+    tau_i: Milliseconds | None = Field(
+        None, description="time constant of ATRLIF's synaptic current, ms; by default no filter"
+    )
+    tau_r: Milliseconds | None = Field(
+        None, description="time constant of ATRLIF's refractory variable, ms; by default tau_m"
+    )
     learn: tuple[NeuronConstant, ...] = Field(
         (), description="neuron constants that are learnt, one value per neuron"
     )
@@ -68,6 +82,28 @@ class LSNNConfig(_Section):
         if self.regular + self.adaptive == 0:
             raise ValueError("regular and adaptive are both 0: a network needs neurons")
         return self
+
+    @model_validator(mode="after")
+    def _neuron_has_what_is_asked_of_it(self) -> LSNNConfig:
+        if self.neuron == "lif" and (self.tau_i or self.tau_r):
+            raise ValueError("tau_i and tau_r belong to neuron = 'atrlif'; leave them out")
+        asked = (self.adaptation, self.reset, self.n_ref)
+        if self.neuron == "atrlif" and asked != ("threshold", "subtract", 0):
+            raise ValueError(
+                "neuron 'atrlif' needs n_ref = 0, reset = 'subtract' and adaptation = 'threshold', "
+                f"got {self.n_ref}, {self.reset!r} and {self.adaptation!r}"
+            )
+        return self
+
+    @property
+    def kappa_i(self) -> float:
+        """What is left of the synaptic current after a step; 0 without a filter."""
+        return math.exp(-DT / self.tau_i) if self.tau_i else 0.0
+
+    @property
+    def kappa_r(self) -> float:
+        """What is left of the refractory variable after a step; 0 for LIF neurons, which have none."""
+        return math.exp(-DT / (self.tau_r or self.tau_m)) if self.neuron == "atrlif" else 0.0
 
 
 class LSTMConfig(_Section):

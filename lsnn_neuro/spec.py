@@ -7,7 +7,7 @@ The equations the symbols belong to are in :mod:`lsnn_neuro.neurons`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from lsnn_neuro.errors import NetworkError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
 Reset = Literal["subtract", "zero"]
+Neuron = Literal["lif", "atrlif"]
+Adaptation = Literal["threshold", "current"]
 
 DT = 1.0
 """Length of a time step in ms."""
@@ -41,17 +43,41 @@ def _freeze(owner: object, field: str, dtype: npt.DTypeLike, shape: tuple[int, .
     object.__setattr__(owner, field, array)
 
 
+def check_equations(
+    label: str, *, neuron: Neuron, adaptation: Adaptation, reset: Reset, n_ref: int
+) -> None:
+    """Refuse unknown equations of a population, and choices that ATRLIF neurons don't have."""
+    for field, value, literal in (
+        ("neuron", neuron, Neuron),
+        ("adaptation", adaptation, Adaptation),
+        ("reset", reset, Reset),
+    ):
+        if value not in get_args(literal):
+            allowed = ", ".join(map(repr, get_args(literal)))
+            raise NetworkError(f"{label}: {field} is {value!r}, allowed are {allowed}")
+    if neuron == "atrlif" and (adaptation, reset, n_ref) != ("threshold", "subtract", 0):
+        raise NetworkError(
+            f"{label}: adaptation {adaptation!r}, reset {reset!r} and n_ref {n_ref} don't go with "
+            "ATRLIF neurons, which allow only 'threshold', 'subtract' and 0"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PopulationSpec:
-    """A population of LIF or ALIF neurons.
+    """A population of LIF, ALIF or ATRLIF neurons.
 
     - name: unique within the network
+    - neuron: "lif" or "atrlif", which equations
+    - adaptation: what beta scales, the "threshold" or an after-hyperpolarizing "current"
     - alpha: membrane decay exp(-dt/tau_m) per neuron, shape (neuron,), 0 to 1
     - rho: adaptation decay exp(-dt/tau_a), shape (neuron,), 0 to 1
     - beta: strength of adaptation, shape (neuron,), at least 0; 0 makes the neuron a plain LIF
     - b0: baseline threshold, shape (neuron,), above 0
     - n_ref: refractory steps after a spike
-    - reset: "subtract" (the adapted threshold is subtracted) or "zero"
+    - reset: "subtract" (the threshold is subtracted) or "zero"
+    - kappa_i, kappa_r: ATRLIF's decay per step of synaptic current and refractory variable, 0 to 1
+
+    ATRLIF adapts its threshold and has neither refractory steps nor a reset to zero.
     """
 
     name: str
@@ -61,6 +87,10 @@ class PopulationSpec:
     b0: FloatArray
     n_ref: int
     reset: Reset
+    neuron: Neuron = "lif"
+    adaptation: Adaptation = "threshold"
+    kappa_i: float = 0.0
+    kappa_r: float = 0.0
 
     def __post_init__(self) -> None:
         """Check shapes and ranges."""
@@ -76,10 +106,15 @@ class PopulationSpec:
             raise NetworkError(f"population {self.name!r}: needs b0 > 0 and beta >= 0")
         if self.n_ref < 0:
             raise NetworkError(f"population {self.name!r}: n_ref is {self.n_ref}, must be >= 0")
-        if self.reset not in ("subtract", "zero"):
-            raise NetworkError(
-                f"population {self.name!r}: reset is {self.reset!r}, allowed are 'subtract', 'zero'"
-            )
+        check_equations(
+            f"population {self.name!r}", neuron=self.neuron, adaptation=self.adaptation,
+            reset=self.reset, n_ref=self.n_ref,
+        )  # fmt: skip
+        for field in ("kappa_i", "kappa_r"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise NetworkError(f"population {self.name!r}: {field} must lie in 0 to 1")
+            if self.neuron == "lif" and getattr(self, field):
+                raise NetworkError(f"population {self.name!r}: only ATRLIF neurons have {field}")
 
     @property
     def size(self) -> int:

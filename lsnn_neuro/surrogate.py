@@ -12,21 +12,24 @@ class _Spike(torch.autograd.Function):
     """Heaviside step forward, triangular pseudo-derivative backward."""
 
     @staticmethod
-    def forward(ctx: Any, distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
+    def forward(
+        ctx: Any, distance: Tensor, allowed: Tensor, gamma: float, at_threshold: bool
+    ) -> Tensor:
         """Spike where the scaled distance to threshold is above 0 and a spike is allowed."""
         ctx.save_for_backward(distance, allowed)
         ctx.gamma = gamma
-        return ((distance > 0) & allowed).to(distance.dtype)
+        crossed = distance >= 0 if at_threshold else distance > 0
+        return (crossed & allowed).to(distance.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         """Pass gamma * max(0, 1 - |distance|), and nothing while refractory."""
         distance, allowed = ctx.saved_tensors
         slope = ctx.gamma * torch.clamp(1 - distance.abs(), min=0) * allowed
-        return grad * slope, None, None
+        return grad * slope, None, None, None
 
 
-def spike(distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
+def spike(distance: Tensor, allowed: Tensor, gamma: float, *, at_threshold: bool = False) -> Tensor:
     """Spikes z in {0, 1}, with a pseudo-derivative.
 
     z = 1 if distance > 0 and allowed, else 0; dz/d(distance) = gamma max(0, 1 - |distance|), 0
@@ -36,8 +39,9 @@ def spike(distance: Tensor, allowed: Tensor, gamma: float) -> Tensor:
       threshold
     - allowed: bool, False while the neuron is refractory
     - gamma: dampening, 0.3 in the paper
+    - at_threshold: whether a distance of 0 is already a spike
 
     Source: Bellec et al. 2018, section 2 and appendix (dampened pseudo-derivative).
     """
-    result: Tensor = _Spike.apply(distance, allowed, gamma)  # type: ignore[no-untyped-call]
+    result: Tensor = _Spike.apply(distance, allowed, gamma, at_threshold)  # type: ignore[no-untyped-call]
     return result

@@ -63,8 +63,13 @@ def write(
     write_bytes(path, save(contiguous, metadata))
 
 
-def read(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Read back the header and the arrays; refuse any other kind of file or a newer version."""
+def read(
+    path: Path, kind: str, version: int, *, oldest: int | None = None
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Read back the header and the arrays; refuse any other kind of file or version.
+
+    ``oldest`` is the first version that is still understood, by default only ``version`` is.
+    """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; expected a {kind}")
     try:
@@ -75,14 +80,26 @@ def read(path: Path, kind: str, version: int) -> tuple[dict[str, Any], dict[str,
         raise FileFormatError(f"{path}: not a readable {kind} ({error})") from error
     if about.get("kind") != kind:
         raise FileFormatError(f"{path}: is a {about.get('kind', 'foreign file')}, not a {kind}")
-    if about.get("version") != version:
+    known = range(version if oldest is None else oldest, version + 1)
+    if about.get("version") not in known:
+        readable = " to ".join(str(v) for v in sorted({known[0], known[-1]}))
         raise FileFormatError(
-            f"{path}: {kind} version {about.get('version')}, this release reads {version}; "
+            f"{path}: {kind} version {about.get('version')}, this release reads {readable}; "
             "export it again with this release"
         )
     if not isinstance(header := about.get("header"), dict):
         raise FileFormatError(f"{path}: {kind} without a header")
     return header, arrays
+
+
+def kind_of(path: Path) -> str | None:
+    """What a file says it is; None if it is not one of these files."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
+    except (SafetensorError, OSError, ValueError, TypeError):
+        return None
+    return about.get("kind")
 
 
 def sha256(path: Path) -> str:

@@ -97,18 +97,18 @@ class Trainer:
         if self.deep_r:
             self.deep_r.after_backward()
         norm = self._clip_gradient()
-        self._check_finite(float(loss + cost), norm)
+        self._check_finite((loss + cost).item(), norm)
         (self.deep_r or self.optimizer).step()
         self.iteration += 1
         self.seconds += time.perf_counter() - start
         metrics = {
-            "loss": float(loss),
+            "loss": loss.item(),
             "accuracy": float((scores.argmax(1) == target).float().mean()),
             "gradient_norm": norm,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
         if output.rate is not None:
-            metrics["rate_hz"] = float(output.rate.mean()) * 1000 / DT
+            metrics["rate_hz"] = output.rate.mean().item() * 1000 / DT
         if self.deep_r:
             metrics["active_synapses"] = self.deep_r.n_active
         return metrics

@@ -7,7 +7,13 @@
 //     v[t] = decay(v[t-1], alpha) + I[t]                   z[t] = v[t] > A[t] and not refractory
 //
 // where the float model has step = beta (1 - rho) and weights times (1 - alpha), and the integer model
-// decays toward zero, saturates at 24 bits, and has its weights shifted into the membrane.
+// decays toward zero, saturates at 24 bits, and has its weights shifted into the membrane. Where adaptation is a
+// current, step is negative and a[t] goes into v[t] instead of A[t]. ATRLIF neurons, whose state after a spike
+// is what decays, are
+//
+//     i[t] = decay(i[t-1], keep_i) + I[t]                  v[t] = decay(v[t-1], alpha) + i[t]
+//     a[t] = decay(a[t-1], rho)    A[t] = vth + a[t]       r[t] = decay(r[t-1], keep_r)
+//     z[t] = v[t] - r[t] >= A[t],  then a[t] += step z[t]  and r[t] += 2 A[t] z[t]
 //
 // A block is 16 samples; all its state is a row of 16 lanes per neuron. Spikes of a row are 16 bits, so a
 // neuron that is silent in all 16 samples costs nothing downstream. Synapses are compressed by source; a
@@ -27,6 +33,7 @@ constexpr int SEGMENT = 16;  // steps between stored adaptation states; between 
 
 typedef float F __attribute__((vector_size(64)));
 typedef int32_t I __attribute__((vector_size(64)));
+typedef uint32_t U __attribute__((vector_size(64)));
 typedef int16_t H __attribute__((vector_size(32)));
 
 template <class Row, class Cell>
@@ -70,6 +77,7 @@ struct Float {
   typedef float Scalar;
   static inline Row decay(Row state, Row keep) { return state * keep; }
   static inline Row saturate(Row state) { return state; }
+  static inline Row wrap(Row state) { return state; }
 };
 
 struct Integer {
@@ -88,6 +96,8 @@ struct Integer {
     s = blend(s > most, most, s);
     return blend(s < -most, -most, s);
   }
+  // Modulo 2^24 into -2^23 + 1 to 2^23.
+  static inline Row wrap(Row s) { return (Row(__builtin_convertvector(s - 1, U) << 8) >> 8) + 1; }
 };
 
 // Distance to threshold x = (v - A) / b, the one number per neuron and step that backward needs: as a
@@ -192,6 +202,7 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
   for (int64_t j = 0; j < n; ++j)
     if (p.n_ref[j] + 1 > past_length) past_length = p.n_ref[j] + 1;
   Rows<Row> ring(size_t(ring_length * n)), v(n), a(n), y(s.outputs), drive(s.outputs);
+  Rows<Row> current(n), refractory(n);  // of ATRLIF neurons
   Rows<uint16_t> bits(s.inputs), past(size_t(past_length * n)), held(n);  // held: lanes that are refractory
   Rows<uint16_t *> z_at(static_cast<size_t>(past_length));  // spikes of this step, the one before, ...
   const uint16_t valid = valid_lanes(s, block);
@@ -218,14 +229,36 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
     uint16_t *z = z_at[0];
     const uint16_t *z_before = z_at[past_length > 1];
     for (int64_t j = 0; j < n; ++j) {
-      Row threshold = splat(p.vth[j]);
+      Row threshold = splat(p.vth[j]), inflow = arriving[j];
+      arriving[j] = Row{};
+      if (p.kind[j] == ATRLIF) {
+        current[j] = A::wrap(A::decay(current[j], splat(p.keep_i[j])) + inflow);
+        v[j] = A::saturate(A::decay(v[j], splat(p.alpha[j])) + current[j]);
+        a[j] = A::decay(a[j], splat(p.rho[j]));
+        refractory[j] = A::decay(refractory[j], splat(p.keep_r[j]));
+        threshold += a[j];
+        const Row above = v[j] - refractory[j] - threshold;
+        z[j] = lane_bits(above >= 0) & valid;
+        if (tape.distance) {
+          const F d = to_float(above) * p.inverse_b[j];
+          Store::write(static_cast<typename Store::Cell *>(tape.distance) + tape.at(s, block, t, j) * LANES,
+                       blend(absolute(d) < NEAR, d, splat(1.0f)));
+        }
+        if (tape.membrane) store(tape.membrane + tape.at(s, block, t, j) * LANES, to_float(v[j]));
+        const I fired = lane_mask(z[j]);
+        a[j] += (Row)((I)splat(p.step[j]) & fired);
+        refractory[j] += (Row)((I)(threshold + threshold) & fired);
+        continue;
+      }
       if (p.step[j] != 0) {
         const Row fired = (Row)((I)splat(p.step[j]) & lane_mask(z_before[j]));
         a[j] = A::saturate(A::decay(a[j], splat(p.rho[j])) + fired);
-        threshold = a[j] + threshold;
+        if (p.kind[j] == CURRENT)
+          inflow += a[j];
+        else
+          threshold = a[j] + threshold;
       }
-      const Row potential = A::saturate(A::decay(v[j], splat(p.alpha[j])) + arriving[j]);
-      arriving[j] = Row{};
+      const Row potential = A::saturate(A::decay(v[j], splat(p.alpha[j])) + inflow);
       const uint16_t allowed = uint16_t(~held[j]);
       const uint16_t spikes = lane_bits(potential > threshold) & allowed & valid;
       if (tape.distance) {
@@ -266,6 +299,13 @@ static void replay_adaptation(const Shape &s, const Neurons<float> &p, const Tap
   for (int64_t j = 0; j < s.neurons; ++j) {
     if (p.step[j] == 0) continue;  // stays 0
     F state = load<F>(tape.adaptation + tape.a_at(s, block, first / SEGMENT, j));
+    if (p.kind[j] == ATRLIF) {
+      for (int64_t t = first; t <= last; ++t) {
+        a[size_t((t - first) * s.neurons + j)] = state = state * splat(p.rho[j]);
+        state += (F)((I)splat(p.step[j]) & lane_mask(tape.spikes[tape.at(s, block, t, j)]));
+      }
+      continue;
+    }
     for (int64_t t = first; t <= last; ++t) {
       const uint16_t before = t ? tape.spikes[tape.at(s, block, t - 1, j)] : uint16_t(0);
       state = state * splat(p.rho[j]) + (F)((I)splat(p.step[j]) & lane_mask(before));
@@ -278,7 +318,7 @@ static void replay_adaptation(const Shape &s, const Neurons<float> &p, const Tap
 static inline F membrane_after(const Shape &s, const Neurons<float> &p, const Tape &tape, int64_t block, int64_t t,
                                int64_t j, int64_t first, Rows<F> &a) {
   const F potential = load<F>(tape.membrane + tape.at(s, block, t, j) * LANES);
-  const F adaptation = p.step[j] == 0 ? F{} : t >= first ? a[size_t((t - first) * s.neurons + j)]
+  const F adaptation = p.step[j] == 0 || p.kind[j] == CURRENT ? F{} : t >= first ? a[size_t((t - first) * s.neurons + j)]
                                   : load<F>(tape.adaptation + tape.a_at(s, block, t / SEGMENT + 1, j));
   const I fired = lane_mask(tape.spikes[tape.at(s, block, t, j)]);
   const F after = p.reset_to_zero[j] ? F{} : F(potential - adaptation - p.vth[j]);
@@ -299,6 +339,21 @@ static inline void add_weight_gradient(const Synapses<float> &synapses, int64_t 
   }
 }
 
+// The gradient of a neuron's spikes that comes through its synapses.
+static inline F through_synapses(const Synapses<float> &rec, const Synapses<float> &out, int64_t j, F **row_at,
+                                 Rows<F> &go) {
+  F gz = F{};
+  for (int64_t k = out.start[j]; k < out.start[j + 1]; ++k) gz += go[out.target[k]] * out.weight[k];
+  F one = F{}, two = F{};
+  int64_t k = rec.start[j];
+  for (; k + 2 <= rec.start[j + 1]; k += 2) {
+    one += row_at[rec.delay[k]][rec.target[k]] * rec.weight[k];
+    two += row_at[rec.delay[k + 1]][rec.target[k + 1]] * rec.weight[k + 1];
+  }
+  if (k < rec.start[j + 1]) one += row_at[rec.delay[k]][rec.target[k]] * rec.weight[k];
+  return gz + (one + two);
+}
+
 // Backward through time. The pseudo-derivative is gamma max(0, 1 - |x|); gradients flow through membrane,
 // adaptation, reset and synapses. grad_readout: (time, output, block, lane); grad_rate: (neuron), the
 // gradient of each neuron's number of spikes.
@@ -310,6 +365,7 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
   const int64_t n = s.neurons, ring_length = s.ring;
   Rows<F> gi(size_t(ring_length * n));  // gradient of the synaptic input, for the steps a delay can span
   Rows<F> ga(n), go(s.outputs), a(size_t(SEGMENT * n));
+  Rows<F> gv(n), gr(n);  // of ATRLIF neurons: gradients of the membrane and the refractory variable
   Rows<uint16_t> bits(s.inputs);
   const I valid = lane_mask(valid_lanes(s, block));
   const int64_t begin = quiet_steps(s, p, x, block);
@@ -329,41 +385,59 @@ void backward_block(const Shape &s, const Neurons<float> &p, const Synapses<floa
       const F d = Store::read(static_cast<const typename Store::Cell *>(tape.distance) +
                               tape.at(s, block, t, j) * LANES);
       const I near = (absolute(d) < 1.0f) & valid;
-      const F after_reset = row_at[0][j] * splat(p.alpha[j]);  // gradient of the membrane handed on to t + 1
       const bool adapts = p.step[j] != 0;
+      if (spikes) {
+        add_weight_gradient(rec, j, spikes, g.rec, [&](int64_t k) { return row_at[rec.delay[k]] + rec.target[k]; });
+        add_weight_gradient(out, j, spikes, g.out, [&](int64_t k) { return &go[out.target[k]]; });
+      }
+      if (p.kind[j] == ATRLIF) {
+        const F adaptation = adapts ? a[size_t((t - first) * n + j)] : F{};
+        const F after_a = ga[j] * splat(p.rho[j]), after_r = gr[j] * splat(p.keep_r[j]);  // after the spike
+        F through_spike = F{};
+        if (lane_bits(near)) {
+          const F gz = splat(grad_rate[j]) + after_a * splat(p.step[j]) + 2.0f * after_r * (p.vth[j] + adaptation) +
+                       through_synapses(rec, out, j, row_at, go);
+          const F gx = gz * (F)((I)(gamma * (1.0f - absolute(d))) & near);
+          through_spike = gx * p.inverse_b[j];
+          if (g.b) g.b[j] -= sum(gx * d) * p.inverse_b[j];
+        }
+        const F g_threshold = (F)((I)(2.0f * after_r) & fired) - through_spike;
+        if (g.step) {
+          const F raised = (F)((I)splat(p.step[j]) & fired);
+          g.step[j] += sum((F)((I)after_a & fired));
+          g.rho[j] += sum(ga[j] * (adaptation + raised));
+          g.vth[j] += sum(g_threshold);
+        }
+        ga[j] = after_a + g_threshold;
+        gr[j] = after_r - through_spike;
+        gv[j] = gv[j] * splat(p.alpha[j]) + through_spike;
+        if (g.alpha && t) g.alpha[j] += sum(gv[j] * load<F>(tape.membrane + tape.at(s, block, t - 1, j) * LANES));
+        now[j] = row_at[0][j] * splat(p.keep_i[j]) + gv[j];
+        continue;
+      }
+      const F after_reset = row_at[0][j] * splat(p.alpha[j]);  // gradient of the membrane handed on to t + 1
+      const bool current = p.kind[j] == CURRENT;
       F through_spike = F{};
       if (lane_bits(near)) {
         F gz = splat(grad_rate[j]), threshold = splat(p.vth[j]);
         if (adapts) {
           gz += ga[j] * splat(p.step[j]);
-          threshold += a[size_t((t - first) * n + j)];
+          if (!current) threshold += a[size_t((t - first) * n + j)];
         }
         gz -= after_reset * (p.reset_to_zero[j] ? threshold + d * (1.0f / p.inverse_b[j]) : threshold);
-        for (int64_t k = out.start[j]; k < out.start[j + 1]; ++k) gz += go[out.target[k]] * out.weight[k];
-        F one = F{}, two = F{};
-        int64_t k = rec.start[j];
-        for (; k + 2 <= rec.start[j + 1]; k += 2) {
-          one += row_at[rec.delay[k]][rec.target[k]] * rec.weight[k];
-          two += row_at[rec.delay[k + 1]][rec.target[k + 1]] * rec.weight[k + 1];
-        }
-        if (k < rec.start[j + 1]) one += row_at[rec.delay[k]][rec.target[k]] * rec.weight[k];
-        gz += one + two;
+        gz += through_synapses(rec, out, j, row_at, go);
         const F slope = (F)((I)(gamma * (1.0f - absolute(d))) & near);
         const F gx = gz * slope;
         through_spike = gx * p.inverse_b[j];
         if (g.b) g.b[j] -= sum(gx * d) * p.inverse_b[j];
       }
-      if (spikes) {
-        add_weight_gradient(rec, j, spikes, g.rec, [&](int64_t k) { return row_at[rec.delay[k]] + rec.target[k]; });
-        add_weight_gradient(out, j, spikes, g.out, [&](int64_t k) { return &go[out.target[k]]; });
-        if (g.step) g.step[j] += sum((F)((I)ga[j] & fired));  // ga is still that of t + 1
-      }
+      if (spikes && g.step) g.step[j] += sum((F)((I)ga[j] & fired));  // ga is still that of t + 1
       const F spared = (F)((I)after_reset & ~fired);
       const F gvp = (p.reset_to_zero[j] ? spared : after_reset) + through_spike;
       const F reset_to_threshold = p.reset_to_zero[j] ? F{} : F(after_reset - spared);
       const F g_threshold = -(reset_to_threshold + through_spike);
       if (g.vth) g.vth[j] += sum(g_threshold);
-      if (adapts || g.step) ga[j] = ga[j] * splat(p.rho[j]) + g_threshold;
+      if (adapts || g.step) ga[j] = ga[j] * splat(p.rho[j]) + (current ? gvp : g_threshold);
       if (g.rho && adapts && t) {
         const F before = t > first ? a[size_t((t - 1 - first) * n + j)]
                                    : load<F>(tape.adaptation + tape.a_at(s, block, t / SEGMENT, j));

@@ -72,11 +72,11 @@ static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t ta
 
 template <class T>
 static Neurons<T> neurons(const py::tuple &arrays, int64_t n, int64_t outputs) {
-  require(arrays.size() == 8, "8 neuron arrays are needed");
-  const char *names[] = {"alpha", "rho", "step", "vth"};
-  const T *columns[4];
-  for (int i = 0; i < 4; ++i) {
-    const auto array = typed<T>(arrays[i], names[i]);
+  require(arrays.size() == 11, "11 neuron arrays are needed");
+  const char *names[] = {"alpha", "rho", "step", "vth", "keep_i", "keep_r"};
+  const T *columns[6];
+  for (int i = 0; i < 6; ++i) {
+    const auto array = typed<T>(arrays[i < 4 ? i : i + 4], names[i]);
     require(array.size() == n, std::string(names[i]) + " has the wrong length");
     columns[i] = array.data();
   }
@@ -84,11 +84,16 @@ static Neurons<T> neurons(const py::tuple &arrays, int64_t n, int64_t outputs) {
   const auto inverse_b = typed<float>(arrays[5], "inverse_b");
   const auto n_ref = typed<int32_t>(arrays[6], "n_ref");
   const auto reset = typed<uint8_t>(arrays[7], "reset");
+  const auto kind = typed<uint8_t>(arrays[10], "kind");
   require(kappa.size() == outputs, "kappa has the wrong length");
-  require(inverse_b.size() == n && n_ref.size() == n && reset.size() == n, "a neuron array has the wrong length");
-  for (int64_t j = 0; j < n; ++j)
+  require(inverse_b.size() == n && n_ref.size() == n && reset.size() == n && kind.size() == n,
+          "a neuron array has the wrong length");
+  for (int64_t j = 0; j < n; ++j) {
     require(n_ref.data()[j] >= 0 && n_ref.data()[j] <= 63, "refractory steps must lie in 0 to 63");
-  return {columns[0], columns[1], columns[2], columns[3], kappa.data(), inverse_b.data(), n_ref.data(), reset.data()};
+    require(kind.data()[j] < KINDS, "there is no such kind of neuron");
+  }
+  return {columns[0],       columns[1],   columns[2],   columns[3], kappa.data(), columns[4], columns[5],
+          inverse_b.data(), n_ref.data(), reset.data(), kind.data()};
 }
 
 static Shape shape_of(const Array<uint8_t> &x, int64_t n, int64_t outputs, int64_t max_delay) {

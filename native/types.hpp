@@ -8,12 +8,17 @@ struct Shape {
   int64_t blocks() const { return (batch + 15) / 16; }
 };
 
+// Which equations a neuron obeys: LIF whose adaptation raises the threshold, LIF whose adaptation is a current
+// into the membrane, or ATRLIF.
+enum Kind : uint8_t { THRESHOLD, CURRENT, ATRLIF, KINDS };
+
 template <class T>
 struct Neurons {  // arrays of length neurons (kappa: outputs)
   const T *alpha, *rho, *step, *vth, *kappa;
+  const T *keep_i, *keep_r;  // decay of ATRLIF's synaptic current and refractory variable
   const float *inverse_b;  // 1 / baseline threshold, scales the pseudo-derivative
   const int32_t *n_ref;
-  const uint8_t *reset_to_zero;
+  const uint8_t *reset_to_zero, *kind;
 };
 
 template <class T>

@@ -45,15 +45,34 @@ def _saturate(state: Tensor) -> Tensor:
     return state.clamp(-STATE_MAX, STATE_MAX)
 
 
+def _wrap(state: Tensor) -> Tensor:
+    """``wrap`` of the integer model; wrapping shifts by a constant."""
+    half = STATE_MAX + 1
+    return state - 2 * half * ((state.detach() + half - 1) / (2 * half)).floor()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Step:
-    """State after a step: v, a, r, z (batch, neuron) and o (batch, output), integers in float64."""
+    """State after a step: integers in float64, all (batch, neuron) except o, (batch, output)."""
 
     v: Tensor
     a: Tensor
     r: Tensor
     z: Tensor
+    i: Tensor
     o: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Constants:
+    """The neurons' constants (neuron,), in float64; ``step_a`` is negative for a current."""
+
+    decay_v: Tensor
+    decay_a: Tensor
+    step_a: Tensor
+    vth: Tensor
+    decay_i: Tensor
+    decay_r: Tensor
 
 
 class QuantizationAware(nn.Module):
@@ -89,14 +108,20 @@ class QuantizationAware(nn.Module):
         """The integer model on the native kernel; the readout is o."""
         net = self.network
         kappa = 1 - float(quantized.readout.decay[0]) / DECAY_ONE
-        core = replace(net.core(integer=True), kappa=kappa)
+        first = quantized.populations[0]  # all populations have these two in common
+        core = replace(
+            net.core(integer=True),
+            kappa=kappa,
+            kappa_i=1 - float(first.decay_i[0]) / DECAY_ONE,
+            kappa_r=1 - float(first.decay_r[0]) / DECAY_ONE,
+        )
         weights = tuple(
             STATE_ONE * w.values(m)
             for w, m in zip(core.wirings, self._weights(quantized, x.device), strict=True)
         )
-        decay_v, decay_a, step_a, vth = self._constants(quantized, x.device)
-        keep = (1 - decay_v / DECAY_ONE, 1 - decay_a / DECAY_ONE)
-        output = run(core, x, weights, (*keep, step_a, vth, vth.clamp(min=1)))
+        c = self._constants(quantized, x.device)
+        keep = (1 - c.decay_v / DECAY_ONE, 1 - c.decay_a / DECAY_ONE)
+        output = run(core, x, weights, (*keep, c.step_a, c.vth, c.vth.clamp(min=1)))
         return NetworkOutput(readout=output.readout, rate=output.rate, read_spikes=output.spikes)
 
     @torch.no_grad()
@@ -122,27 +147,50 @@ class QuantizationAware(nn.Module):
     def _steps(self, quantized: QuantizedNetwork, x: Tensor) -> Iterator[_Step]:
         """The integer model of :mod:`quantize.emulator`, step by step, populations side by side."""
         net = self.network
-        decay_v, decay_a, step_a, vth = self._constants(quantized, x.device)
+        constants = self._constants(quantized, x.device)
         decay_out = x.new_tensor(quantized.readout.decay)
         input_weight, recurrent_weight, w_out = self._weights(quantized, x.device)
         w_in = _by_delay(input_weight, net.input)
         w_rec_stacked = (
             _by_delay(recurrent_weight, net.recurrent).transpose(1, 2).flatten(0, 1)
         )  # (delay x source, target)
-        v = a = z = r = x.new_zeros(x.shape[1], net.n_neurons)
+        zero = x.new_zeros(x.shape[1], net.n_neurons)
         o = x.new_zeros(x.shape[1], len(decay_out))
-        past = [z] * net.recurrent.n_delays
+        state = _Step(v=zero, a=zero, r=zero, z=zero, i=zero, o=o)
+        advance = self._atrlif if net.config.neuron == "atrlif" else self._lif
+        past = [zero] * net.recurrent.n_delays
         for current in self._delayed(x, w_in).unbind(0):
             current = current + torch.cat(past, dim=1) @ w_rec_stacked
-            a = _saturate(_decay(a, decay_a) + step_a * z)
-            threshold = vth + a
-            v = _saturate(_decay(v, decay_v) + current * STATE_ONE)
-            z = spike((v - threshold) / vth.clamp(min=1), r == 0, net.config.gamma)
-            v = v - z * threshold if net.config.reset == "subtract" else (1 - z) * v
-            r = torch.where(z > 0, float(net.config.n_ref), (r - 1).clamp(min=0)).detach()
-            past = [z, *past[:-1]]
-            o = _saturate(_decay(o, decay_out) + (z @ w_out.T) * STATE_ONE)
-            yield _Step(v=v, a=a, r=r, z=z, o=o)
+            state = advance(state, current * STATE_ONE, constants)
+            past = [state.z, *past[:-1]]
+            o = _saturate(_decay(o, decay_out) + (state.z @ w_out.T) * STATE_ONE)
+            state = replace(state, o=o)
+            yield state
+
+    def _lif(self, s: _Step, inflow: Tensor, c: _Constants) -> _Step:
+        """A step of LIF and ALIF neurons; ``inflow`` is the input in membrane units."""
+        config = self.network.config
+        a, threshold = _saturate(_decay(s.a, c.decay_a) + c.step_a * s.z), c.vth
+        if config.adaptation == "current":
+            inflow = inflow + a
+        else:
+            threshold = threshold + a
+        v = _saturate(_decay(s.v, c.decay_v) + inflow)
+        z = spike((v - threshold) / c.vth.clamp(min=1), s.r == 0, config.gamma)
+        v = v - z * threshold if config.reset == "subtract" else (1 - z) * v
+        r = torch.where(z > 0, float(config.n_ref), (s.r - 1).clamp(min=0)).detach()
+        return replace(s, v=v, a=a, r=r, z=z)
+
+    def _atrlif(self, s: _Step, inflow: Tensor, c: _Constants) -> _Step:
+        """A step of ATRLIF neurons; ``inflow`` is the input in membrane units."""
+        i = _wrap(_decay(s.i, c.decay_i) + inflow)
+        v = _saturate(_decay(s.v, c.decay_v) + i)
+        a, r = _decay(s.a, c.decay_a), _decay(s.r, c.decay_r)
+        threshold = c.vth + a
+        distance = (v - r - threshold) / c.vth.clamp(min=1)
+        allowed = torch.ones_like(distance, dtype=torch.bool)
+        z = spike(distance, allowed, self.network.config.gamma, at_threshold=True)
+        return replace(s, v=v, a=a + c.step_a * z, r=r + 2 * threshold * z, z=z, i=i)
 
     def _delayed(self, x: Tensor, weight: Tensor) -> Tensor:
         """Input sums for all steps, shape (time, batch, neuron)."""
@@ -152,21 +200,24 @@ class QuantizationAware(nn.Module):
             current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
         return current
 
-    def _constants(
-        self, quantized: QuantizedNetwork, device: torch.device
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """decay_v, decay_a, step_a and vth of all neurons, straight through, in float64."""
+    def _constants(self, quantized: QuantizedNetwork, device: torch.device) -> _Constants:
+        """The integer constants of all neurons, straight through to what is learnt of them."""
         p = self.network.parameters_of_neurons()
         alpha, rho, beta, b0 = (t.double() for t in (p.alpha, p.rho, p.beta, p.b0))
         scale = torch.from_numpy(_scales(quantized)).to(device)
-        decay_v, decay_a, step_a, vth_mant = (
+        decay_v, decay_a, step_a, vth_mant, decay_i, decay_r = (
             torch.from_numpy(column).to(device) for column in _columns(quantized)
         )
-        return (
-            _straight_through(decay_v, DECAY_ONE * (1 - alpha)),
-            _straight_through(decay_a, DECAY_ONE * (1 - rho)),
-            _straight_through(step_a, scale * beta * (1 - rho)),
-            _straight_through(vth_mant * STATE_ONE, scale * b0),
+        current = p.adaptation == "current"
+        gain = 1 - alpha if current else torch.ones_like(alpha)
+        return _Constants(
+            decay_v=_straight_through(decay_v, DECAY_ONE * (1 - alpha)),
+            decay_a=_straight_through(decay_a, DECAY_ONE * (1 - rho)),
+            step_a=(-1 if current else 1)
+            * _straight_through(step_a, scale * gain * beta * (1 - rho)),
+            vth=_straight_through(vth_mant * STATE_ONE, scale * b0),
+            decay_i=decay_i,
+            decay_r=decay_r,
         )
 
     def _weights(
@@ -179,8 +230,9 @@ class QuantizationAware(nn.Module):
         net = self.network
         place = dict(net.populations())
         readout = quantized.readout
-        alpha = net.parameters_of_neurons().alpha.double()
-        gain = (torch.from_numpy(_scales(quantized)).to(device) * (1 - alpha))[:, None] / STATE_ONE
+        neurons = net.parameters_of_neurons()
+        leak = (1 - neurons.alpha.double()) * (1 - neurons.kappa_i)
+        gain = (torch.from_numpy(_scales(quantized)).to(device) * leak)[:, None] / STATE_ONE
         gain_out = (1 - net.kappa) * readout.scale / STATE_ONE
         exact = [np.zeros(s.theta.shape) for s in net.synapses()]
         whole = slice(None)
@@ -201,8 +253,8 @@ def _scales(quantized: QuantizedNetwork) -> npt.NDArray[np.float64]:
 
 
 def _columns(quantized: QuantizedNetwork) -> list[npt.NDArray[np.float64]]:
-    """decay_v, decay_a, step_a and vth_mant of all neurons, populations side by side."""
-    fields = ("decay_v", "decay_a", "step_a", "vth_mant")
+    """Integer constants of all neurons, populations side by side."""
+    fields = ("decay_v", "decay_a", "step_a", "vth_mant", "decay_i", "decay_r")
     return [
         np.concatenate([getattr(p, field) for p in quantized.populations]).astype(np.float64)
         for field in fields

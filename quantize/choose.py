@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import DT, FloatArray, IntArray, PopulationSpec, ProjectionSpec, ReadoutSpec
 from quantize.loihi import (
+    ATRLIF_MANT_MAX,
     DECAY_ONE,
     STATE_MAX,
     STATE_SHIFT,
@@ -35,19 +36,25 @@ def choose_population_scale(
 ) -> float:
     """The largest power of two that keeps a population's states inside 24 bits.
 
-    S is limited by the threshold at full adaptation, that of a neuron that fires whenever it may;
-    by the input of one step if all excitatory, or all inhibitory, synapses are active at once; and
-    by the largest weight and threshold the mantissas can hold. Large is good: small adaptation
-    states decay linearly, since rounding takes away at least 1 per step.
+    S is limited by the threshold at full adaptation, that of a neuron that fires whenever it may
+    (an adaptation current lowers the membrane by as much as it would raise the threshold); by the
+    input of one step if all excitatory, or all inhibitory, synapses are active at once (through
+    ATRLIF's filter: in every step); and by the largest weight, threshold and threshold step the
+    mantissas can hold. Large is good: small adaptation states decay linearly, since rounding takes
+    away at least 1 per step.
     """
     gain = quantize_decay(population.alpha)[:, None] / DECAY_ONE  # 1 - alpha on its grid
     drive = [_worst_drive(gain * p.weight) for p in incoming]
     largest = max((float(np.abs(gain * p.weight).max(initial=0)) for p in incoming), default=0.0)
     threshold = population.b0 + population.beta * _full_adaptation(population)
+    atrlif = population.neuron == "atrlif"
     limits = [
         STATE_MAX / float(threshold.max()),
-        VTH_MANT_MAX * STATE_ONE / float(population.b0.max()),
+        (ATRLIF_MANT_MAX if atrlif else VTH_MANT_MAX) * STATE_ONE / float(population.b0.max()),
     ]
+    rise = float((population.beta * quantize_decay(population.rho) / DECAY_ONE).max())
+    if atrlif and rise > 0:
+        limits.append(ATRLIF_MANT_MAX * STATE_ONE / rise)
     if largest > 0:
         limits.append(STATE_MAX / float(np.max(np.sum(drive, axis=0))))
         limits.append(STATE_ONE * WEIGHT_MAX * 2**WEIGHT_EXP_MAX / largest)

@@ -4,6 +4,10 @@
     step_a   = S beta decay_a / 4096             so that the adaptation's steady state is exact
     vth_mant = S b0 / 64
 
+An adaptation current passes the membrane's leak like any input: its step_a has the factor decay_v / 4096
+too. ATRLIF's weights have the factor decay_i / 4096 of their filter, and its step_a is rounded to a
+multiple of 64, as Lava wants it.
+
 S is the population's scale (:mod:`quantize.choose`), w_int = weight_mant * 2^weight_exp.
 """
 
@@ -34,7 +38,7 @@ from quantize.choose import (
     quantize_weight,
     weight_step,
 )
-from quantize.loihi import DECAY_ONE, STATE_MAX, VTH_MANT_MAX, WEIGHT_BITS
+from quantize.loihi import ATRLIF_MANT_MAX, DECAY_ONE, STATE_MAX, VTH_MANT_MAX, WEIGHT_BITS
 from quantize.network import (
     UNKNOWN,
     Population,
@@ -102,7 +106,10 @@ def convert(
     populations = tuple(_population(p, scales[p.name]) for p in spec.populations)
     readout_scale = choose_readout_scale(spec.readout, spec.into(READOUT))
     decay_out = quantize_decay(spec.readout.kappa)
-    gains = {p.name: p.decay_v / DECAY_ONE * p.scale / STATE_ONE for p in populations}
+    gains = {
+        p.name: p.decay_v / DECAY_ONE * (p.decay_i / DECAY_ONE) * p.scale / STATE_ONE
+        for p in populations
+    }
     gains[READOUT] = decay_out / DECAY_ONE * readout_scale / STATE_ONE
     projections, reports = [], []
     for projection in spec.projections:
@@ -133,15 +140,23 @@ def convert(
 
 
 def _population(spec: PopulationSpec, scale: float) -> Population:
-    decay_a = quantize_decay(spec.rho)
-    step_a = np.rint(scale * spec.beta * decay_a / DECAY_ONE)
+    atrlif = spec.neuron == "atrlif"
+    decay_v, decay_a = quantize_decay(spec.alpha), quantize_decay(spec.rho)
+    gain = decay_v / DECAY_ONE if spec.adaptation == "current" else 1.0
+    grid = STATE_ONE if atrlif else 1
+    step_a = np.rint(scale * spec.beta * gain * decay_a / DECAY_ONE / grid) * grid
     vth_mant = np.rint(scale * spec.b0 / STATE_ONE)
+    vth_max = ATRLIF_MANT_MAX if atrlif else VTH_MANT_MAX
     return Population(
         name=spec.name,
-        decay_v=quantize_decay(spec.alpha),
+        neuron=spec.neuron,
+        adaptation=spec.adaptation,
+        decay_v=decay_v,
         decay_a=decay_a,
-        step_a=np.minimum(step_a, STATE_MAX).astype(np.int32),
-        vth_mant=np.minimum(vth_mant, VTH_MANT_MAX).astype(np.int32),
+        step_a=np.minimum(step_a, vth_max * STATE_ONE if atrlif else STATE_MAX).astype(np.int32),
+        vth_mant=np.minimum(vth_mant, vth_max).astype(np.int32),
+        decay_i=np.full(spec.size, quantize_decay(spec.kappa_i) if atrlif else DECAY_ONE),
+        decay_r=np.full(spec.size, quantize_decay(spec.kappa_r) if atrlif else DECAY_ONE),
         n_ref=spec.n_ref,
         reset=spec.reset,
         scale=scale,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsnn_neuro.spec import READOUT
-from quantize.loihi import ACCUMULATOR_MAX, DECAY_ONE
+from quantize.loihi import ACCUMULATOR_MAX, DECAY_ONE, STATE_MAX, STATE_SHIFT
 from quantize.network import QuantizedNetwork
 
 
@@ -81,6 +81,35 @@ def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violatio
     return violations
 
 
+def atrlif_current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
+    """An ATRLIF neuron's synaptic current must stay in 24 bits if all its inputs fire all the time.
+
+    Beyond, it wraps around: strong excitation becomes inhibition. Source: Lava's model of ATRLIF.
+    """
+    violations = []
+    for population in network.populations:
+        if population.neuron != "atrlif":
+            continue
+        for sign in (1, -1):
+            drive = np.zeros(population.size)
+            for p in network.into(population.name):
+                strength = np.maximum(sign * p.weight_mant, 0) * 2.0**p.weight_exp
+                drive += np.bincount(p.target_index, strength, p.n_target)
+            most = drive * 2**STATE_SHIFT / np.maximum(population.decay_i / DECAY_ONE, 1e-9)
+            worst = int(most.argmax())
+            if most[worst] > STATE_MAX:
+                violations.append(
+                    Violation(
+                        rule="current",
+                        object=f"population {population.name!r}, neuron {worst}, synaptic current",
+                        value=float(most[worst]),
+                        limit=STATE_MAX,
+                        remedy="fewer or weaker synapses onto it, or a shorter tau_i",
+                    )
+                )
+    return violations
+
+
 def every_population_is_driven(network: QuantizedNetwork) -> list[Violation]:
     """A population or a readout without synapses does nothing and is surely a mistake."""
     return [
@@ -99,6 +128,7 @@ def every_population_is_driven(network: QuantizedNetwork) -> list[Violation]:
 RULES: tuple[Rule, ...] = (
     accumulator_stays_in_16_bits,
     adaptation_stands_above_rounding,
+    atrlif_current_does_not_wrap,
     every_population_is_driven,
 )
 

@@ -1,7 +1,7 @@
 r"""The integer model: what every target must compute, bit for bit. Readable, batched NumPy.
 
-Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from
-:mod:`quantize.fixed_point`)::
+Per step t, neuron j, all states zero before t = 0 (``dec``, ``sat`` and
+``wrap`` from :mod:`quantize.fixed_point`)::
 
     I[t] = sum over projections and delays d of (sum of weight_mant * s[t - d]) << weight_exp
     a[t] = sat(dec(a[t-1], decay_a) + step_a * z[t-1])
@@ -11,6 +11,23 @@ Per step t, neuron j, all states zero before t = 0 (``dec`` and ``sat`` from
     if z[t]: v[t] = v[t] - A[t] (reset "subtract") or 0 (reset "zero"); r[t] = n_ref
     else:    r[t] = max(r[t-1] - 1, 0)
     o[t] = sat(dec(o[t-1], decay_out) + (I_out[t] << 6))
+
+Where adaptation is a current, it acts on the membrane instead of the threshold::
+
+    a[t] = sat(dec(a[t-1], decay_a) - step_a * z[t-1])
+    A[t] = vth
+    v[t] = sat(dec(v[t-1], decay_v) + (I[t] << 6) + a[t])
+
+ATRLIF neurons compute what Lava's process of that name does, theta being A::
+
+    i[t] = wrap(dec(i[t-1], decay_i) + (I[t] << 6))
+    v[t] = sat(dec(v[t-1], decay_v) + i[t])
+    a[t] = dec(a[t-1], decay_a)                           A[t] = vth + a[t]
+    r[t] = dec(r[t-1], decay_r)
+    z[t] = v[t] - r[t] >= A[t]
+    if z[t]: r[t] = r[t] + 2 A[t]; a[t] = a[t] + step_a
+
+There neither a nor r can leave 25 bits: a neuron only spikes where A + r <= v.
 
 s[t] are the input spikes of step t, or a population's spikes z[t-1] (a recurrent hop takes one
 step); the readout takes z[t] of the same step. A negative weight_exp rounds each delay's sum down
@@ -28,7 +45,7 @@ from scipy.sparse import csr_array
 
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
-from quantize.fixed_point import Ints, decay, saturate, shift
+from quantize.fixed_point import Ints, decay, saturate, shift, wrap
 from quantize.loihi import STATE_SHIFT
 from quantize.native_emulator import emulate_on_kernel, runs_on_kernel
 from quantize.network import Population, Projection, QuantizedNetwork
@@ -63,7 +80,7 @@ class _Synapses:
 
 
 class _Neurons:
-    """States of one population, each of shape (neuron, sample)."""
+    """LIF and ALIF neurons: states of one population, each of shape (neuron, sample)."""
 
     def __init__(self, population: Population, n_samples: int):
         shape = (population.size, n_samples)
@@ -80,13 +97,38 @@ class _Neurons:
 
     def step(self, current: Ints) -> None:
         """One time step with synaptic input ``current``, shape (neuron, sample)."""
-        self.a = saturate(decay(self.a, self.decay_a) + self.step_a * self.z)
-        threshold = self.vth + self.a
-        v = saturate(decay(self.v, self.decay_v) + (current << STATE_SHIFT))
+        inflow, threshold = current << STATE_SHIFT, self.vth
+        if self.population.adaptation == "current":
+            self.a = saturate(decay(self.a, self.decay_a) - self.step_a * self.z)
+            inflow = inflow + self.a
+        else:
+            self.a = saturate(decay(self.a, self.decay_a) + self.step_a * self.z)
+            threshold = threshold + self.a
+        v = saturate(decay(self.v, self.decay_v) + inflow)
         self.z = (v > threshold) & (self.r == 0)
         after_spike = v - threshold if self.population.reset == "subtract" else np.zeros_like(v)
         self.v = np.where(self.z, after_spike, v)
         self.r = np.where(self.z, self.population.n_ref, np.maximum(self.r - 1, 0))
+
+
+class _ATRLIF(_Neurons):
+    """ATRLIF neurons."""
+
+    def __init__(self, population: Population, n_samples: int):
+        super().__init__(population, n_samples)
+        self.i = np.zeros_like(self.v)
+        self.decay_i = population.decay_i.astype(np.int64)[:, None]
+        self.decay_r = population.decay_r.astype(np.int64)[:, None]
+
+    def step(self, current: Ints) -> None:
+        """One time step with synaptic input ``current``, shape (neuron, sample)."""
+        self.i = wrap(decay(self.i, self.decay_i) + (current << STATE_SHIFT))
+        self.v = saturate(decay(self.v, self.decay_v) + self.i)
+        a, r = decay(self.a, self.decay_a), decay(self.r, self.decay_r)
+        threshold = self.vth + a
+        self.z = self.v - r >= threshold
+        self.r = r + 2 * threshold * self.z
+        self.a = a + self.step_a * self.z
 
 
 class Emulator:
@@ -97,7 +139,10 @@ class Emulator:
 
     def __init__(self, network: QuantizedNetwork, n_samples: int):
         self.network = network
-        self._neurons = {p.name: _Neurons(p, n_samples) for p in network.populations}
+        self._neurons = {
+            p.name: (_ATRLIF if p.neuron == "atrlif" else _Neurons)(p, n_samples)
+            for p in network.populations
+        }
         self._synapses = [_Synapses(p, n_samples) for p in network.projections]
         self._readout = np.zeros((network.readout.size, n_samples), np.int64)
 

@@ -14,7 +14,7 @@ from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.network import Population, Projection, Provenance, QuantizedNetwork, Readout
 
 KIND = "quantized network"
-VERSION = 1
+VERSION, OLDEST = 2, 1  # version 1 knew neither ATRLIF nor adaptation currents
 
 
 def _split(prefix: str, part: object) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -45,7 +45,7 @@ def save(network: QuantizedNetwork, path: Path) -> None:
 
 def load(path: Path) -> QuantizedNetwork:
     """Read a network back; every part is checked as when it was built."""
-    header, arrays = tensor_file.read(path, KIND, VERSION)
+    header, arrays = tensor_file.read(path, KIND, VERSION, oldest=OLDEST)
 
     def part(prefix: str) -> dict[str, Any]:
         start = f"{prefix}."

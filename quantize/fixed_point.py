@@ -29,6 +29,12 @@ def saturate(state: Ints) -> Ints:
     return np.clip(state, -STATE_MAX, STATE_MAX)
 
 
+def wrap(state: Ints) -> Ints:
+    """Wrap around at 24 bit signed: modulo 2^24 into -2^23 + 1 to 2^23, as Lava's currents do."""
+    half = STATE_MAX + 1
+    return (state + half - 1) % (2 * half) - half + 1
+
+
 def shift(value: Ints, exponent: int) -> Ints:
     """Multiply by 2^exponent; a negative one rounds toward minus infinity (arithmetic shift)."""
     return value << exponent if exponent >= 0 else value >> -exponent

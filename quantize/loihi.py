@@ -18,6 +18,10 @@ STATE_SHIFT = 6
 VTH_MANT_MAX = 2**17 - 1
 """Threshold mantissa: 17 bit unsigned [Lava: LIF vth]."""
 
+ATRLIF_MANT_MAX = 2**12 - 1
+"""Baseline threshold and threshold step of an ATRLIF neuron: 12 bit unsigned, shifted by 6
+[Lava: ``lava/proc/atrlif/models.py``, theta_0 and theta_step]."""
+
 WEIGHT_BITS = 8
 WEIGHT_MAX = 255
 """Excitatory weights are 0 to 255, inhibitory -255 to 0 [Lava: weightutils]."""

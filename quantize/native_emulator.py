@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro import kernel
-from lsnn_neuro.kernel import SynapseList, unpack_spikes
+from lsnn_neuro.kernel import KIND, SynapseList, unpack_spikes
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_SHIFT
 from quantize.network import Projection, QuantizedNetwork
@@ -34,7 +34,8 @@ def runs_on_kernel(network: QuantizedNetwork) -> bool:
             ),
             np.zeros(1),
         )
-        if worst.max() * 2**STATE_SHIFT + STATE_MAX > INT32_MAX:
+        # beside the input: the decayed membrane and an adaptation current
+        if worst.max() * 2**STATE_SHIFT + 2 * STATE_MAX > INT32_MAX:
             return False
     return True
 
@@ -89,17 +90,23 @@ def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:
         columns: list[npt.NDArray[np.int32]] = [getattr(p, field) for p in network.populations]
         return np.concatenate(columns)
 
-    sizes = [p.size for p in network.populations]
+    def each(values: list[int]) -> npt.NDArray[np.int64]:
+        return np.repeat(values, [p.size for p in network.populations])
+
     vth = column("vth_mant") << STATE_SHIFT
+    sign = each([-1 if p.adaptation == "current" else 1 for p in network.populations])
     return (
         DECAY_ONE - column("decay_v"),
         DECAY_ONE - column("decay_a"),
-        column("step_a"),
+        (sign * column("step_a")).astype(np.int32),
         vth,
         DECAY_ONE - network.readout.decay,
         np.zeros(len(vth), np.float32),  # the pseudo-derivative's scale: nobody asks for gradients
-        np.repeat([p.n_ref for p in network.populations], sizes).astype(np.int32),
-        np.repeat([p.reset == "zero" for p in network.populations], sizes).astype(np.uint8),
+        each([p.n_ref for p in network.populations]).astype(np.int32),
+        each([p.reset == "zero" for p in network.populations]).astype(np.uint8),
+        DECAY_ONE - column("decay_i"),
+        DECAY_ONE - column("decay_r"),
+        each([KIND[p.neuron, p.adaptation] for p in network.populations]).astype(np.uint8),
     )
 
 

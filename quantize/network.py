@@ -7,14 +7,14 @@ The integer equations are in :mod:`quantize.emulator`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import INPUT, READOUT, Reset
+from lsnn_neuro.spec import INPUT, READOUT, Adaptation, Neuron, Reset, check_equations
 from quantize.loihi import (
     DECAY_ONE,
     DELAY_MAX,
@@ -41,6 +41,11 @@ WEIGHT_RANGE: dict[SignMode, tuple[int, int]] = {
 
 SIZE_MAX = 2**31 - 1
 """Indices of neurons are 32 bit; every chip ends long before."""
+
+
+def _forget(n: int = 0) -> IntArray:
+    """Decays of states that are forgotten at once: those that ``n`` neurons don't have."""
+    return np.full(n, DECAY_ONE, np.int32)
 
 
 def _freeze(owner: object, name: str, field: str, length: int, low: int, high: int) -> None:
@@ -71,14 +76,18 @@ def _freeze_scalar(owner: object, name: str, field: str, low: int, high: int) ->
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """A population of integer LIF or ALIF neurons; arrays have shape (neuron,).
+    """A population of integer LIF, ALIF or ATRLIF neurons; arrays have shape (neuron,).
 
+    - neuron: "lif" (with adaptation: ALIF) or "atrlif", which equations
+    - adaptation: "threshold" (the state a raises it) or "current" (a is added to the membrane)
     - decay_v, decay_a: decay of membrane and adaptation in 1/4096, 0 to 4096
-    - step_a: what a spike adds to the adaptation, 0 to 2^23 - 1; 0 makes the neuron a plain LIF
+    - step_a: by what a spike raises the threshold, or lowers the current, 0 to 2^23 - 1; 0 makes an
+      ALIF neuron a plain LIF
     - vth_mant: threshold divided by 64, 0 to 2^17 - 1
     - n_ref: refractory steps, 0 to 63
-    - reset: "subtract" (the adapted threshold) or "zero"
+    - reset: "subtract" (the threshold, adapted or not) or "zero"
     - scale: membrane units per float unit, v_int = scale * v_float
+    - decay_i, decay_r: ATRLIF's decay of synaptic current and refractory variable; 4096 without
     """
 
     name: str
@@ -89,6 +98,10 @@ class Population:
     n_ref: int
     reset: Reset
     scale: float
+    neuron: Neuron = "lif"
+    adaptation: Adaptation = "threshold"
+    decay_i: IntArray = field(default_factory=_forget)
+    decay_r: IntArray = field(default_factory=_forget)
 
     def __post_init__(self) -> None:
         """Check types, shapes and ranges."""
@@ -104,8 +117,14 @@ class Population:
         _freeze(self, label, "step_a", n, 0, STATE_MAX)
         _freeze(self, label, "vth_mant", n, 0, VTH_MANT_MAX)
         _freeze_scalar(self, label, "n_ref", 0, N_REF_MAX)
-        if self.reset not in ("subtract", "zero"):
-            raise NetworkError(f"{label}: reset is {self.reset!r}, allowed are 'subtract', 'zero'")
+        check_equations(
+            label, neuron=self.neuron, adaptation=self.adaptation, reset=self.reset,
+            n_ref=self.n_ref,
+        )  # fmt: skip
+        for decay in ("decay_i", "decay_r"):
+            if len(getattr(self, decay)) == 0:
+                object.__setattr__(self, decay, _forget(n))
+            _freeze(self, label, decay, n, DECAY_ONE * (self.neuron == "lif"), DECAY_ONE)
         if not (np.isfinite(self.scale) and self.scale > 0):
             raise NetworkError(f"{label}: scale is {self.scale}, must be finite and above 0")
 

@@ -19,6 +19,15 @@ def sat(state: int) -> int:
     return max(-LIMIT, min(LIMIT, state))
 
 
+def wrapped(state: int) -> int:
+    """Around at 24 bit: the one number in -2^23 + 1 to 2^23 that differs by a multiple of 2^24."""
+    while state > LIMIT + 1:
+        state -= 2 * (LIMIT + 1)
+    while state < -LIMIT:
+        state += 2 * (LIMIT + 1)
+    return state
+
+
 def times_power_of_two(value: int, exponent: int) -> int:
     """Floor of value * 2^exponent."""
     return value * 2**exponent if exponent >= 0 else value // 2**-exponent
@@ -55,6 +64,7 @@ def run(network, inputs):
     spikes = {p.name: [] for p in network.populations}
     states = {p.name: [] for p in network.populations}
     memory = {p.name: [[0, 0, 0] for _ in range(p.size)] for p in network.populations}
+    filtered = {p.name: [0] * p.size for p in network.populations}
     outputs = [0] * network.readout.size
     readout = []
 
@@ -78,10 +88,27 @@ def run(network, inputs):
                     for projection in projections.get(p.name, [])
                 )
                 v, a, r = memory[p.name][j]
+                if p.neuron == "atrlif":
+                    i = wrapped(dec(filtered[p.name][j], int(p.decay_i[j])) + 64 * current)
+                    filtered[p.name][j] = i
+                    v = sat(dec(v, int(p.decay_v[j])) + i)
+                    a, r = dec(a, int(p.decay_a[j])), dec(r, int(p.decay_r[j]))
+                    theta = 64 * int(p.vth_mant[j]) + a
+                    spike = v - r >= theta
+                    if spike:
+                        a, r = a + int(p.step_a[j]), r + 2 * theta
+                    memory[p.name][j] = [v, a, r]
+                    fired[p.name].append(spike)
+                    continue
                 spiked = spikes[p.name][t - 1][j] if t else False
-                a = sat(dec(a, int(p.decay_a[j])) + int(p.step_a[j]) * spiked)
-                threshold = 64 * int(p.vth_mant[j]) + a
-                v = sat(dec(v, int(p.decay_v[j])) + 64 * current)
+                step = int(p.step_a[j]) * (-1 if p.adaptation == "current" else 1)
+                a = sat(dec(a, int(p.decay_a[j])) + step * spiked)
+                if p.adaptation == "current":
+                    threshold = 64 * int(p.vth_mant[j])
+                    v = sat(dec(v, int(p.decay_v[j])) + 64 * current + a)
+                else:
+                    threshold = 64 * int(p.vth_mant[j]) + a
+                    v = sat(dec(v, int(p.decay_v[j])) + 64 * current)
                 spike = v > threshold and r == 0
                 if spike:
                     v = v - threshold if p.reset == "subtract" else 0

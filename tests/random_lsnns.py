@@ -13,24 +13,46 @@ from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
 time_constants = st.floats(0.5, 40)
 connectivities = st.sampled_from([0.3, 0.6, 1.0])
 
-configs = st.builds(
-    LSNNConfig,
-    regular=st.integers(0, 4),
-    adaptive=st.integers(1, 4),
-    tau_m=time_constants,
-    tau_a=st.one_of(st.floats(0.5, 300), st.tuples(st.floats(1, 10), st.floats(20, 300))),
-    tau_out=time_constants,
-    b0=st.floats(0.005, 0.05),
-    beta=st.floats(0, 3),
-    n_ref=st.integers(0, 5),
-    reset=st.sampled_from(["subtract", "zero"]),
-    n_delays=st.integers(1, 4),
-    signs=st.sampled_from(["dale", "free", "unconstrained"]),
-    excitatory=st.sampled_from([0.5, 0.75, 1.0]),
-    input_connectivity=connectivities,
-    recurrent_connectivity=connectivities,
-    readout_connectivity=connectivities,
+fields = {
+    "regular": st.integers(0, 4),
+    "adaptive": st.integers(1, 4),
+    "tau_m": time_constants,
+    "tau_a": st.one_of(st.floats(0.5, 300), st.tuples(st.floats(1, 10), st.floats(20, 300))),
+    "tau_out": time_constants,
+    "b0": st.floats(0.005, 0.05),
+    "beta": st.floats(0, 3),
+    "n_delays": st.integers(1, 4),
+    "signs": st.sampled_from(["dale", "free", "unconstrained"]),
+    "excitatory": st.sampled_from([0.5, 0.75, 1.0]),
+    "input_connectivity": connectivities,
+    "recurrent_connectivity": connectivities,
+    "readout_connectivity": connectivities,
+}
+alif_configs, current_configs = (
+    st.builds(
+        LSNNConfig,
+        adaptation=st.just(adaptation),
+        n_ref=st.integers(0, 5),
+        reset=st.sampled_from(["subtract", "zero"]),
+        **fields,
+    )
+    for adaptation in ("threshold", "current")
 )
+atrlif_configs = st.builds(
+    LSNNConfig,
+    neuron=st.just("atrlif"),
+    n_ref=st.just(0),
+    tau_i=st.one_of(st.none(), time_constants),
+    tau_r=st.one_of(st.none(), time_constants),
+    **fields,
+)
+configs = st.one_of(alif_configs, current_configs, atrlif_configs)
+FORMS: dict[str, dict[str, Any]] = {
+    "threshold": {},
+    "current": {"adaptation": "current"},
+    "atrlif": {"neuron": "atrlif", "n_ref": 0, "tau_i": 3.0, "tau_r": 12.0},
+}
+"""Fields of a configuration that choose each form of neuron."""
 seeds = st.integers(0, 2**32)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,16 +22,26 @@ EXTREME_EVERY = 5
 """Every fifth seed gives weights and steps that drive the 24-bit states to their limits."""
 
 
-def random_network(seed: int) -> QuantizedNetwork:
-    """One to three populations of LIF or ALIF neurons, inputs, recurrence and a readout."""
+def random_network(seed: int, forms: tuple[str, ...] = ("threshold",)) -> QuantizedNetwork:
+    """One to three populations of LIF, ALIF or ATRLIF neurons, inputs, recurrence and a readout.
+
+    Each population is of one of ``forms``: "threshold", "current" (ALIF), "lif" or "atrlif", the
+    last two with constants that Lava's own processes can take.
+    """
     rng = np.random.default_rng(seed)
+    choice = np.random.default_rng([seed, 2])
     extreme = seed % EXTREME_EVERY == EXTREME_EVERY - 1
     exponent = int(rng.integers(5, 8) if extreme else rng.integers(-8, 8))
     sizes = {f"pop{i}": int(rng.integers(1, 17)) for i in range(rng.integers(1, 4))}
     n_inputs, n_outputs = int(rng.integers(1, 13)), int(rng.integers(1, 5))
     drive = max(1, int(128 * 2.0**exponent * (1 + 0.1 * n_inputs)))  # a step's usual input
     populations = tuple(
-        _population(rng, name, size, drive=drive, extreme=extreme) for name, size in sizes.items()
+        _of_form(
+            _population(rng, name, size, drive=drive, extreme=extreme),
+            str(choice.choice(forms)),
+            choice,
+        )
+        for name, size in sizes.items()
     )
     links = [(INPUT, name) for name in sizes]
     links += [(source, target) for source in sizes for target in sizes if rng.random() < 0.7]
@@ -78,6 +90,38 @@ def _population(
         n_ref=0 if plain else int(rng.integers(0, 6)),
         reset="zero" if plain or rng.random() < 0.5 else "subtract",
         scale=1.0,
+    )
+
+
+def _of_form(population: Population, form: str, rng: np.random.Generator) -> Population:
+    """The same population with other equations; ATRLIF takes one value for all its neurons."""
+    if form == "threshold":
+        return population
+    if form == "current":
+        return replace(population, adaptation="current")
+    n = population.size
+    if form == "lif":
+        return replace(
+            population, reset="zero", n_ref=0, step_a=np.zeros(n, np.int32),
+            decay_v=np.full(n, population.decay_v[0]), vth_mant=np.full(n, population.vth_mant[0]),
+        )  # fmt: skip
+    step = min(4095, int(population.step_a[0]) // 64) if rng.random() < 0.8 else 0
+
+    def decays(low: int, high: int) -> npt.NDArray[np.int64]:
+        limits = (0, 4096) if rng.random() < 0.2 else (low, high)
+        return np.full(n, rng.integers(limits[0], limits[1] + 1))
+
+    return replace(
+        population,
+        neuron="atrlif",
+        reset="subtract",
+        n_ref=0,
+        decay_v=np.full(n, population.decay_v[0]),
+        decay_a=np.full(n, population.decay_a[0]),
+        step_a=np.full(n, 64 * step),
+        vth_mant=np.full(n, min(4095, population.vth_mant[0])),
+        decay_i=decays(400, 4096),
+        decay_r=decays(50, 900),
     )
 
 

@@ -172,7 +172,7 @@ def test_inspect_system_says_why_a_target_is_missing() -> None:
         (["train", "smnist-rows", "--set", "training.speed=1"], "training.speed"),
         (["train", "smnist-rows", "--set", "lr"], "expected section.field=value"),
         (["evaluate", "nowhere"], "nowhere: no such file or folder"),
-        (["parity", "nowhere"], "nowhere: not an artifact"),
+        (["parity", "nowhere"], "nowhere: no such file or folder"),
         (["export", "nowhere", "--target", "emulator", "--out", "x"], "nowhere: no such file"),
     ],
 )
@@ -245,7 +245,7 @@ def test_completion_prints_shell_code(shell: str) -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for command in ("train", "evaluate", "export", "parity", "inspect", "completion"):
+    for command in ("train", "evaluate", "export", "parity", "publish", "inspect", "completion"):
         assert "  lsnn-neuro " in succeed(command, "--help").output
 
 

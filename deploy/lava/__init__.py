@@ -10,9 +10,14 @@ In comes a ``QuantizedNetwork`` and input spikes, out goes a ``SpikeRecord``
 - ``graph.py``: the network put together, sample beside sample; ``chip.py``: what a chip changes
 - ``job.py``, ``runner.py``, ``supervisor.py``: one run as a folder of files, the child process that
   runs it, and the parent that watches over the child
+- ``compat.py``: lets Lava be imported on Python 3.11 and later
 
 Only ``neuron``, ``readout``, ``synapses``, ``recording``, ``fused_core``, ``graph``, ``chip`` and
 ``runner`` import Lava.
 Lava forks one operating system process per Lava process and can hang when one of them fails: it is
 always run in a child process.
 """
+
+from deploy.lava.compat import let_lava_be_imported
+
+let_lava_be_imported()

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.run_configs import Loihi2HwCfg
 from lava.utils import loihi
 
 from deploy.lava.graph import LavaGraph, build_graph
 from deploy.lava.job import Job
-from deploy.lava.neuron.process import ALIF
 from deploy.lava.recording import Recorder, SpikeSource
 from lsnn_neuro.errors import TargetUnavailableError
 from quantize.network import QuantizedNetwork
@@ -35,12 +36,19 @@ def build_chip_graph(network: QuantizedNetwork, job: Job, folder: Path) -> LavaG
     graph = build_graph(
         network, job, folder, enter=_onto_chip, leave=_off_chip, crossing_lag=CROSSING_LAG
     )
-    alif_model = None
-    if "ALIF" in job.chip_models:
-        module, name = job.chip_models["ALIF"].split(":")
-        alif_model = getattr(importlib.import_module(module), name)
+    return onto_cores(graph, job.chip_models)
+
+
+def onto_cores(graph: LavaGraph, chip_models: Mapping[str, str]) -> LavaGraph:
+    """The same processes with a chip's models: ours as registered, Lava's as Loihi2HwCfg prefers.
+
+    ``chip_models`` gives ``module:class`` by the name of a process class. What reads and writes
+    spikes stays on the host.
+    """
+    registered = {name: _imported(path) for name, path in chip_models.items()}
     on_host = {p: m for p, m in graph.models.items() if isinstance(p, SpikeSource | Recorder)}
-    models = on_host | {p: alif_model for p in graph.models if alif_model and isinstance(p, ALIF)}
+    ours = {p: registered[n] for p in graph.models if (n := type(p).__name__) in registered}
+    models = on_host | ours
     return replace(
         graph,
         models=models,
@@ -48,6 +56,18 @@ def build_chip_graph(network: QuantizedNetwork, job: Job, folder: Path) -> LavaG
         run_config=Loihi2HwCfg(exception_proc_model_map=dict(models)),
         on_cores=frozenset(graph.models) - frozenset(on_host),
     )
+
+
+def _imported(path: str) -> type[AbstractProcessModel]:
+    """A class by ``module:class``."""
+    module, name = path.split(":")
+    try:
+        found: type[AbstractProcessModel] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise TargetUnavailableError(
+            f"target 'loihi2': hardware model {path} can't be imported ({error})"
+        ) from error
+    return found
 
 
 def connect_host() -> None:
@@ -65,16 +85,22 @@ def connect_host() -> None:
 
 
 def _onto_chip(port: OutPort, width: int) -> OutPort:
-    from lava.proc.embedded_io.spike import PyToNxAdapter
-
-    adapter = PyToNxAdapter(shape=(width,), num_message_bits=0)
-    port.connect(adapter.inp)
-    return adapter.out
+    return _crossing("PyToNxAdapter", port, width)
 
 
 def _off_chip(port: OutPort, width: int) -> OutPort:
-    from lava.proc.embedded_io.spike import NxToPyAdapter
+    return _crossing("NxToPyAdapter", port, width)
 
-    adapter = NxToPyAdapter(shape=(width,), num_message_bits=0)
-    port.connect(adapter.inp)
-    return adapter.out
+
+def _crossing(adapter: str, port: OutPort, width: int) -> OutPort:
+    """A port behind one of lava-loihi's spike adapters."""
+    try:
+        spike = importlib.import_module("lava.proc.embedded_io.spike")
+        process = getattr(spike, adapter)(shape=(width,), num_message_bits=0)
+    except (ImportError, AttributeError) as error:
+        raise TargetUnavailableError(
+            f"target 'loihi2': this lava-loihi has no {adapter} as deploy/lava/chip.py expects it "
+            f"({error})"
+        ) from error
+    port.connect(process.inp)
+    return process.out

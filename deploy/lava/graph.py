@@ -2,15 +2,15 @@
 
 ::
 
-    SpikeSource ──> Sparse/DelaySparse ──> ALIF or LIF ──> Sparse/DelaySparse ──> LeakyReadout
+    SpikeSource ──> Sparse/DelaySparse ──> neurons ──────> Sparse/DelaySparse ──> LeakyReadout
                                             │    ^  └──> Sparse/DelaySparse ┐          │
                                          Recorder └────────────────────────┘        Recorder
 
-Every population is one process of copies x size neurons, every projection one connection with
-copies of its matrix along the diagonal: the samples never meet. Time: a connection sends in step t
-what spiked in step t - 1, so the populations answer ``POPULATION_LAG`` steps later than the
-emulator, and the readout ``READOUT_LAG`` steps. These are constants of the graph, taken out by the
-recorders.
+Every population is one process of copies x size neurons (our ALIF, or Lava's LIF or ATRLIF), every
+projection one connection with copies of its matrix along the diagonal: the samples never meet. Time:
+a connection sends in step t what spiked in step t - 1, so the populations answer ``POPULATION_LAG``
+steps later than the emulator, and the readout ``READOUT_LAG`` steps. These are constants of the
+graph, taken out by the recorders.
 
 Or, with ``model="fused"``, the whole network is one process, which answers without lag::
 
@@ -30,6 +30,8 @@ from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
+from lava.proc.atrlif.models import PyATRLIFModelFixed
+from lava.proc.atrlif.process import ATRLIF
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 
@@ -40,11 +42,12 @@ from deploy.lava.neuron.process import ALIF
 from deploy.lava.readout.models import PyLeakyReadoutModelFixed
 from deploy.lava.readout.process import LeakyReadout
 from deploy.lava.recording import PyRecorderModel, PySpikeSourceModel, Recorder, SpikeSource
+from deploy.lava.stock_atrlif import check_atrlif
 from deploy.lava.stock_lif import on_stock_lif
 from deploy.lava.synapses import build_connection, connection_model
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
-from quantize.loihi import DECAY_ONE
+from quantize.loihi import DECAY_ONE, STATE_SHIFT
 from quantize.network import Population, Projection, QuantizedNetwork
 
 POPULATION_LAG = 1
@@ -75,7 +78,7 @@ class LavaGraph:
     """
 
     source: SpikeSource
-    neurons: tuple[ALIF | LIF | LSNNCore, ...]
+    neurons: tuple[ALIF | LIF | ATRLIF | LSNNCore, ...]
     models: Models
     run_config: RunConfig
     population_lag: int
@@ -99,16 +102,21 @@ def build_graph(
     copies = job.n_samples
     population_lag = POPULATION_LAG + crossing_lag
     on_stock = on_stock_lif(network, job.lif)
+    check_atrlif(network)
     source = _source(network, copies, folder)
     models: Models = {source: PySpikeSourceModel}
     sources: dict[str, OutPort] = {INPUT: enter(source.s_out, copies * network.n_inputs)}
     targets: dict[str, InPort] = {}
-    neurons: list[ALIF | LIF] = []
+    neurons: list[ALIF | LIF | ATRLIF] = []
     first = 0
     for population in network.populations:
-        stock = population.name in on_stock
-        neuron = (_stock_lif if stock else _alif)(population, copies)
-        models[neuron] = PyLifModelBitAcc if stock else PyALIFModelFixed
+        if population.neuron == "atrlif":
+            neuron, model = _atrlif(population, copies), PyATRLIFModelFixed
+        elif population.name in on_stock:
+            neuron, model = _stock_lif(population, copies), PyLifModelBitAcc
+        else:
+            neuron, model = _alif(population, copies), PyALIFModelFixed
+        models[neuron] = model
         neurons.append(neuron)
         sources[population.name], targets[population.name] = neuron.s_out, neuron.a_in
         recorder = Recorder(
@@ -211,6 +219,7 @@ def _alif(population: Population, copies: int) -> ALIF:
         vth_mant=tiled(population.vth_mant),
         n_ref=population.n_ref,
         reset=population.reset,
+        adaptation=population.adaptation,
         name=population.name,
     )
 
@@ -221,6 +230,22 @@ def _stock_lif(population: Population, copies: int) -> LIF:
         du=_FORGET_CURRENT,
         dv=int(population.decay_v[0]),
         vth=int(population.vth_mant[0]),
+        name=population.name,
+    )
+
+
+def _atrlif(population: Population, copies: int) -> ATRLIF:
+    # Decays are fractions of 1. The current's is one step less than the decay it stands for: like
+    # LIF, Lava's fixed-point ATRLIF adds 1/4096 (its register ds_offset). theta_0 and theta_step
+    # are shifted by 6 in the process; arrays would hang the run.
+    return ATRLIF(
+        shape=(copies * population.size,),
+        delta_i=(int(population.decay_i[0]) - 1) / DECAY_ONE,
+        delta_v=int(population.decay_v[0]) / DECAY_ONE,
+        delta_theta=int(population.decay_a[0]) / DECAY_ONE,
+        delta_r=int(population.decay_r[0]) / DECAY_ONE,
+        theta_0=int(population.vth_mant[0]),
+        theta_step=int(population.step_a[0]) >> STATE_SHIFT,
         name=population.name,
     )
 

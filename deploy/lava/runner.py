@@ -26,11 +26,13 @@ from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
+from lava.proc.atrlif.process import ATRLIF
 from lava.proc.lif.process import LIF
 
 from deploy.lava.graph import LavaGraph, build_fused_graph, build_graph
 from deploy.lava.job import STATES_FILE, Job, Outcome, how_it_ended
 from lsnn_neuro.errors import LSNNError, TargetFailedError
+from quantize.loihi import STATE_SHIFT
 from quantize.network import QuantizedNetwork
 
 LOOK_SECONDS = 0.005
@@ -126,11 +128,17 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
 
 
 def save_states(graph: LavaGraph, folder: Path) -> None:
-    """Write v, a and r of all neurons; Lava's own LIF has only v."""
+    """Write v, a and r of all neurons; Lava's own LIF has only v, its ATRLIF the threshold for a."""
     states = []
     for neurons in graph.neurons:
         v = neurons.v.get()
-        a, r = (v * 0, v * 0) if isinstance(neurons, LIF) else (neurons.a.get(), neurons.r.get())
+        if isinstance(neurons, LIF):
+            a, r = v * 0, v * 0
+        elif isinstance(neurons, ATRLIF):
+            baseline = neurons.proc_params["theta_0"] << STATE_SHIFT
+            a, r = neurons.theta.get() - baseline, neurons.r.get()
+        else:
+            a, r = neurons.a.get(), neurons.r.get()
         states.append(np.array([v, a, r]).astype(np.int32))
     np.save(folder / STATES_FILE, np.concatenate(states, axis=1), allow_pickle=False)
 

@@ -35,6 +35,8 @@ def input_extremes(network: QuantizedNetwork, population: Population) -> tuple[I
 
 def stock_lif_obstacle(network: QuantizedNetwork, population: Population) -> str | None:
     """Why Lava's own LIF can't compute this population exactly; None if it can."""
+    if population.neuron != "lif":
+        return f"its neurons are {population.neuron!r}"
     if population.adaptive:
         return "it adapts"
     if population.reset != "zero":
@@ -57,10 +59,14 @@ def stock_lif_obstacle(network: QuantizedNetwork, population: Population) -> str
 
 
 def on_stock_lif(network: QuantizedNetwork, lif: LifModel) -> frozenset[str]:
-    """Names of the populations that run on Lava's own LIF; refuses "stock" where it isn't exact."""
+    """Names of the populations that run on Lava's own LIF; refuses "stock" where it isn't exact.
+
+    ATRLIF populations are none of its business (:mod:`deploy.lava.stock_atrlif`).
+    """
     if lif == "own":
         return frozenset()
-    obstacles = {p.name: stock_lif_obstacle(network, p) for p in network.populations}
+    lifs = [p for p in network.populations if p.neuron == "lif"]
+    obstacles = {p.name: stock_lif_obstacle(network, p) for p in lifs}
     for name, obstacle in obstacles.items():
         if obstacle and lif == "stock":
             raise NetworkError(

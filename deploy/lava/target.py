@@ -15,6 +15,7 @@ import numpy as np
 from deploy.emulated import check_step
 from deploy.lava.job import READOUT_FILE, SPIKES_FILE, STATES_FILE, Backend, Job, Spikes
 from deploy.lava.options import LavaOptions
+from deploy.lava.stock_atrlif import check_atrlif
 from deploy.lava.stock_lif import on_stock_lif
 from deploy.lava.supervisor import run_job
 from lsnn_neuro.errors import TargetUnavailableError
@@ -87,7 +88,14 @@ class LavaRunner:
         if self.options.model == "fused":
             return f"{target} (fused core)"
         stock = on_stock_lif(network, self.options.lif)
-        kinds = sorted({"stock LIF" if p.name in stock else "ALIF" for p in network.populations})
+        kinds = sorted(
+            {
+                "stock ATRLIF" if p.neuron == "atrlif"
+                else "stock LIF" if p.name in stock
+                else "ALIF"
+                for p in network.populations
+            }
+        )  # fmt: skip
         synapses = f"{self.options.synapses} synapses, " if self.backend == "simulation" else ""
         return f"{target} ({synapses}{' + '.join(kinds)})"
 
@@ -96,7 +104,9 @@ class LavaRunner:
         self, network: QuantizedNetwork, inputs: Spikes, *, want_states: bool
     ) -> Iterator[Path]:
         """Run one batch; gives the job folder with the results and removes it afterwards."""
-        on_stock_lif(network, self.options.lif)  # refuse here what the child could only fail at
+        if self.options.model == "graph":  # refuse here what the child could only fail at
+            on_stock_lif(network, self.options.lif)
+            check_atrlif(network)
         job = Job(
             n_steps=inputs.shape[0],
             n_samples=inputs.shape[1],

@@ -1,4 +1,8 @@
-"""Sequential MNIST: an image shown pixel by pixel (or row by row), then a cue to name its class."""
+"""Sequential MNIST: an image shown pixel by pixel (or row by row), then a cue to name its class.
+
+With a ``permutation`` it is permuted sequential MNIST: every image's pixels in one and the same
+shuffled order (Le, Jaitly, Hinton 2015).
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,12 @@ class SequentialMNISTConfig(BaseModel):
     downsample: Literal[1, 2, 4] = Field(
         1, description="side of the squares of pixels that are averaged into one"
     )
+    permutation: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="seed of a fixed order in which the pixels are shown; by default as they are read",
+    )
     ms_per_pixel: int = Field(
         1, ge=1, le=100, description="steps of 1 ms for which each pixel (or row) is held"
     )
@@ -65,6 +75,11 @@ class SequentialMNISTConfig(BaseModel):
             raise ValueError(
                 f"thresholds is {self.thresholds}: the crossing code uses black and white as its "
                 "outermost levels and needs 3 or more; for fewer take coding = 'level'"
+            )
+        if self.permutation is not None and self.layout != "pixels":
+            raise ValueError(
+                f"permutation is {self.permutation} and layout is {self.layout!r}: only pixels shown "
+                "one at a time can be permuted; take layout = 'pixels'"
             )
         if self.decision_steps > self.n_steps:
             raise ValueError(
@@ -111,6 +126,9 @@ class SequentialMNIST:
         self.n_inputs = config.n_inputs
         self.n_outputs = N_CLASSES
         self.n_steps = config.n_steps
+        self._order: npt.NDArray[np.intp] | None = None
+        if config.permutation is not None:
+            self._order = pixel_order(config.permutation, config.side**2)
         splits = load_images(config.data, config.validation)
         self._train = splits.train
         self._splits = {"validation": splits.validation, "test": splits.test}
@@ -150,6 +168,8 @@ class SequentialMNIST:
         signals = average_pool(images, config.downsample).transpose(1, 2, 0)  # (row, column, image)
         if config.layout == "pixels":
             signals = signals.reshape(-1, n, 1)  # (pixel, image, 1)
+            if self._order is not None:
+                signals = signals[self._order]
         else:
             signals = signals.transpose(0, 2, 1)  # (row, image, column)
         signals = signals.repeat(config.ms_per_pixel, axis=0)  # (time, image, signal)
@@ -190,6 +210,14 @@ def shifted(
     sample = np.arange(len(images))[:, None, None]
     moved: npt.NDArray[np.uint8] = padded[sample, down + grid[:, None], right + grid]
     return moved
+
+
+def pixel_order(seed: int, n: int) -> npt.NDArray[np.intp]:
+    """The order in which permuted sequential MNIST shows n pixels: the ranks of n raw random numbers.
+
+    A generator's raw numbers are the same in every release of NumPy; its shuffling need not be.
+    """
+    return np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
 
 
 def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

@@ -1,11 +1,12 @@
-"""One ALIF neuron in Lava; prints its states, step by step: ``alif_in_lava.py TAG RESET``.
+"""One ALIF neuron in Lava; prints its states step by step: ``alif_in_lava.py TAG RESET ADAPTATION``.
 
 Apart from the neuron everything is Lava's own, and Lava finds the models by itself.
 """
 
-import json
+import json  # noqa: I001 - deploy.lava before Lava: it lets it be imported on Python 3.11
 import sys
 
+import deploy.lava  # noqa: F401
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -20,7 +21,7 @@ EXCITE = [1, 0, 1, 1, 0, 0, 0, 0]
 INHIBIT = [0, 0, 0, 0, 0, 1, 0, 0]
 
 
-def main(tag: str, reset: str) -> None:
+def main(tag: str, reset: str, adaptation: str) -> None:
     """Print v, a, r, z of every step as JSON."""
     one = np.ones(1, np.int32)
     neuron = ALIF(
@@ -30,6 +31,7 @@ def main(tag: str, reset: str) -> None:
         vth_mant=one,
         n_ref=1,
         reset=reset,  # type: ignore[arg-type]
+        adaptation=adaptation,  # type: ignore[arg-type]
     )
     for spikes, weight, sign_mode in (
         (EXCITE, 3, SignMode.EXCITATORY),

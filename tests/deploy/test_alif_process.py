@@ -11,10 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def trace_in_lava(tag: str, reset: str) -> list[list[float]]:
+def trace_in_lava(tag: str, reset: str, adaptation: str = "threshold") -> list[list[float]]:
     """States [v, a, r, z] of every step."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("alif_in_lava.py")), tag, reset],
+        [sys.executable, str(Path(__file__).with_name("alif_in_lava.py")), tag, reset, adaptation],
         capture_output=True,
         text=True,
         timeout=60,
@@ -56,6 +56,32 @@ FLOAT = [
     [-66.6875, 65.91796875, 0, 0],
     [-33.34375, 49.4384765625, 0, 0],
 ]
+
+
+CURRENT = [
+    [128, 0, 1, 1],
+    [64 - 100, -100, 0, 0],  # the spike lowers the membrane one step later
+    [-18 + 192 - 75 - 64, -75, 1, 1],  # 99 > 64
+    [17 + 192 - 56 - 100, -156, 0, 0],
+    [26 - 117, -117, 0, 0],  # 26.5 -> 26
+    [-45 - 192 - 87, -87, 0, 0],  # -45.5 -> -45, -87.75 -> -87
+    [-162 - 65, -65, 0, 0],
+    [-113 - 48, -48, 0, 0],
+]
+CURRENT_FLOAT = [
+    [128, 0, 1, 1],
+    [-36, -100, 0, 0],
+    [-18 + 192 - 75 - 64, -75, 1, 1],
+    [17.5 + 192 - 156.25, -156.25, 0, 0],
+]
+
+
+def test_an_adaptation_current_follows_the_integers_computed_by_hand():
+    assert trace_in_lava("fixed_pt", "subtract", "current") == CURRENT
+
+
+def test_an_adaptation_current_without_rounding():
+    assert trace_in_lava("floating_pt", "subtract", "current")[:4] == CURRENT_FLOAT
 
 
 @pytest.mark.parametrize(("reset", "expected"), [("subtract", SUBTRACT), ("zero", ZERO)])

@@ -46,6 +46,15 @@ def test_fused_core_equals_the_emulator(seed):
     assert mismatches(reference, record) == (0, 0)
 
 
+@pytest.mark.parametrize("form", ["current", "atrlif"])
+def test_fused_core_equals_the_emulator_for_other_neurons(form):
+    network = random_network(SATURATING, (form,))
+    inputs = random_inputs(SATURATING, network, n_steps=N_STEPS, n_samples=N_SAMPLES)
+    reference = emulate(network, inputs)
+    assert reference.n_spikes > 0
+    assert mismatches(reference, lava(model="fused").run(network, inputs)) == (0, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 160))
 def test_many_random_networks_are_equal_on_the_fused_core(seed):

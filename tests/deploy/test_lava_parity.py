@@ -8,8 +8,10 @@ import pytest
 from random_networks import EXTREME_EVERY, random_inputs, random_network
 
 from deploy.lava.options import LavaOptions
-from deploy.lava.stock_lif import on_stock_lif
+from deploy.lava.stock_atrlif import atrlif_obstacle
+from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
 from deploy.lava.target import LoihiSimTarget
+from lsnn_neuro.errors import NetworkError
 from quantize.emulator import emulate, trace
 from quantize.loihi import STATE_MAX
 from quantize.network import Population, Projection, QuantizedNetwork, Readout
@@ -30,9 +32,9 @@ def mismatches(reference, other):
     return spikes, int((reference.readout != other.readout).sum())
 
 
-def check(seed, **options):
+def check(seed, forms=("threshold",), **options):
     """Run a random network on both; gives the emulator's record."""
-    network = random_network(seed)
+    network = random_network(seed, forms)
     inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=N_SAMPLES)
     reference = emulate(network, inputs)
     assert mismatches(reference, lava(**options).run(network, inputs)) == (0, 0)
@@ -48,6 +50,88 @@ def test_random_networks_are_equal_on_lava(seed):
 @pytest.mark.parametrize("seed", range(100, 220))
 def test_many_random_networks_are_equal_on_lava(seed):
     check(seed, synapses="stock" if seed % 10 == 0 else "event")
+
+
+OTHER_FORMS = [("current",), ("atrlif",), ("lif", "threshold", "current", "atrlif")]
+
+
+@pytest.mark.parametrize(
+    ("seed", "forms"), list(zip([0, 1, 15], OTHER_FORMS, strict=True)), ids=str
+)
+def test_random_networks_of_other_neurons_are_equal_on_lava(seed, forms):
+    assert check(seed, forms).n_spikes > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("forms", OTHER_FORMS, ids=" ".join)
+def test_many_random_networks_of_other_neurons_are_equal_on_lava(seed, forms):
+    network = random_network(seed, forms)
+    atrlif = [p for p in network.populations if p.neuron == "atrlif"]
+    if any(atrlif_obstacle(network, p) for p in atrlif):
+        inputs = random_inputs(seed, network, n_steps=2, n_samples=1)
+        with pytest.raises(NetworkError, match="can't run on Lava's ATRLIF"):
+            lava().run(network, inputs)
+        return
+    check(seed, forms, synapses="stock" if seed % 10 == 0 else "event")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_many_random_lif_networks_are_equal_on_lavas_own_lif(seed):
+    network = random_network(seed, ("lif",))
+    if len(on_stock_lif(network, "auto")) < len(network.populations):
+        with pytest.raises(NetworkError, match="can't run on Lava's stock LIF"):
+            lava(lif="stock").run(network, random_inputs(seed, network, n_steps=2, n_samples=1))
+        return
+    check(seed, ("lif",), lif="stock")
+
+
+def test_most_random_networks_suit_lavas_own_neurons():
+    def share(form, fits):
+        networks = [random_network(seed, (form,)) for seed in range(60)]
+        return np.mean([all(fits(n, p) for p in n.populations) for n in networks])
+
+    assert share("lif", lambda n, p: stock_lif_obstacle(n, p) is None) > 0.6
+    assert share("atrlif", lambda n, p: atrlif_obstacle(n, p) is None) > 0.6
+
+
+def test_lavas_own_atrlif_wraps_its_current_around_and_spikes_at_its_threshold():
+    one = np.ones(1, np.int32)
+
+    def network(vth_mant, n_inputs):
+        return QuantizedNetwork(
+            n_inputs=n_inputs,
+            populations=(
+                Population(
+                    name="pop", neuron="atrlif", decay_i=0 * one, decay_v=4096 * one,
+                    decay_a=100 * one, step_a=64 * one, vth_mant=vth_mant * one,
+                    decay_r=4096 * one, n_ref=0, reset="subtract", scale=1.0,
+                ),
+            ),
+            projections=tuple(
+                Projection(
+                    name=name, source=source, target=target, n_source=n, n_target=1,
+                    source_index=np.arange(n), target_index=np.zeros(n, int),
+                    weight_mant=np.full(n, weight), delay=np.zeros(n, int), weight_exp=exponent,
+                    sign_mode="excitatory",
+                )
+                for name, source, target, n, weight, exponent in (
+                    ("in", "input", "pop", n_inputs, 250, 4), ("out", "pop", "readout", 1, 100, 0)
+                )
+            ),
+            readout=Readout(decay=100 * one, bias=0 * one, scale=1.0),
+        )  # fmt: skip
+
+    for vth_mant, n_inputs in ((4000, 1), (4001, 1), (4000, 60)):  # at, below, around
+        quantized = network(vth_mant, n_inputs)
+        inputs = np.ones((20, 1, n_inputs), bool)
+        reference = emulate(quantized, inputs)
+        if n_inputs == 1:
+            assert bool(reference.spikes[0].spikes[0, 0, 0]) == (vth_mant == 4000)
+        assert mismatches(reference, lava().run(quantized, inputs)) == (0, 0)
+    lowest = min(states[0].v[0] for states in trace(quantized, inputs[:, 0]))
+    assert lowest < -(2**22)  # strong excitation has become inhibition
 
 
 def test_random_networks_reach_the_limits_they_are_meant_to_reach():
@@ -156,8 +240,9 @@ def test_population_and_readout_without_any_synapse_still_run():
 
 
 @pytest.mark.parametrize("step", [0, 17])
-def test_states_at_a_step_are_the_emulators(step):
-    network = random_network(10)
+@pytest.mark.parametrize("forms", [("threshold",), ("current",), ("atrlif",)], ids=" ".join)
+def test_states_at_a_step_are_the_emulators(step, forms):
+    network = random_network(10, forms)
     inputs = random_inputs(10, network, n_steps=20, n_samples=1)[:, 0]
     expected = next(islice(trace(network, inputs), step, None))
     states = lava().states(network, inputs, step)

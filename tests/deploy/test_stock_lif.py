@@ -53,6 +53,7 @@ def test_plain_population_has_no_obstacle():
     [
         ({"step_a": np.array([0, 1])}, "adapts"),
         ({"reset": "subtract"}, "resets to zero"),
+        ({"neuron": "atrlif", "reset": "subtract"}, "are 'atrlif'"),
         ({"n_ref": 3}, "n_ref is 3"),
         ({"decay_v": np.array([200, 201])}, "decay_v runs from 200 to 201"),
         ({"vth_mant": np.array([9, 10])}, "vth_mant runs from 9 to 10"),

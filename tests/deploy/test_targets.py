@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from random_networks import random_inputs, random_network
 
-import deploy.loihi2 as loihi2
 from deploy.emulated import EmulatorTarget
 from deploy.lava.options import LavaOptions
-from deploy.lava.stock_lif import on_stock_lif
 from deploy.targets import TARGETS, Target, get_target
-from lsnn_neuro.errors import NetworkError, RecipeError, TargetUnavailableError
+from lsnn_neuro.errors import NetworkError, RecipeError
 from quantize.emulator import emulate, trace
 
 ROOT = Path(__file__).parents[2]
@@ -71,57 +69,6 @@ def test_wrong_inputs_and_steps_are_refused_before_anything_runs(name):
         get_target(name).run(network, inputs[:, :, :-1])
     with pytest.raises(RecipeError, match="steps 0 to 4"):
         get_target(name).states(network, inputs[:, 0], 5)
-
-
-class TestLoihi2:
-    """Where there is no chip, and with a pretended lava-loihi."""
-
-    @pytest.fixture
-    def installed(self, monkeypatch):
-        """As if lava-loihi were there."""
-        monkeypatch.setattr("lava.utils.loihi.is_installed", lambda: True)
-        monkeypatch.setattr(loihi2, "_hardware_models", {})
-
-    def test_says_in_one_line_that_lava_loihi_is_missing(self):
-        network = random_network(0)
-        inputs = random_inputs(0, network, n_steps=5, n_samples=1)
-        reason = get_target("loihi2").unavailable()
-        assert "lava-loihi is not installed" in reason
-        assert "\n" not in reason
-        with pytest.raises(TargetUnavailableError, match="target 'loihi2': lava-loihi"):
-            get_target("loihi2").run(network, inputs)
-
-    @pytest.mark.usefixtures("installed")
-    def test_says_that_no_host_is_known(self, monkeypatch):
-        monkeypatch.delenv("NXSDKHOST", raising=False)
-        monkeypatch.setenv("PATH", "")
-        assert "set NXSDKHOST" in get_target("loihi2").unavailable()
-
-    @pytest.mark.usefixtures("installed")
-    def test_says_which_population_lacks_a_hardware_model(self, monkeypatch):
-        monkeypatch.setenv("NXSDKHOST", "host")
-        network = random_network(0)
-        assert len(on_stock_lif(network, "auto")) < len(network.populations)
-        assert get_target("loihi2").unavailable() is None
-        with pytest.raises(TargetUnavailableError, match=r"population 'pop\d'.*no hardware model"):
-            get_target("loihi2").states(network, np.zeros((1, network.n_inputs), bool), 0)
-
-    @pytest.mark.usefixtures("installed")
-    def test_registered_model_removes_the_obstacle(self):
-        target = loihi2.Loihi2Target()
-        assert target.model_missing(random_network(0))
-        process = type("ALIF", (), {})
-        loihi2.register_hardware_model(process, LavaOptions)
-        assert target.model_missing(random_network(0)) is None
-        assert loihi2.hardware_models() == {"ALIF": "deploy.lava.options:LavaOptions"}
-
-    def test_host_readout_equals_the_emulators(self):
-        network = random_network(4)
-        inputs = random_inputs(4, network, n_steps=30, n_samples=3)
-        record = emulate(network, inputs)
-        assert record.readout.any()
-        readout = loihi2.host_readout(network, [p.spikes for p in record.spikes])
-        np.testing.assert_array_equal(record.readout, readout)
 
 
 def test_listing_targets_imports_neither_torch_nor_lava():

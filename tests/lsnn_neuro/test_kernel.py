@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_lsnns import configs, lsnn, seeds, spikes
+from random_lsnns import FORMS, configs, lsnn, seeds, spikes
 
 import lsnn_neuro.neurons
 from lsnn_neuro import kernel
@@ -76,9 +76,9 @@ class Distances:
     def __init__(self, network, x):
         seen, plain = [], lsnn_neuro.neurons.spike
 
-        def spying(distance, allowed, gamma):
+        def spying(distance, allowed, gamma, **options):
             seen.append(distance.detach())
-            return plain(distance, allowed, gamma)
+            return plain(distance, allowed, gamma, **options)
 
         lsnn_neuro.neurons.spike = spying
         try:
@@ -129,10 +129,11 @@ def test_spikes_differ_from_the_loop_only_at_ties(config, seed, n_samples):
     )
 
 
-def test_ties_are_rare():
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_ties_are_rare(form):
     different = 0
     for seed in range(60):
-        network = single(busy(), seed)
+        network = single(busy(**form), seed)
         x = spikes(seed, n_steps=N_STEPS, n_samples=5)
         found = network.forward_kernel(x > 0)
         different += not torch.equal(found.spikes.double(), in_double(network)(x).spikes)
@@ -166,11 +167,14 @@ def test_gradients_equal_those_of_the_loop(compact, tolerance, config, seed, n_s
         assert error <= tolerance * np.linalg.norm(gradient) + 1e-9, name
 
 
-@pytest.mark.parametrize("reset", ["subtract", "zero"])
-def test_gradients_typically_agree_to_six_digits(reset):
+FORMS_AND_RESETS = [{"reset": "zero"}, {"reset": "zero", **FORMS["current"]}, *FORMS.values()]
+
+
+@pytest.mark.parametrize("form", FORMS_AND_RESETS, ids=str)
+def test_gradients_typically_agree_to_six_digits(form):
     errors = []
     for seed in range(24):
-        config = higher_threshold(busy(beta=1.0, reset=reset))
+        config = higher_threshold(busy(beta=1.0, **form))
         network = single(config, seed, compact=False)
         x = spikes(seed, n_steps=N_STEPS, n_samples=17)
         found = gradients(network, network.forward_kernel(x > 0), seed)
@@ -193,10 +197,10 @@ def relative_errors(network, x, seed):
         yield name, np.linalg.norm(found[name] - gradient) / (np.linalg.norm(gradient) + 1e-12)
 
 
-@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("form", FORMS_AND_RESETS, ids=str)
 @pytest.mark.parametrize("quiet", [1, 15, 16, 17, 37])
-def test_a_quiet_beginning_changes_nothing(reset, quiet):
-    network = single(higher_threshold(busy(beta=1.0, reset=reset)), 5, compact=False)
+def test_a_quiet_beginning_changes_nothing(form, quiet):
+    network = single(higher_threshold(busy(beta=1.0, **form)), 5, compact=False)
     x = spikes(5, n_steps=60, n_samples=18)
     x[:quiet] = 0
     x[: quiet + 9, 16:] = 0  # the second block of samples begins later
@@ -245,8 +249,9 @@ def _plain(value):
     return value.detach().numpy() if isinstance(value, torch.Tensor) else value
 
 
-def test_the_compared_gradients_are_not_zero():
-    network = single(busy(), 1)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_the_compared_gradients_are_not_zero(form):
+    network = single(busy(**form), 1)
     output = network.forward_kernel(spikes(1, n_steps=N_STEPS, n_samples=5) > 0)
     for name, gradient in gradients(network, output, 1).items():
         assert np.linalg.norm(gradient) > 0, name
@@ -315,7 +320,8 @@ def test_a_neuron_under_constant_drive_fires_every_n_ref_plus_one_steps(n_ref):
 
 
 @pytest.mark.parametrize(("beta", "reaches"), [(0.3, True), (0.0, False)])
-def test_gradient_flows_through_the_adaptive_threshold_over_time(beta, reaches):
+@pytest.mark.parametrize("adaptation", ["threshold", "current"])
+def test_gradient_flows_through_adaptation_over_time(beta, reaches, adaptation):
     """A memoryless ALIF neuron without recurrence: only adaptation links its steps.
 
     Its second input fires in the first step alone, the loss is on the readout of the last one; the
@@ -324,6 +330,7 @@ def test_gradient_flows_through_the_adaptive_threshold_over_time(beta, reaches):
     config = LSNNConfig(
         regular=0, adaptive=1, beta=beta, tau_m=1e-3, tau_a=20.0, tau_out=1e-3, b0=0.5, n_ref=0,
         n_delays=1, signs="free", excitatory=1.0, input_connectivity=1.0, readout_connectivity=1.0,
+        adaptation=adaptation,
     )  # fmt: skip
     network = LSNN(config, 2, 1, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -365,14 +372,16 @@ except ValueError as error:
     print("refused", error); sys.exit()
 import numpy as np
 from test_kernel import everything, single
-from random_lsnns import spikes
+from random_lsnns import FORMS, spikes
 from lsnn_neuro.recipe import LSNNConfig
 from quantize.emulator import emulate
 from random_networks import random_inputs, random_network
 digest = hashlib.sha256()
 for seed in range(12):
-    config = LSNNConfig(regular=9, adaptive=9, n_delays=4, input_connectivity=0.6,
-                        reset="zero" if seed % 2 else "subtract")
+    form = list(FORMS.values())[seed // 2 % 3]
+    if seed % 2 and form.get("neuron") != "atrlif":
+        form = form | {"reset": "zero"}
+    config = LSNNConfig(regular=9, adaptive=9, n_delays=4, input_connectivity=0.6, **form)
     network = single(config, seed, compact=seed % 3 > 0)
     for value in everything(network, spikes(seed, n_steps=40, n_samples=20), seed):
         digest.update(np.ascontiguousarray(
@@ -467,7 +476,8 @@ def arguments():
         )
 
     neurons = (*(np.full(N, c, f) for c in (0.9, 0.9, 0.1, 0.1)), np.full(OUT, 0.9, f), np.ones(N, f),
-               np.ones(N, i), np.zeros(N, np.uint8))  # fmt: skip
+               np.ones(N, i), np.zeros(N, np.uint8), np.full(N, 0.5, f), np.full(N, 0.5, f),
+               np.arange(N, dtype=np.uint8))  # fmt: skip
     return {
         "x": np.ones((5, 2, IN), np.uint8), "neurons": neurons, "input": synapses(IN, N),
         "recurrent": synapses(N, N), "readout": synapses(N, OUT), "n": N, "outputs": OUT,
@@ -501,6 +511,10 @@ BAD = {
     "short kappa": ("neurons", at(4, np.ones(OUT - 1, F32))),
     "negative refractory steps": ("neurons", at(6, np.full(N, -1, I32))),
     "too many refractory steps": ("neurons", at(6, np.full(N, 64, I32))),
+    "short decay of the current": ("neurons", at(8, np.ones(N - 1, F32))),
+    "decay of refractoriness of another type": ("neurons", at(9, np.ones(N))),
+    "short kinds": ("neurons", at(10, np.zeros(N - 1, np.uint8))),
+    "an unknown kind of neuron": ("neurons", at(10, np.full(N, 3, np.uint8))),
     "a neuron array missing": ("neurons", lambda old: old[:-1]),
     "a synapse array missing": ("input", lambda old: old[:-1]),
     "target out of range": ("recurrent", at(1, np.array([N], I32))),

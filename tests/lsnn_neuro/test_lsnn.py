@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from random_lsnns import configs, lsnn, seeds, spikes
+from random_lsnns import FORMS, configs, lsnn, seeds, spikes
 
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig
@@ -19,8 +19,11 @@ def slow_lsnn(network, x):
     d_in, d_rec = network.input.delay.tolist(), network.recurrent.delay.tolist()
     alpha, rho, beta, b0 = (getattr(network, k).tolist() for k in ("alpha", "rho", "beta", "b0"))
     kappa = math.exp(-1 / config.tau_out)
+    atrlif, current_form = config.neuron == "atrlif", config.adaptation == "current"
+    kept_i = math.exp(-1 / config.tau_i) if config.tau_i else 0.0
+    kept_r = math.exp(-1 / (config.tau_r or config.tau_m))
     neurons, outputs = range(len(alpha)), range(len(w_out))
-    v, b, r = ([0.0 for _ in neurons] for _ in range(3))
+    v, b, r, filtered = ([0.0 for _ in neurons] for _ in range(4))
     y = [0.0 for _ in outputs]
     z, readout = [], []
     for t in range(len(x)):
@@ -33,8 +36,19 @@ def slow_lsnn(network, x):
             for k in neurons:
                 if t - 1 - d_rec[j][k] >= 0:
                     current += w_rec[j][k] * z[t - 1 - d_rec[j][k]][k]
+            if atrlif:
+                filtered[j] = kept_i * filtered[j] + (1 - kept_i) * current
+                v[j] = alpha[j] * v[j] + (1 - alpha[j]) * filtered[j]
+                b[j], r[j] = rho[j] * b[j], kept_r * r[j]
+                theta = b0[j] + beta[j] * b[j]
+                fired.append(int(v[j] - r[j] >= theta))
+                if fired[j]:
+                    r[j] += 2 * theta
+                    b[j] += 1 - rho[j]
+                continue
             b[j] = rho[j] * b[j] + (1 - rho[j]) * (z[t - 1][j] if t else 0)
-            threshold = b0[j] + beta[j] * b[j]
+            threshold = b0[j] + beta[j] * b[j] * (not current_form)
+            current -= beta[j] * b[j] * current_form
             v[j] = alpha[j] * v[j] + (1 - alpha[j]) * current
             spike = v[j] > threshold and r[j] == 0
             fired.append(int(spike))
@@ -66,10 +80,11 @@ def test_forward_computes_the_equations(config, seed):
 
 def test_the_random_networks_do_spike():
     rates = [
-        lsnn(LSNNConfig(regular=3, adaptive=3, n_delays=4, input_connectivity=0.6), seed)(
+        lsnn(LSNNConfig(regular=3, adaptive=3, n_delays=4, input_connectivity=0.6, **form), seed)(
             spikes(seed, n_steps=20, n_samples=2)
         ).spikes.mean()
         for seed in range(5)
+        for form in FORMS.values()
     ]
     assert min(rates) > 0.01
 

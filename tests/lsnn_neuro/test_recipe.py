@@ -233,3 +233,30 @@ def test_recipes_can_not_be_changed():
     recipe = tiny_recipe()
     with pytest.raises(Exception, match="frozen"):
         recipe.seed = 3
+
+
+def test_the_form_of_the_neurons_survives_the_way_through_toml(tmp_path):
+    fields = 'neuron = "atrlif"\nn_ref = 0\ntau_i = 4.0\ntau_r = 9.0'
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}[network]\n{fields}\n"))
+    again = load_recipe(write(tmp_path, recipe.to_toml()))
+    assert again == recipe
+    assert (again.network.neuron, again.network.tau_i, again.network.tau_r) == ("atrlif", 4, 9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"neuron": "hh"}, "network.neuron"),
+        ({"adaptation": "none"}, "network.adaptation"),
+        ({"tau_i": 5.0}, "tau_i and tau_r belong to neuron = 'atrlif'"),
+        ({"neuron": "atrlif"}, "needs n_ref = 0"),
+        ({"neuron": "atrlif", "n_ref": 0, "reset": "zero"}, "needs n_ref = 0, reset = 'subtract'"),
+        (
+            {"neuron": "atrlif", "n_ref": 0, "adaptation": "current"},
+            "got 0, 'subtract' and 'current'",
+        ),
+    ],
+)
+def test_neurons_are_not_asked_for_what_they_have_not_got(fields, words):
+    with pytest.raises(RecipeError, match=words):
+        tiny_recipe(network=fields | {"n_ref": fields.get("n_ref", 1)})

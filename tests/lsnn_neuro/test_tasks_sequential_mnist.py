@@ -11,6 +11,7 @@ from lsnn_neuro.tasks.sequential_mnist import (
     SequentialMNIST,
     SequentialMNISTConfig,
     average_pool,
+    pixel_order,
 )
 
 
@@ -183,3 +184,61 @@ def test_unknown_splits_and_empty_batches_are_refused(paper):
         paper.train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="at least 1"):
         next(paper.batches("test", 4, limit=0))
+
+
+@pytest.fixture(scope="module")
+def permuted():
+    return task(permutation=3)
+
+
+@pytest.fixture(scope="module")
+def order():
+    """Which pixel each step shows with permutation = 3: image i is white in pixel i alone."""
+    images = (255 * np.eye(784)).astype(np.uint8).reshape(784, 28, 28)
+    bars = task(permutation=3, coding="level", thresholds=1).encode(images)[:784, :, 0]
+    assert (bars.sum(axis=1) == 1).all()
+    return bars.argmax(axis=1)
+
+
+def test_a_permutation_shows_every_pixel_once_in_another_order(order):
+    assert sorted(order) == list(range(784))
+    assert (order != np.arange(784)).mean() > 0.9
+
+
+def test_permuted_pixels_are_coded_in_their_new_order(permuted, order, images):
+    inputs = permuted.encode(images)
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(
+            inputs[:784, i, :79], threshold_crossing(image.ravel()[order])
+        )
+    assert inputs[784:, :, 79].all()
+
+
+def test_all_splits_share_one_permutation_and_a_seed_means_the_same_one_everywhere(permuted):
+    for split in ("validation", "test"):
+        plain = next(task().batches(split, 4))
+        batch = next(permuted.batches(split, 4))
+        assert batch.decisions.target.tolist() == plain.decisions.target.tolist()
+    images = load_images("mnist-5k").train.take(
+        np.random.default_rng(1).integers(3500, size=4)  # as train_batch draws them
+    )
+    np.testing.assert_array_equal(
+        permuted.train_batch(4, np.random.default_rng(1)).inputs, permuted.encode(images.images)
+    )
+    again, other = task(permutation=3), task(permutation=4)
+    np.testing.assert_array_equal(again.encode(images.images), permuted.encode(images.images))
+    assert not np.array_equal(other.encode(images.images), permuted.encode(images.images))
+
+
+def test_the_order_of_a_seed_is_part_of_every_published_number():
+    assert pixel_order(0, 784)[:8].tolist() == [269, 11, 403, 600, 196, 608, 657, 150]
+
+
+def test_pixels_of_a_smaller_image_can_be_permuted(images):
+    small = task(permutation=0, downsample=2)
+    assert small.encode(images).shape == (196 + 56, 3, 80)
+
+
+def test_rows_are_not_permuted():
+    with pytest.raises(ValidationError, match="permutation is 2 and layout is 'rows'"):
+        SequentialMNISTConfig(layout="rows", permutation=2)

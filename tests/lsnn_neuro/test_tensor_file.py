@@ -82,6 +82,16 @@ def test_another_kind_of_file_is_refused(tmp_path):
     assert "is a tree, not a thing" in refused(tmp_path / "a")
 
 
+def test_older_versions_are_read_where_they_are_understood(tmp_path):
+    for version in (1, 2, 3):
+        write(tmp_path / "a", version=version)
+        if version > 1:
+            assert tensor_file.read(tmp_path / "a", "thing", 3, oldest=2)[0] == HEADER
+        else:
+            with pytest.raises(FileFormatError, match="version 1, this release reads 2 to 3"):
+                tensor_file.read(tmp_path / "a", "thing", 3, oldest=2)
+
+
 def test_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "a", version=2)
     assert "version 2, this release reads 1" in refused(tmp_path / "a")

@@ -12,7 +12,7 @@ from quantize.convert import convert
 from quantize.network import Provenance
 
 
-def spec(weight, *, dale=False, delay=0, beta=1.8, n_ref=5, bias=(0.25,), out=((1.0,),)):
+def spec(weight, *, dale=False, delay=0, beta=1.8, n_ref=5, bias=(0.25,), out=((1.0,),), **form):
     """Inputs onto adaptive neurons, one output."""
     weight = np.array(weight, float)
     n = len(weight)
@@ -22,6 +22,7 @@ def spec(weight, *, dale=False, delay=0, beta=1.8, n_ref=5, bias=(0.25,), out=((
             PopulationSpec(
                 name="pop", alpha=np.full(n, np.exp(-1 / 20)), rho=np.full(n, np.exp(-1 / 700)),
                 beta=np.full(n, beta), b0=np.full(n, 0.01), n_ref=n_ref, reset="subtract",
+                **form,
             ),
         ),
         projections=(
@@ -139,6 +140,27 @@ def test_provenance_is_kept():
     assert convert(spec([[0.5]]), provenance=provenance)[0].provenance == provenance
 
 
+def test_an_adaptation_current_passes_the_membranes_leak():
+    threshold, current = (
+        convert(spec([[0.5]], adaptation=form))[0].populations[0]
+        for form in ("threshold", "current")
+    )
+    assert current.adaptation == "current"
+    assert current.scale == threshold.scale
+    assert current.step_a[0] == round(current.scale * 200 / 4096 * 1.8 * 6 / 4096)
+    assert threshold.step_a[0] == round(threshold.scale * 1.8 * 6 / 4096)
+
+
+def test_atrlif_gets_what_lavas_process_takes():
+    atrlif = {"neuron": "atrlif", "kappa_i": np.exp(-1 / 5), "kappa_r": np.exp(-1 / 20)}
+    (population,) = convert(spec([[0.5]], n_ref=0, **atrlif))[0].populations
+    assert (population.decay_i[0], population.decay_r[0]) == (742, 200)
+    assert population.step_a[0] == 64 * round(population.scale * 1.8 * 6 / 4096 / 64)
+    assert population.vth_mant[0] == round(population.scale * 0.01 / 64)
+    (plain,) = convert(spec([[0.5]], n_ref=0, beta=0, **atrlif))[0].populations
+    assert 2047 < plain.vth_mant[0] <= 4095
+
+
 @settings(max_examples=40, deadline=None)
 @given(config=configs, seed=seeds, bits=st.integers(2, 8))
 def test_every_weight_is_within_half_a_step_unless_reported(config, seed, bits):
@@ -158,7 +180,7 @@ def test_every_weight_is_within_half_a_step_unless_reported(config, seed, bits):
             gain = network.readout.scale * network.readout.decay[:, None] / 4096 / 64
         else:
             target = scales[projection.target]
-            gain = (target.scale * target.decay_v / 4096 / 64)[:, None]
+            gain = (target.scale * target.decay_v / 4096 * target.decay_i / 4096 / 64)[:, None]
         reports = [r for r in report.projections if r.name.split(" ")[0] == projection.name]
         beyond = np.abs(found - gain * projection.weight) > steps / 2
         assert beyond.sum() == sum(r.clipped for r in reports)

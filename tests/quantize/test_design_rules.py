@@ -1,5 +1,7 @@
 """Each design rule has a network that breaks it and one that just does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from quantize.design_rules import (
     RULES,
     accumulator_stays_in_16_bits,
     adaptation_stands_above_rounding,
+    atrlif_current_does_not_wrap,
     check,
     every_population_is_driven,
 )
@@ -43,7 +46,8 @@ def network(*, n_inputs=3, mantissa=200, step_a=700, decay_a=6, drop=()):
 def test_a_sound_network_breaks_no_rule():
     assert check(network()) == []
     assert set(RULES) == {
-        accumulator_stays_in_16_bits, adaptation_stands_above_rounding, every_population_is_driven
+        accumulator_stays_in_16_bits, adaptation_stands_above_rounding,
+        atrlif_current_does_not_wrap, every_population_is_driven,
     }  # fmt: skip
 
 
@@ -74,6 +78,24 @@ def test_the_largest_step_of_adaptation_is_not_mistaken_for_a_small_one():
 def test_without_adaptation_its_rule_is_silent():
     assert adaptation_stands_above_rounding(network(step_a=0)) == []
     assert adaptation_stands_above_rounding(network(decay_a=0)) == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_atrlif_current_that_could_wrap_around_is_reported(sign):
+    def atrlif(mantissa):
+        whole = network(n_inputs=2, mantissa=sign * mantissa)
+        population = replace(
+            whole.populations[0], neuron="atrlif", reset="subtract", decay_i=[8, 8],
+            decay_r=[100, 100],
+        )  # fmt: skip
+        return replace(whole, populations=(population,))
+
+    # two inputs of 64 x 128 in every step, of which a current that keeps all but 1/512 makes 2^23
+    assert atrlif_current_does_not_wrap(atrlif(127)) == []
+    (violation,) = atrlif_current_does_not_wrap(atrlif(128))
+    assert violation.object == "population 'pop', neuron 1, synaptic current"
+    assert (violation.value, violation.limit) == (2**23, 2**23 - 1)
+    assert atrlif_current_does_not_wrap(network(mantissa=sign * 200)) == []
 
 
 @pytest.mark.parametrize(("drop", "name"), [("in", "pop"), ("out", "readout")])

@@ -14,7 +14,7 @@ SEEDS = range(30)
 
 def network(
     *, weight=0, weight_exp=0, sign_mode="mixed", delay=0, vth=2**17 - 1, decay_v=4096, step_a=0,
-    decay_a=0, n_ref=0, reset="zero", out_weight=0, decay_out=4096, recurrent=None,
+    decay_a=0, n_ref=0, reset="zero", out_weight=0, decay_out=4096, recurrent=None, **form,
 ):  # fmt: skip
     """Two inputs with the same synapse onto one neuron, one output."""
     ends = {"source_index": [0, 1], "target_index": [0, 0], "weight_mant": [weight, weight]}
@@ -35,6 +35,7 @@ def network(
             Population(
                 name="pop", decay_v=[decay_v], decay_a=[decay_a], step_a=[step_a], vth_mant=[vth],
                 n_ref=n_ref, reset=reset, scale=1.0,
+                **{k: [v] if k.startswith("decay") else v for k, v in form.items()},
             ),
         ),
         projections=tuple(links),
@@ -50,8 +51,9 @@ ON, ONE, OFF = [1, 1], [1, 0], [0, 0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_spikes_and_readout_equal_the_oracle(seed):
-    quantized = random_network(seed)
+@pytest.mark.parametrize("forms", [("threshold",), ("current", "atrlif")], ids=" ".join)
+def test_spikes_and_readout_equal_the_oracle(seed, forms):
+    quantized = random_network(seed, forms)
     inputs = random_inputs(seed, quantized, n_steps=15, n_samples=2)
     record = emulate(quantized, inputs)
     for sample in range(2):
@@ -62,8 +64,9 @@ def test_spikes_and_readout_equal_the_oracle(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS[:10])
-def test_all_states_equal_the_oracle(seed):
-    quantized = random_network(seed)
+@pytest.mark.parametrize("forms", [("threshold",), ("current", "atrlif")], ids=" ".join)
+def test_all_states_equal_the_oracle(seed, forms):
+    quantized = random_network(seed, forms)
     inputs = random_inputs(seed, quantized, n_steps=15, n_samples=1)[:, 0]
     spikes, expected, _ = integer_oracle.run(quantized, inputs.tolist())
     for t, step in enumerate(trace(quantized, inputs)):
@@ -73,11 +76,12 @@ def test_all_states_equal_the_oracle(seed):
             assert state.z.tolist() == spikes[state.name][t]
 
 
-def test_the_random_networks_spike_and_saturate():
+@pytest.mark.parametrize("forms", [("threshold",), ("current",), ("atrlif",)], ids=" ".join)
+def test_the_random_networks_spike_and_saturate(forms):
     records = []
     largest = 0
     for seed in SEEDS:
-        quantized = random_network(seed)
+        quantized = random_network(seed, forms)
         inputs = random_inputs(seed, quantized, n_steps=15, n_samples=1)
         records.append(emulate(quantized, inputs).n_spikes)
         largest = max(
@@ -173,6 +177,53 @@ def test_the_adapted_threshold_by_hand():
     assert [int(s.a[0]) for s in found] == [0, 9600, 4800, 12000]
     assert [bool(s.z[0]) for s in found] == [True, False, True, False]
     assert [int(s.v[0]) for s in found] == [6400, 16000, 9600, 17600]
+
+
+def test_the_adaptation_current_by_hand():
+    quantized = network(
+        weight=100, vth=100, reset="subtract", step_a=9600, decay_a=2048, decay_v=2048,
+        adaptation="current",
+    )  # fmt: skip
+    found = states(quantized, [ON] * 4)
+    # v before the spike: 12800; 3200 + 12800 - 9600 = 6400, not above 6400; 3200 + 12800 - 4800; ...
+    assert [int(s.a[0]) for s in found] == [0, -9600, -4800, -12000]
+    assert [bool(s.z[0]) for s in found] == [True, False, True, False]
+    assert [int(s.v[0]) for s in found] == [6400, 6400, 4800, 3200]
+
+
+def test_an_adaptation_current_saturates_instead_of_wrapping():
+    quantized = network(
+        weight=254, weight_exp=7, vth=0, step_a=2**23 - 1, adaptation="current", decay_v=4096
+    )
+    found = states(quantized, [ON] * 3)
+    assert [int(s.a[0]) for s in found] == [0, -(2**23 - 1), -(2**23 - 1)]
+    assert [int(s.v[0]) for s in found] == [0, STEP - (2**23 - 1), STEP - (2**23 - 1)]
+
+
+def test_atrlif_by_hand():
+    quantized = network(
+        weight=100, vth=100, reset="subtract", step_a=6400, decay_a=2048, decay_v=2048,
+        neuron="atrlif", decay_i=2048, decay_r=1024,
+    )  # fmt: skip
+    found = states(quantized, [ON, OFF, OFF, ON])
+    # i: 12800, 6400, 3200, 14400; A: 6400, 9600, 8000, 10400; v - r: 12800, 3200, 2400, 13600
+    assert [int(s.v[0]) for s in found] == [12800, 12800, 9600, 19200]
+    assert [bool(s.z[0]) for s in found] == [True, False, False, True]
+    assert [int(s.a[0]) for s in found] == [6400, 3200, 1600, 800 + 6400]
+    assert [int(s.r[0]) for s in found] == [12800, 9600, 7200, 5400 + 2 * 7200]
+
+
+def test_an_atrlif_neuron_spikes_at_its_threshold():
+    at, below = (network(weight=100, vth=vth, neuron="atrlif", reset="subtract", decay_i=4096)
+                 for vth in (200, 201))  # fmt: skip
+    assert [bool(states(n, [ON])[0].z[0]) for n in (at, below)] == [True, False]
+
+
+def test_an_atrlif_neurons_current_wraps_around():
+    quantized = network(
+        weight=254, weight_exp=7, vth=4095, neuron="atrlif", reset="subtract", decay_i=0
+    )
+    assert [int(s.v[0]) for s in states(quantized, [ON] * 3)] == [STEP, 2 * STEP, 3 * STEP - 2**24]
 
 
 def test_the_emulator_stepped_by_hand_equals_the_whole_run():

@@ -30,10 +30,23 @@ def assert_equal(one, two):
             assert a == b, field.name
 
 
+def test_version_1_which_knew_only_alif_is_still_read(tmp_path):
+    network = random_network(1)
+    save(network, tmp_path / "new")
+    header, arrays = tensor_file.read(tmp_path / "new", KIND, VERSION)
+    for population in header["populations"]:
+        del population["neuron"], population["adaptation"]
+    old = {k: v for k, v in arrays.items() if not k.endswith((".decay_i", ".decay_r"))}
+    assert len(old) < len(arrays)
+    tensor_file.write(tmp_path / "old", KIND, 1, header, old)
+    assert_equal(load(tmp_path / "old"), network)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_round_trip_gives_an_equal_network(tmp_path, seed):
     network = dataclasses.replace(
-        random_network(seed), provenance=Provenance(checkpoint_sha256="ff", recipe="ä")
+        random_network(seed, ("threshold", "current", "atrlif")),
+        provenance=Provenance(checkpoint_sha256="ff", recipe="ä"),
     )
     save(network, tmp_path / "a")
     again = load(tmp_path / "a")
@@ -137,5 +150,14 @@ def test_other_kinds_versions_and_pickles_are_refused(tmp_path):
     tensor_file.write(tmp_path / "version", KIND, VERSION + 1, header, arrays)
     (tmp_path / "pickle").write_bytes(pickle.dumps({"n_inputs": 3}))
     assert "is a checkpoint, not a quantized network" in refused(tmp_path / "kind")
-    assert "version 2" in refused(tmp_path / "version")
+    assert f"version {VERSION + 1}" in refused(tmp_path / "version")
     assert "not a readable quantized network" in refused(tmp_path / "pickle")
+
+
+def test_a_file_is_recognized_by_what_it_says_it_is(tmp_path):
+    save(random_network(1), tmp_path / "network")
+    tensor_file.write(tmp_path / "other", "checkpoint", 1, {}, {"x": np.zeros(2)})
+    (tmp_path / "text").write_text("no tensors")
+    names = ("network", "other", "text", "missing", ".")
+    kinds = [tensor_file.kind_of(tmp_path / name) for name in names]
+    assert kinds == [KIND, "checkpoint", None, None, None]

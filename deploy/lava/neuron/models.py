@@ -35,6 +35,16 @@ class AbstractALIFModel(PyLoihiProcessModel):  # type: ignore[misc]
     vth_mant: IntArray = LavaPyType(np.ndarray, np.int32, precision=17)
     n_ref: IntArray = LavaPyType(np.ndarray, np.int32, precision=6)
 
+    @property
+    def as_current(self) -> bool:
+        """Whether adaptation is a current into the membrane instead of a raised threshold."""
+        return bool(self.proc_params["adaptation"] == "current")
+
+    def rise(self) -> IntArray:
+        """What the spikes of the step before do to the adaptation."""
+        step: IntArray = -self.step_a if self.as_current else self.step_a
+        return step * self.z
+
     def run_spk(self) -> None:
         """One time step."""
         self.adapt()
@@ -43,7 +53,7 @@ class AbstractALIFModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.s_out.send(self.z)
 
     def spike(self) -> None:
-        """Compare with the adapted threshold, reset, start or count down the refractory time."""
+        """Compare with the threshold, reset, start or count down the refractory time."""
         threshold = self.threshold()
         self.z[:] = (self.v > threshold) & (self.r == 0)
         after_spike = self.v - threshold if self.proc_params["reset"] == "subtract" else 0
@@ -63,17 +73,17 @@ class PyALIFModelFixed(AbstractALIFModel):
 
     def adapt(self) -> None:
         """Decay the adaptation and add the spikes of the step before."""
-        self.a[:] = saturate(decay(self.a.astype(np.int64), self.decay_a) + self.step_a * self.z)
+        self.a[:] = saturate(decay(self.a.astype(np.int64), self.decay_a) + self.rise())
 
     def integrate(self, current: IntArray) -> None:
         """Decay the membrane and add the synaptic input."""
         # 64 bit, because the input may exceed 32 bits once shifted; the membrane then saturates
-        inflow = current.astype(np.int64) << STATE_SHIFT
+        inflow = (current.astype(np.int64) << STATE_SHIFT) + self.a * self.as_current
         self.v[:] = saturate(decay(self.v.astype(np.int64), self.decay_v) + inflow)
 
     def threshold(self) -> IntArray:
-        """The adapted threshold A."""
-        return (self.vth_mant << STATE_SHIFT) + self.a
+        """The threshold A."""
+        return (self.vth_mant << STATE_SHIFT) + self.a * (not self.as_current)
 
 
 @implements(proc=ALIF, protocol=LoihiProtocol)
@@ -88,13 +98,14 @@ class PyALIFModelFloat(AbstractALIFModel):
 
     def adapt(self) -> None:
         """Decay the adaptation and add the spikes of the step before."""
-        self.a[:] = self.a * (1 - self.decay_a / DECAY_ONE) + self.step_a * self.z
+        self.a[:] = self.a * (1 - self.decay_a / DECAY_ONE) + self.rise()
 
     def integrate(self, current: FloatArray) -> None:
         """Decay the membrane and add the synaptic input."""
-        self.v[:] = self.v * (1 - self.decay_v / DECAY_ONE) + current * 2**STATE_SHIFT
+        inflow = current * 2**STATE_SHIFT + self.a * self.as_current
+        self.v[:] = self.v * (1 - self.decay_v / DECAY_ONE) + inflow
 
     def threshold(self) -> FloatArray:
-        """The adapted threshold A."""
+        """The threshold A."""
         baseline: FloatArray = self.vth_mant * 2.0**STATE_SHIFT
-        return baseline + self.a
+        return baseline + self.a * (not self.as_current)

@@ -8,7 +8,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from lsnn_neuro.spec import Reset
+from lsnn_neuro.spec import Adaptation, Reset
 
 IntArray = npt.NDArray[np.int32]
 
@@ -25,13 +25,21 @@ class ALIF(AbstractProcess):  # type: ignore[misc]
         if z[t]: v[t] = v[t] - A[t] (reset "subtract") or 0 (reset "zero"); r[t] = n_ref
         else:    r[t] = max(r[t-1] - 1, 0)
 
+    or, with ``adaptation="current"``::
+
+        a[t] = sat(dec(a[t-1], decay_a) - step_a * z[t-1])
+        A[t] = vth_mant << 6
+        v[t] = sat(dec(v[t-1], decay_v) + (a_in[t] << 6) + a[t])
+
     Parameters, one value per neuron unless said otherwise:
 
     - decay_v, decay_a: decay of membrane and adaptation in 1/4096, 0 to 4096
-    - step_a: what a spike adds to the adaptation, 0 to 2^23 - 1; 0 makes the neuron a plain LIF
+    - step_a: by what a spike raises the threshold, or lowers the current, 0 to 2^23 - 1; 0 makes the
+      neuron a plain LIF
     - vth_mant: threshold divided by 64, 0 to 2^17 - 1
     - n_ref: refractory steps, 0 to 63, one for all neurons
     - reset: "subtract" or "zero"
+    - adaptation: "threshold" or "current"
 
     State: v membrane, a adaptation (24 bit signed), r refractory steps left, z spikes of the last
     step (the adaptation needs them one step later). All start at zero.
@@ -46,10 +54,11 @@ class ALIF(AbstractProcess):  # type: ignore[misc]
         vth_mant: IntArray,
         n_ref: int,
         reset: Reset,
+        adaptation: Adaptation = "threshold",
         name: str | None = None,
     ):
         shape = vth_mant.shape
-        super().__init__(shape=shape, reset=reset, name=name)
+        super().__init__(shape=shape, reset=reset, adaptation=adaptation, name=name)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.v = Var(shape=shape, init=0)

@@ -1,0 +1,298 @@
+"""The HDF5 files of lava-dl: slayer's ``export_hdf5`` writes them, netx turns them into Lava processes.
+
+A file is a chain of layers, ``layer/0``, ``layer/1`` ..., each holding::
+
+    type           "dense" (synapses and their neurons) or "dense_rec" (with recurrent synapses too)
+    shape          (neuron,)
+    inFeatures, outFeatures
+    weight         (neuron, neuron of the layer before), integers; weight_rec (neuron, neuron)
+    delay          steps; (neuron, neuron of the layer before) as written here, one for each synapse,
+                   or (neuron,) as slayer writes it: an axonal delay of the layer's own spikes
+    neuron/        type "CUBA", iDecay, vDecay (decays in 1/4096), vThMant, refDelay, gradedSpike
+
+A network is written where netx runs it exactly: LIF populations with one decay and one threshold a
+layer, reset to zero, iDecay 4096 (no synaptic current), weights that netx does not alter, no delays
+in a recurrent layer. The readout is the last layer, with a threshold that no membrane reaches, as
+slayer writes its Affine block. The network itself travels as an extension
+(:mod:`deploy.interchange.extension`), which netx passes over; the readout's bias is only there,
+since it is added by the host.
+
+Time in netx: a layer answers one step later than the emulator, the readout two.
+
+Source: lava-dl 0.6.0, ``lava/lib/dl/netx/hdf5.py`` and ``lava/lib/dl/slayer/block/base.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from deploy.interchange.extension import EXTENSION, pack, unpack
+from deploy.interchange.slayer import network_of_layers
+from deploy.lava.stock_lif import stock_lif_obstacle
+from lsnn_neuro import tensor_file
+from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.spec import INPUT, READOUT
+from quantize.loihi import DECAY_ONE, MIXED_MAX, MIXED_MIN, WEIGHT_MAX
+from quantize.network import Population, QuantizedNetwork
+
+UNREACHABLE = 2**18 - 1
+"""Threshold mantissa of the readout's layer: above any 24-bit membrane, and slayer's own choice."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Layer:
+    """One layer of the file; weight (neuron, before), weight_rec (neuron, neuron) or None."""
+
+    name: str
+    weight: Ints
+    weight_rec: Ints | None
+    delay: Ints
+    decay: int
+    vth_mant: int
+
+
+def save(network: QuantizedNetwork, path: Path) -> None:
+    """Write a network for netx, atomically; refuses what netx would not run exactly."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        _write(file, _layers(network))
+        file.create_dataset(EXTENSION, data=pack(network))
+    tensor_file.write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path) -> QuantizedNetwork:
+    """Read a network: the one in the extension, or layers that slayer exported.
+
+    Raises FileFormatError if the layers were changed after the extension had been written, and
+    NetworkError if a foreign layer holds what a network here can't.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file; expected an HDF5 file of lava-dl")
+    try:
+        with h5py.File(path, "r") as file:
+            found = _contents(file)
+    except OSError as error:
+        raise FileFormatError(f"{path}: not a readable HDF5 file ({error})") from error
+    if EXTENSION not in found:
+        return network_of_layers(found, path)
+    network = unpack(found.pop(EXTENSION), path)
+    with h5py.File(io.BytesIO(), "w") as file:
+        _write(file, _layers(network))
+        expected = _contents(file)
+    for name in sorted(expected.keys() | found.keys()):
+        if not np.array_equal(expected.get(name, np.nan), found.get(name, np.nan)):
+            raise FileFormatError(
+                f"{path}: {name} was changed since the export, so {EXTENSION} in it no longer belongs "
+                "to it; remove that to have the layers read"
+            )
+    return network
+
+
+def _contents(file: h5py.File) -> dict[str, npt.NDArray[np.generic]]:
+    """All data sets by their full name."""
+    found = {}
+
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = np.asarray(item[()])
+
+    file.visititems(visit)
+    return found
+
+
+def _write(file: h5py.File, layers: list[_Layer]) -> None:
+    for index, layer in enumerate(layers):
+        group = file.create_group(f"layer/{index}")
+        recurrent = layer.weight_rec is not None
+        group.create_dataset("type", (1,), "S10", [b"dense_rec" if recurrent else b"dense"])
+        group.create_dataset("shape", data=np.array([len(layer.weight)]))
+        group.create_dataset("inFeatures", data=layer.weight.shape[1])
+        group.create_dataset("outFeatures", data=len(layer.weight))
+        group.create_dataset("weight", data=layer.weight)
+        if recurrent:
+            group.create_dataset("weight_rec", data=layer.weight_rec)
+        if layer.delay.any():
+            group.create_dataset("delay", data=layer.delay)
+        for field, value in {
+            "type": "CUBA",
+            "iDecay": DECAY_ONE,
+            "vDecay": layer.decay,
+            "vThMant": layer.vth_mant,
+            "refDelay": 1,
+            "gradedSpike": False,
+        }.items():
+            group.create_dataset(f"neuron/{field}", data=value)
+
+
+def _layers(network: QuantizedNetwork) -> list[_Layer]:
+    """The chain of layers that computes a network; raises NetworkError if there is none."""
+    groups = _groups(network)
+    layers = []
+    before: tuple[str, ...] = (INPUT,)
+    for group in groups:
+        names = tuple(p.name for p in group)
+        decay, vth_mant = _constants(network, group)
+        weight, delay = _block(network, names, before)
+        weight_rec, delay_rec = _block(network, names, names)
+        recurrent = bool(weight_rec.any())
+        if recurrent and (delay.any() or delay_rec.any()):
+            longest = max(delay.max(), delay_rec.max())
+            raise NetworkError(
+                f"population {names[0]!r}: has recurrent synapses and delays up to {longest}, which "
+                "netx (lava-dl 0.6.0) runs wrongly; train without delays"
+            )
+        layers.append(
+            _Layer(
+                name=f"population {names[0]!r}",
+                weight=weight,
+                weight_rec=weight_rec if recurrent else None,
+                delay=delay,
+                decay=decay,
+                vth_mant=vth_mant,
+            )
+        )
+        before = names
+    decays = np.unique(network.readout.decay)
+    if len(decays) > 1:
+        raise NetworkError(
+            f"readout: decay runs from {decays[0]} to {decays[-1]}, netx has one for a layer"
+        )
+    weight, delay = _block(network, (READOUT,), before)
+    layers.append(
+        _Layer(
+            name=READOUT,
+            weight=weight,
+            weight_rec=None,
+            delay=delay,
+            decay=int(decays[0]),
+            vth_mant=UNREACHABLE,
+        )
+    )
+    for layer in layers:
+        _check_weights(layer)
+    return layers
+
+
+def _groups(network: QuantizedNetwork) -> list[tuple[Population, ...]]:
+    """Populations by layer: each its own if they form a chain in their order, else all in one."""
+    place = {INPUT: -1, READOUT: len(network.populations)}
+    place |= {p.name: index for index, p in enumerate(network.populations)}
+    hops = {place[p.target] - place[p.source] for p in network.projections if p.n_synapses}
+    if hops <= {0, 1}:
+        return [(p,) for p in network.populations]
+    return [network.populations]
+
+
+def _constants(network: QuantizedNetwork, group: tuple[Population, ...]) -> tuple[int, int]:
+    """The one decay and threshold of a layer's neurons."""
+    for population in group:
+        obstacle = stock_lif_obstacle(network, population)
+        if obstacle:
+            raise NetworkError(f"population {population.name!r}: netx can't run it: {obstacle}")
+    first = group[0]
+    for population in group[1:]:
+        for field in ("decay_v", "vth_mant"):
+            one, other = getattr(first, field)[0], getattr(population, field)[0]
+            if one != other:
+                raise NetworkError(
+                    f"population {population.name!r}: {field} is {other}, that of {first.name!r} is "
+                    f"{one}; populations that form no chain share a layer in netx, which has one"
+                )
+    return int(first.decay_v[0]), int(first.vth_mant[0])
+
+
+def _block(
+    network: QuantizedNetwork, targets: tuple[str, ...], sources: tuple[str, ...]
+) -> tuple[Ints, Ints]:
+    """Weight and delay, (target, source), of all synapses from some populations to some."""
+    sizes = {p.name: p.size for p in network.populations}
+    sizes |= {INPUT: network.n_inputs, READOUT: network.readout.size}
+    row, n_rows = _offsets(targets, sizes)
+    column, n_columns = _offsets(sources, sizes)
+    weight = np.zeros((n_rows, n_columns), np.int64)
+    delay = np.full((n_rows, n_columns), -1, np.int64)  # -1 where there is no synapse yet
+    for projection in network.projections:
+        if projection.target not in row or projection.source not in column:
+            continue
+        kept = projection.weight_mant != 0
+        mant = projection.weight_mant[kept].astype(np.int64)
+        divisor = 2 ** max(0, -projection.weight_exp)
+        for odd in mant[mant % divisor != 0][:1]:
+            raise NetworkError(
+                f"projection {projection.name!r}: weight {odd} * 2^{projection.weight_exp} is no "
+                "integer, netx has only integers; quantize it with a higher exponent"
+            )
+        rows = projection.target_index[kept] + row[projection.target]
+        columns = projection.source_index[kept] + column[projection.source]
+        there = delay[rows, columns]
+        for index in np.flatnonzero((there >= 0) & (there != projection.delay[kept]))[:1]:
+            raise NetworkError(
+                f"projection {projection.name!r}: has a delay of {projection.delay[kept][index]} "
+                f"where another one between the same neurons has {there[index]}; netx has one delay"
+            )
+        weight[rows, columns] += (mant // divisor) << max(0, projection.weight_exp)
+        delay[rows, columns] = projection.delay[kept]
+    return weight, np.maximum(delay, 0)
+
+
+def _offsets(names: tuple[str, ...], sizes: dict[str, int]) -> tuple[dict[str, int], int]:
+    """Where each population begins in a layer, and the layer's size."""
+    ends = np.cumsum([0, *(sizes[name] for name in names)]).tolist()
+    return dict(zip(names, ends[:-1], strict=True)), ends[-1]
+
+
+def _check_weights(layer: _Layer) -> None:
+    """Raise if netx would run a layer with other weights than written."""
+    parts = [layer.weight] if layer.weight_rec is None else [layer.weight, layer.weight_rec]
+    joint = np.hstack(parts)
+    if not joint.any():
+        raise NetworkError(f"{layer.name}: no weight is other than 0, over which netx fails")
+    low, high = (0, WEIGHT_MAX) if joint.min() >= 0 else (MIXED_MIN, MIXED_MAX)
+    for weight in joint[(joint < low) | (joint > high)][:1]:
+        raise NetworkError(
+            f"{layer.name}: a weight is {weight} (mantissa and exponent), netx holds {low} to {high}"
+        )
+    for part, used in zip(parts, as_netx_uses(parts), strict=True):
+        for index in np.flatnonzero(part != used)[:1]:
+            raise NetworkError(
+                f"{layer.name}: a weight is {part.flat[index]}, netx would run it as "
+                f"{used.flat[index]:g}; even weights, the largest in size no power of 2, are safe"
+            )
+
+
+def as_netx_uses(parts: list[Ints]) -> Iterator[npt.NDArray[np.float64]]:
+    """What becomes of a layer's weights: netx scales them up to 8 bits, Lava clips and truncates.
+
+    netx chooses one shift and one width for all of a layer's matrices, Lava's Dense then finds the
+    sign mode of each matrix anew, so that one without both signs can lose what it had. (lava-dl
+    0.6.0, ``optimize_weight_bits``; lava-nc 0.10.0, ``clip_weights`` and ``truncate_weights``.)
+    """
+    joint = np.hstack(parts)
+    low, high = int(joint.min()), int(joint.max())
+    with np.errstate(divide="ignore"):
+        if high < 0:
+            scale, signed = -256 / low, 0
+        elif low >= 0:
+            scale, signed = 255 / high, 0
+        else:
+            scale, signed = min(np.divide(127, high), -128 / low), 1
+    shift = int(np.floor(np.log2(scale))) + signed
+    common = max(n for n in range(9) if not (joint % 2**n).any())  # powers of 2 in every weight
+    bits = 8 - shift - (common - signed)
+    for part in parts:
+        scaled = part << shift
+        mixed = int(scaled.min() < 0 < scaled.max())
+        sign = -1 if not mixed and scaled.max() <= 0 and scaled.min() < 0 else 1
+        clipped = np.clip(sign * scaled, -256 * mixed, 255)
+        lost = 8 - bits + mixed
+        kept = (clipped >> lost) << lost if lost >= 0 else np.zeros_like(clipped)
+        yield sign * kept / 2.0**shift

@@ -1,0 +1,196 @@
+"""Sections that show what the network did: spikes of both sides, and the inside of one neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from deploy.parity import Divergence
+from deploy.report.evidence import Evidence, cell
+from deploy.report.figures import Curve, Figure, LegendItem, Panel, Style, raster, traces
+from deploy.report.neuron import IntArray, NeuronTrace, follow, representative
+from deploy.report.page import Section
+from lsnn_neuro.spec import READOUT
+from quantize.network import QuantizedNetwork
+from quantize.record import SpikeRecord
+
+AROUND = 40
+"""Steps shown before and after the first divergence."""
+
+STEP = "step"
+
+SPIKES = (
+    LegendItem(style="match", text="on both sides"),
+    LegendItem(style="missing", text="missing: on the reference only"),
+    LegendItem(style="extra", text="extra: on the other side only"),
+)
+
+
+def spikes_section(evidence: Evidence) -> Section:
+    """Rasters of both sides laid over each other: near the first divergence, and as a whole."""
+    reference, other = (side.record for side in evidence.sides[evidence.shown])
+    where, sample = evidence.divergence, evidence.sample
+    figures = []
+    whole = range(reference.n_steps)
+    if where:
+        near = range(max(where.step - AROUND, 0), min(where.step + AROUND + 1, len(whole)))
+        figures.append(
+            Figure(
+                title="Around the first divergence",
+                caption=f"Steps {near[0]} to {near[-1]} of {len(whole)}. The dotted line marks step "
+                f"{where.step}, where {cell(where)} parts.",
+                panels=tuple(_rasters(evidence, reference, other, near)),
+                x_title=STEP,
+                legend=SPIKES,
+            )
+        )
+    figures.append(
+        Figure(
+            title="The whole sample",
+            caption=f"Sample {evidence.first_sample + sample}: input spikes, spikes of every "
+            "population on both sides laid over each other, and the readout (dashed: the other "
+            "side's, once it differs).",
+            panels=tuple(_rasters(evidence, reference, other, whole)),
+            x_title=STEP,
+            legend=SPIKES,
+        )
+    )
+    return Section(
+        key="spikes",
+        title="Spikes of both sides",
+        lead=f"{evidence.shown}: {reference.target} is the reference, {other.target} the other side.",
+        figures=tuple(figures),
+    )
+
+
+def _rasters(
+    evidence: Evidence, reference: SpikeRecord, other: SpikeRecord, steps: range
+) -> Iterator[Panel]:
+    """Inputs, populations and readout of the shown sample over some steps."""
+    at, sample = slice(steps[0], steps[-1] + 1), evidence.sample
+    where = evidence.divergence
+    x = evidence.inputs[at, sample]
+    yield raster("inputs", x, x, first_step=steps[0])
+    for one, two in zip(reference.spikes, other.spikes, strict=True):
+        in_this = where is not None and where.population == one.name
+        yield raster(
+            one.name,
+            one.spikes[at, sample],
+            two.spikes[at, sample],
+            first_step=steps[0],
+            here=(where.step, where.neuron) if where and in_this else None,
+        )
+    yield _readout(evidence.artifact.network, reference, other, sample, steps, where)
+
+
+def _readout(
+    network: QuantizedNetwork,
+    reference: SpikeRecord,
+    other: SpikeRecord,
+    sample: int,
+    steps: range,
+    where: Divergence | None,
+) -> Panel:
+    at = slice(steps[0], steps[-1] + 1)
+    one, two = (  # (time, output), float units
+        (r.readout[at, sample] + network.readout.bias) / network.readout.scale
+        for r in (reference, other)
+    )
+    x = np.arange(steps[0], steps[-1] + 1)
+    differs = one != two
+    winner = int(one[-1].argmax())
+    curves = []
+    for i in sorted(range(one.shape[1]), key=lambda i: i == winner):  # the winner on top
+        style: Style = "winner" if i == winner else "output"
+        curves.append(Curve(style=style, steps=x, values=one[:, i]))
+    for i in np.flatnonzero(differs.any(axis=0)):
+        since = int(differs[:, i].argmax())
+        curves.append(Curve(style="other", steps=x[since:], values=two[since:, i]))
+    return traces(
+        "readout y",
+        f"Readout of all {one.shape[1]} outputs, steps {steps[0]} to {steps[-1]}; output {winner} "
+        f"is the highest at the end; {int(differs.sum())} values differ between the sides.",
+        curves,
+        here=where.step if where and where.population == READOUT else None,
+        pixels=130,
+    )
+
+
+def neuron_section(evidence: Evidence) -> Section:
+    """Membrane, threshold and adaptation of the neuron that parts, or of a typical one."""
+    where, network = evidence.divergence, evidence.artifact.network
+    sides = evidence.sides[evidence.shown]
+    if where and where.population != READOUT and all(side.states for side in sides):
+        place, near = (where.population, where.neuron), where.step
+        lead = (
+            "The first neuron that parts, around that step: a state that differs before the first "
+            "wrong spike is the cause."
+        )
+    else:
+        place, near = representative(network, sides[0].record, evidence.sample), None
+        lead = "A neuron with a typical number of spikes."
+    trace = follow(network, sides, evidence.sample, *place, near=near)
+    figure = Figure(
+        title=f"{trace.population} neuron {trace.neuron}",
+        caption=_trace_caption(trace, evidence.first_sample + evidence.sample),
+        panels=tuple(_trace_panels(trace)),
+        x_title=STEP,
+        legend=(
+            LegendItem(style="line", text=trace.one.name),
+            *((LegendItem(style="other", text=trace.other.name),) if trace.other else ()),
+            LegendItem(style="threshold", text="threshold"),
+        ),
+    )
+    return Section(key="neuron", title="Inside one neuron", lead=lead, figures=(figure,))
+
+
+def _trace_caption(trace: NeuronTrace, sample: int) -> str:
+    steps = trace.one.steps
+    text = (
+        f"Sample {sample}, steps {steps[0]} to {steps[-1]}. Integer states at the end of the step, "
+        "the membrane after reset. Ticks along the upper edge are the spikes of both sides."
+    )
+    if trace.other:
+        text += f" {trace.other.name} was asked for its states at {len(trace.other.steps)} steps."
+    return text
+
+
+def _trace_panels(trace: NeuronTrace) -> Iterator[Panel]:
+    one, other = trace.one, trace.other
+    membrane: list[Curve] = [
+        Curve(style="threshold", steps=one.steps, values=trace.threshold),
+        Curve(style="line", steps=one.steps, values=one.v),
+    ]
+    adaptation = [Curve(style="line", steps=one.steps, values=one.a)]
+    ticks: list[tuple[Style, IntArray]] = [("line", one.spike_steps)]
+    if other:
+        membrane.append(Curve(style="other", steps=other.steps, values=other.v, points=True))
+        adaptation.append(Curve(style="other", steps=other.steps, values=other.a, points=True))
+        ticks.append(("other", other.spike_steps))
+    yield traces(
+        "membrane v and threshold",
+        _agreement("Membrane", trace, "v"),
+        membrane,
+        spikes=ticks,
+        here=trace.near,
+        pixels=190,
+    )
+    if any(curve.values.any() for curve in adaptation):
+        yield traces(
+            "adaptation a",
+            _agreement("Adaptation", trace, "a"),
+            adaptation,
+            here=trace.near,
+            pixels=110,
+        )
+
+
+def _agreement(name: str, trace: NeuronTrace, field: str) -> str:
+    """What a panel shows, in words."""
+    text = f"{name} of {trace.population} neuron {trace.neuron}."
+    if trace.other is None:
+        return text
+    here = np.isin(trace.one.steps, trace.other.steps)
+    equal = getattr(trace.one, field)[here] == getattr(trace.other, field)
+    return f"{text} Both sides are equal in {equal.sum()} of {len(equal)} steps compared."

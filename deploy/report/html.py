@@ -1,0 +1,186 @@
+"""The parity report as a page, the most important things first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from deploy.artifact import versions
+from deploy.report.activity import neuron_section, spikes_section
+from deploy.report.conversion import conversion_section, network_section
+from deploy.report.evidence import EMULATOR, Evidence, cell
+from deploy.report.float_distance import float_section
+from deploy.report.on_chip import chip_section
+from deploy.report.page import Fact, Page, Section, Table, number
+from deploy.report.parity import DISTANCE_ONLY
+from lsnn_neuro.spec import READOUT
+
+GOLDEN = "golden"
+
+MEANING = {
+    GOLDEN: "the spikes kept at export and the emulator's now",
+    "P0": "float network and integers, a distance",
+    "P1": "forward pass of training and emulator",
+    "P2": "emulator and Lava",
+    "P3": "emulator and chip",
+}
+
+
+def parity_page(evidence: Evidence) -> Page:
+    """The report as a page, most important things first."""
+    network = evidence.artifact.network
+    levels = evidence.levels
+    shown = levels[evidence.shown]
+    sections = [_levels(evidence), spikes_section(evidence), neuron_section(evidence)]
+    if DISTANCE_ONLY in evidence.sides:
+        sections.append(float_section(evidence))
+    sections += [
+        network_section(network),
+        *conversion_section(evidence.artifact.manifest),
+        chip_section(evidence),
+        _provenance(evidence),
+    ]
+    facts = [
+        Fact(name="mismatched spikes", value=number(shown.mismatches)),
+        Fact(name="spikes compared", value=number(shown.spikes)),
+        Fact(name=f"samples of {shown.steps:,} steps", value=number(shown.samples)),
+        Fact(name="neurons", value=number(sum(p.size for p in network.populations))),
+        Fact(name="synapses", value=number(network.n_synapses)),
+    ]
+    facts += [
+        Fact(name=f"right, {s.side}", value=f"{s.correct} of {s.decisions}")
+        for s in evidence.scores
+        if s.side in (levels[DISTANCE_ONLY].reference if DISTANCE_ONLY in levels else "", EMULATOR)
+    ]
+    failed = evidence.failed
+    return Page(
+        title=f"Parity of {network.provenance.recipe or evidence.artifact.folder.name}",
+        passed=not failed,
+        headline="Not the same network" if failed else "The same network, spike by spike",
+        lead=_verdict(evidence),
+        facts=tuple(facts),
+        sections=tuple(sections),
+        footer=f"lsnn-neuro {versions()['lsnn-neuro']}, "
+        f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _verdict(evidence: Evidence) -> str:
+    levels, failed = evidence.levels, evidence.failed
+    if not failed:
+        exact = [c for level, c in levels.items() if level not in (DISTANCE_ONLY, GOLDEN)]
+        exact = exact or [levels[GOLDEN]]
+        *names, last = dict.fromkeys(name for c in exact for name in (c.reference, c.other))
+        shown = levels[evidence.shown]
+        return (
+            f"{', '.join(names)} and {last} agree in every one of {shown.spikes:,} spikes and in "
+            f"every readout integer, over {shown.samples} samples of {shown.steps} steps."
+        )
+    c = levels[failed[-1]]
+    where = c.first_divergence
+    assert where is not None
+    return (
+        f"{failed[-1]}: {c.reference} and {c.other} differ in {c.mismatches:,} spikes and "
+        f"{c.readout_mismatches:,} readout integers. They part at step {where.step} of sample "
+        f"{where.sample}, {cell(where)}."
+    )
+
+
+def _levels(evidence: Evidence) -> Section:
+    levels, failed = evidence.levels, evidence.failed
+    rows: list[tuple[str, ...]] = []
+    populations: list[tuple[str, ...]] = []
+    for level, c in levels.items():
+        verdict = "not exact" if level in failed else "exact" if c.exact else "a distance"
+        rows.append(
+            (level, verdict, number(c.spikes), number(c.mismatches), number(c.readout_mismatches))
+        )  # fmt: skip
+        populations += [
+            (level, p.name, number(p.spikes), number(p.other_spikes), number(p.mismatches))
+            for p in c.populations
+        ]
+    levels_table = Table(
+        caption="Every level",
+        columns=("level", "verdict", "spikes", "spikes differ", "readout differs"),
+        words=2,
+        rows=tuple(rows),
+        note=" ".join(
+            f"{level}: {MEANING[level]} ({c.reference} against {c.other})."
+            for level, c in levels.items()
+        ),
+        marked=frozenset(i for i, level in enumerate(levels) if level in failed),
+    )  # fmt: skip
+    by_population = Table(
+        caption="Every population",
+        columns=("level", "population", "spikes", "on the other side", "spikes differ"),
+        words=2,
+        rows=tuple(populations),
+    )
+    return Section(
+        key="levels",
+        title="Levels",
+        lead="From P1 on, exact is the only pass: no mismatched spike, equal readout integers.",
+        tables=(levels_table, *_divergences(evidence)),
+        folded=(by_population,),
+    )
+
+
+def _divergences(evidence: Evidence) -> Iterator[Table]:
+    """Both sides' states where a level parts."""
+    for level in evidence.failed:
+        c = evidence.levels[level]
+        where = c.first_divergence
+        assert where is not None
+        readout = where.population == READOUT
+        rows = [("readout" if readout else "spike", where.reference_value, where.other_value)]
+        if where.reference and where.other:
+            rows += [
+                (text, getattr(where.reference, field), getattr(where.other, field))
+                for field, text in (
+                    ("v", "membrane v"), ("a", "adaptation a"), ("r", "refractory steps left r"),
+                )
+            ]  # fmt: skip
+        yield Table(
+            caption=f"{level} parts at step {where.step}, sample {where.sample}, {cell(where)}",
+            columns=("after the step", c.reference, c.other),
+            rows=tuple((name, number(one), number(two)) for name, one, two in rows),
+            marked=frozenset(i for i, (_, one, two) in enumerate(rows) if one != two),
+        )
+
+
+def _provenance(evidence: Evidence) -> Section:
+    artifact = evidence.artifact
+    origin = artifact.network.provenance
+    made_with = {str(k): str(v) for k, v in artifact.manifest.get("versions", {}).items()}
+    now = versions()
+    rows = [
+        ("recipe", origin.recipe or "unknown"),
+        ("checkpoint (SHA-256)", origin.checkpoint_sha256 or "unknown"),
+        ("exported for", artifact.target),
+    ]
+    rows += [
+        (f"{side.record.target}, seconds", f"{side.record.seconds:.2f}")
+        for side in evidence.sides[evidence.shown]
+    ]
+    table = Table(caption="Origin", columns=("what", "value"), words=2, rows=tuple(rows))
+    versions_table = Table(
+        caption="Versions",
+        columns=("package", "at export", "now"),
+        words=3,
+        rows=tuple((name, made_with.get(name, "unknown"), now[name]) for name in now),
+    )
+    files = Table(
+        caption="Files of the artifact",
+        columns=("file", "SHA-256"),
+        words=2,
+        rows=tuple((str(k), str(v)) for k, v in artifact.manifest.get("sha256", {}).items()),
+    )
+    return Section(
+        key="provenance",
+        title="Where it comes from",
+        lead=f"Artifact {artifact.folder.name}.",
+        tables=(table, versions_table),
+        folded=(files,),
+        text=evidence.recipe,
+        text_title="Recipe",
+    )

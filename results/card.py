@@ -1,0 +1,177 @@
+"""The card of a published model: what it is, what it reached, and how to check that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lsnn_neuro import tensor_file
+from lsnn_neuro.errors import FileFormatError
+
+CARD, PAGE = "card.json", "card.md"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ParityCount(_Part):
+    """Spikes and readout integers of two sides, counted over some test samples."""
+
+    other: str
+    samples: int
+    spikes: int
+    mismatches: int
+    readout_mismatches: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether both sides gave the same."""
+        return self.mismatches == 0 and self.readout_mismatches == 0
+
+
+class Integers(_Part):
+    """An LSNN on Loihi's integers.
+
+    - weight_bits: the width it is meant for; accuracy is that of the emulator at this width
+    - aware: accuracy of the quantization-aware forward pass, which must be the same
+    - by_weight_bits: the emulator's accuracy for each width the weights were rounded to
+    - synapses: active ones that did not round to nothing
+    - rates_hz: mean firing rate of each population
+    - operations: synaptic operations (one spike meets one synapse) per sample, inputs included;
+      NeuroBench's effective accumulates
+    - parity: P1 (quantization-aware forward pass) and P2 (Lava) against the emulator
+    """
+
+    weight_bits: int
+    accuracy: float
+    aware: float
+    by_weight_bits: dict[int, float]
+    synapses: int
+    rates_hz: dict[str, float]
+    operations: float
+    parity: dict[str, ParityCount]
+
+
+class Card(_Part):
+    """What is known of a model; accuracies are over all decisions of the test split.
+
+    - trained_bits: width of the weights in quantization-aware training, None after float training
+    - iterations, planned: how many were run, how many the recipe asks for; best: the one that was
+      kept, by validation accuracy
+    - seconds: time the training steps took
+    - parameters, places: learnt numbers that are not 0, and all there is room for
+    - integers: None for what can't be quantized (an LSTM)
+    - sha256: of the model's other files; a card belongs to exactly these
+    """
+
+    recipe: str
+    seed: int
+    trained_bits: int | None
+    iterations: int
+    planned: int
+    best: int
+    seconds: float
+    validation_accuracy: float
+    test_samples: int
+    accuracy: float
+    parameters: int
+    places: int
+    integers: Integers | None
+    tool_version: str
+    sha256: dict[str, str]
+
+    def save(self, folder: Path) -> None:
+        """Write the card as JSON, and as a page to read."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2)
+        tensor_file.write_text(folder / CARD, text + "\n")
+        tensor_file.write_text(folder / PAGE, self.page(folder.name))
+
+    @classmethod
+    def load(cls, folder: Path) -> Card:
+        """Read a folder's card."""
+        file = folder / CARD
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except FileNotFoundError as error:
+            raise FileFormatError(f"{file}: no such file; `make results` measures it") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise FileFormatError(
+                f"{file}: {where}: {first['msg']}; delete it, and `make results` measures it again"
+            ) from error
+
+    def belongs_to(self, folder: Path) -> bool:
+        """Whether the files beside it are still those that were measured."""
+        return all(
+            (folder / name).is_file() and tensor_file.sha256(folder / name) == digest
+            for name, digest in self.sha256.items()
+        )
+
+    def page(self, name: str) -> str:
+        """The card as Markdown."""
+        lines = [f"# {name}", "", *self._summary(), ""]
+        lines += ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in self._rows())]
+        lines += ["", "```", *self._commands(name), "```", ""]
+        lines += ["| file | SHA-256 |", "|---|---|"]
+        lines += [f"| `{file}` | `{digest}` |" for file, digest in self.sha256.items()]
+        return "\n".join(lines) + "\n"
+
+    def _summary(self) -> list[str]:
+        how = (
+            "in float"
+            if self.trained_bits is None
+            else f"with the integer model and {self.trained_bits}-bit weights as the forward pass"
+        )
+        unfinished = (
+            f" The recipe asks for {self.planned:,}: the run is not finished."
+            if self.iterations < self.planned
+            else ""
+        )
+        return [
+            f"Recipe `{self.recipe}`, seed {self.seed}, trained {how} for {self.iterations:,} "
+            f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best:,}, the best "
+            f"on the validation split ({self.validation_accuracy:.2%}).{unfinished}",
+        ]
+
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = [
+            (f"test accuracy in float, {self.test_samples:,} samples", f"{self.accuracy:.2%}"),
+            ("parameters that are not 0", f"{self.parameters:,} of {self.places:,}"),
+        ]
+        if (i := self.integers) is None:
+            return [*rows, ("on Loihi's integers", "can't be quantized")]
+        rows += [
+            (f"test accuracy, emulator, {i.weight_bits}-bit weights", f"{i.accuracy:.2%}"),
+            ("test accuracy, quantization-aware forward pass", f"{i.aware:.2%}"),
+        ]
+        if len(i.by_weight_bits) > 1:
+            widths = ", ".join(f"{b} bits {a:.2%}" for b, a in sorted(i.by_weight_bits.items()))
+            rows.append(("test accuracy, emulator, rounded after training", widths))
+        rates = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in i.rates_hz.items())
+        rows += [
+            ("synapses on the chip", f"{i.synapses:,}"),
+            ("firing rates", rates),
+            ("synaptic operations per sample", f"{i.operations:,.0f}"),
+        ]
+        return rows + [
+            (
+                f"{level}: emulator against {p.other}, {p.samples:,} samples",
+                f"{'exact' if p.exact else 'NOT EXACT'}: {p.mismatches:,} mismatches in "
+                f"{p.spikes:,} spikes, {p.readout_mismatches:,} in the readout",
+            )
+            for level, p in i.parity.items()
+        ]
+
+    def _commands(self, name: str) -> list[str]:
+        path = f"models/{name}"
+        if self.integers is None:
+            return [f"lsnn-neuro evaluate {path}"]
+        return [
+            f"lsnn-neuro evaluate {path} --target emulator",
+            f"lsnn-neuro parity {path} --target loihi-sim --samples 16",
+            f"lsnn-neuro export {path} --target loihi-sim --out artifacts/{name}",
+        ]

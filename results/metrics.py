@@ -1,0 +1,46 @@
+"""A run's log, thinned to what curves need and packed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from lsnn_neuro import tensor_file
+from lsnn_neuro.errors import FileFormatError
+
+RECIPE = "recipe.toml"
+METRICS = "metrics.jsonl.gz"
+_RAW = "metrics.jsonl"  # as training writes it
+KEEP_EVERY = 50
+"""Iterations between the lines that are kept beside those with a validation."""
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's or a model's log, in order; each a dictionary with an iteration."""
+    path = next((folder / name for name in (_RAW, METRICS) if (folder / name).is_file()), None)
+    if path is None:
+        raise FileFormatError(f"{folder}: holds neither {_RAW} nor {METRICS}; is it a run?")
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.name == METRICS else data).decode()
+        lines = [dict(json.loads(line)) for line in text.splitlines()]
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise FileFormatError(f"{path}: not a readable log ({error})") from error
+    if not all({"iteration", "seconds"} <= line.keys() for line in lines):
+        raise FileFormatError(f"{path}: not the log of a run: a line lacks iteration or seconds")
+    return lines
+
+
+def write_thinned(lines: list[dict[str, Any]], path: Path) -> None:
+    """Write the lines with a validation, every fiftieth and the last; equal logs give equal bytes."""
+    kept = [
+        line
+        for i, line in enumerate(lines)
+        if "validation_accuracy" in line
+        or line["iteration"] % KEEP_EVERY == 0
+        or i == len(lines) - 1
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in kept)
+    tensor_file.write_bytes(path, gzip.compress(text.encode(), mtime=0))

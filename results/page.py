@@ -1,0 +1,165 @@
+"""``docs/results.md``: our numbers beside other people's, and what holds of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from results.families import Families, Family, Model, Spread
+from results.literature import CLAIMS, ROWS, Published, Row
+
+NOT_RUN = "not run"
+
+INTRODUCTION = """\
+# Results
+
+Written by `make results` from what is committed in `models/`: the logs, the networks, and their
+cards, which carry the hash of the network they were measured on. Change nothing here by hand.
+
+Accuracies are in per cent of the complete test split, which is looked at when a model is published
+and not before; the network that is kept of a run is the best on the validation split. "Float" is
+the PyTorch network, "integers" are the emulator's: Lava's too, as exact parity shows.
+"""
+
+CAPTIONS = {
+    "learning-curves.svg": ("Learning curves", "Validation accuracy during training."),
+    "connectivity.svg": (
+        "Accuracy against connectivity",
+        "Networks that are alike but for the share of active synapses (the dense one has no fixed "
+        "signs and nothing to rewire).",
+    ),
+    "weight-bits.svg": (
+        "Accuracy against weight bits",
+        "Circles: weights rounded after training. Stars: trained with so many bits.",
+    ),
+    "raster.svg": (
+        "What it looks like",
+        "One test digit on the integer network: input spikes, spikes of both populations, thresholds of some "
+        "adaptive neurons, and the readout with the window that decides.",
+    ),
+}  # fmt: skip
+
+
+def page(families: Families, drawn: Collection[str]) -> str:
+    """The whole page; ``drawn`` are the names of the figures there are."""
+    parts = [INTRODUCTION, _beside_the_literature(families), _claims(families), _models(families)]
+    for name, (title, text) in CAPTIONS.items():
+        picture = f"![{title}](figures/{name})" if name in drawn else f"*{NOT_RUN}*"
+        parts.append(f"## {title}\n\n{text}\n\n{picture}\n")
+    return "\n".join(parts)
+
+
+def _beside_the_literature(families: Families) -> str:
+    rows = [
+        [
+            row.network,
+            f"`{row.family}`",
+            _published(row.published),
+            *_ours(families.get(row.family)),
+            _parameters(row, families.get(row.family)),
+        ]
+        for row in ROWS
+    ]
+    head = (
+        "network (1 ms a pixel unless said)", "ours", "published", "float", "integers",
+        "trained on", "parameters: published; ours",
+    )  # fmt: skip
+    text = (
+        "Best run, in brackets mean ± standard deviation over runs. Published numbers are those of "
+        "Bellec et al. 2018 (in float) and of Intel's Loihi 1 module (on the chip). Where training was "
+        "on integers, the float column says what the same weights do in float. Our LSTM hears the "
+        "spikes that the LSNNs hear; the paper's number of parameters is that of one that hears a "
+        "single grey level."
+    )
+    return f"## Beside the literature\n\n{text}\n\n{table(head, rows)}"
+
+
+def _published(published: Published | None) -> str:
+    if published is None:
+        return ""
+    if published.mean is None:
+        return f"{100 * published.best:.1f}"
+    spread = f" ± {100 * published.sd:.1f}" if published.sd is not None else ""
+    return f"{100 * published.best:.1f} ({100 * published.mean:.1f}{spread})"
+
+
+def _ours(family: Family | None) -> list[str]:
+    """Columns float, integers, trained on."""
+    if family is None:
+        return [NOT_RUN, NOT_RUN, ""]
+    bits = family.first.card.trained_bits
+    how = "float" if bits is None else f"integers, {bits} bits"
+    integers = spread(family.on_integers) if family.on_integers else "can't be quantized"
+    return [spread(family.in_float), integers, how]
+
+
+def spread(values: Spread) -> str:
+    """Best, and with several runs mean ± standard deviation and how many they are."""
+    best = f"{100 * values.best:.2f}"
+    if values.sd is None:
+        return best
+    return f"{best} ({100 * values.mean:.2f} ± {100 * values.sd:.2f}, {values.n} runs)"
+
+
+def _parameters(row: Row, family: Family | None) -> str:
+    theirs = row.published.parameters if row.published else ""
+    if family is None:
+        return theirs
+    card = family.first.card
+    ours = f"{card.parameters:,}"
+    if card.parameters < card.places:
+        ours += f" of {card.places:,}"
+    return f"{theirs}; {ours}" if theirs else ours
+
+
+def _claims(families: Families) -> str:
+    rows = []
+    for claim in CLAIMS:
+        ours, verdict = claim.verdict(families)
+        rows.append([claim.text, claim.source, f"{claim.published}", ours, verdict])
+    head = ("claim", "whose", "theirs", "ours", "verdict")
+    text = (
+        "Best against best, in per cent or points of per cent; ours are on what the network was "
+        "trained on. A claim holds if ours, rounded as theirs, is at least as large."
+    )
+    return f"## Which claims hold\n\n{text}\n\n{table(head, rows)}"
+
+
+def _models(families: Families) -> str:
+    head = (
+        "model", "float", "integers", "iterations", "minutes", "active synapses", "rates (Hz)",
+        "synaptic operations a sample", "parity with the emulator",
+    )  # fmt: skip
+    rows = [_model(model) for family in families.values() for model in family.models]
+    text = (
+        "Each name leads to its card. Active synapses, rates and synaptic operations (a spike meets a "
+        "synapse) are those of the integer network, over the whole test split. P1 is the "
+        "quantization-aware forward pass, P2 is Lava."
+    )
+    return f"## All models\n\n{text}\n\n{table(head, rows) if rows else 'There are none yet.'}\n"
+
+
+def _model(model: Model) -> list[str]:
+    card = model.card
+    unfinished = f" of {card.planned:,}" if card.iterations < card.planned else ""
+    columns = [
+        f"[{model.name}](../models/{model.name}/card.md)",
+        f"{100 * card.accuracy:.2f}",
+        "" if card.integers is None else f"{100 * card.integers.accuracy:.2f}",
+        f"{card.iterations:,}{unfinished}",
+        f"{card.seconds / 60:,.0f}",
+    ]
+    if (integers := card.integers) is None:
+        return [*columns, "", "", "", ""]
+    rates = ", ".join(f"{name} {rate:.1f}" for name, rate in integers.rates_hz.items())
+    parity = ", ".join(
+        f"{level} {'exact' if p.exact else 'NOT EXACT'} on {p.samples:,}"
+        for level, p in integers.parity.items()
+    )
+    operations = f"{integers.operations:,.0f}"
+    return [*columns, f"{integers.synapses:,}", rates, operations, parity]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,102 @@
+"""Evidence for reports, of real runs: a random network, and the same with one weight changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from random_networks import Spikes, random_inputs, random_network
+
+from deploy.artifact import load_artifact, write_artifact
+from deploy.mapping.chips import load_chip
+from deploy.parity import Side, compare_levels
+from deploy.report.evidence import Evidence, TaskScore
+from quantize.convert import ConversionReport, PopulationReport, ProjectionReport
+from quantize.emulator import emulate, trace
+from quantize.network import Projection, QuantizedNetwork
+
+N_STEPS, N_SAMPLES, SEED = 80, 3, 1
+
+Change = Callable[[Projection], Projection]
+
+
+def network() -> QuantizedNetwork:
+    return random_network(SEED)
+
+
+def changed_at(name: str) -> QuantizedNetwork:
+    """The network with the largest weight of a projection taken out."""
+    original = network()
+    projections = list(original.projections)
+    index = [p.name for p in projections].index(name)
+    weights = np.array(projections[index].weight_mant)
+    weights[np.abs(weights).argmax()] = 0
+    projections[index] = replace(projections[index], weight_mant=weights)
+    return replace(original, projections=tuple(projections))
+
+
+def side(ran: QuantizedNetwork, inputs: Spikes, name: str) -> Side:
+    @cache
+    def course(sample: int):
+        return list(trace(ran, inputs[:, sample]))
+
+    record = replace(emulate(ran, inputs), target=name)
+    return Side(record=record, states=lambda sample, step: course(sample)[step])
+
+
+def evidence(folder: Path, other: QuantizedNetwork, *, recipe: str = "random") -> Evidence:
+    """P0 against a network that must differ, P1 exact, P2 against ``other``."""
+    own = network()
+    own = replace(own, provenance=replace(own.provenance, recipe=recipe))
+    inputs = random_inputs(SEED, own, n_steps=N_STEPS, n_samples=N_SAMPLES)
+    emulator = side(own, inputs, "emulator")
+    write_artifact(
+        folder, own, target="loihi-sim", inputs=inputs, golden=emulator.record,
+        about={"conversion": asdict(conversion(own)), "violations": []},
+    )  # fmt: skip
+    first = own.projections[0].name
+    sides = {
+        "P0": (Side(record=side(changed_at(first), inputs, "float").record), emulator),
+        "P1": (side(own, inputs, "quantization-aware"), emulator),
+        "P2": (emulator, side(other, inputs, "loihi-sim")),
+    }
+    return Evidence(
+        artifact=load_artifact(folder),
+        chip=load_chip("loihi2"),
+        levels=compare_levels(sides),
+        sides=sides,
+        inputs=inputs,
+        first_sample=0,
+        scores=(
+            TaskScore(side="float", correct=3, decisions=3),
+            TaskScore(side="emulator", correct=2, decisions=3),
+        ),
+        recipe='name = "random"\n',
+    )
+
+
+def conversion(own: QuantizedNetwork) -> ConversionReport:
+    return ConversionReport(
+        populations=tuple(
+            PopulationReport(
+                name=p.name, scale=p.scale, vth_mant=(1, 2), tau_m=(20.0, 19.98),
+                tau_a=(700.0, 682.2), step_a=(3, 4), linear_below=0.1,
+            )
+            for p in own.populations
+        ),
+        projections=tuple(
+            ProjectionReport(
+                name=p.name, weight_exp=p.weight_exp, bits=8, synapses=p.n_synapses, clipped=0,
+                zeroed=1, error=0.01,
+            )
+            for p in own.projections
+        ),
+        readout_scale=1.0,
+    )  # fmt: skip
+
+
+SPIKING, READING = "pop0->pop0 inhibitory", "pop0->readout excitatory"
+"""Projections whose largest weight changes spikes, and nothing but the readout."""

@@ -1,0 +1,57 @@
+"""The commands convert and import: thin, and in one line when they refuse."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from random_networks import random_inputs, random_network
+from test_nir import lif_network
+
+from cli import main
+from deploy.artifact import write_artifact
+from deploy.interchange.extension import pack
+from quantize.emulator import emulate
+from quantize.file_format import load
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    """Writes an artifact of a network and gives its folder."""
+
+    def write(network):
+        inputs = random_inputs(0, network, n_steps=5, n_samples=1)
+        write_artifact(
+            tmp_path / "a", network, target="emulator", inputs=inputs,
+            golden=emulate(network, inputs), about={},
+        )  # fmt: skip
+        return tmp_path / "a"
+
+    return write
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_an_artifact_goes_to_nir_and_comes_back_equal(tmp_path, artifact):
+    network = random_network(3)
+    folder, there, back = artifact(network), tmp_path / "n.nir", tmp_path / "n.safetensors"
+    refused = run("convert", folder, "--to", "nir", "--out", there)
+    assert refused.exit_code == 1
+    assert "which NIR can't say" in refused.output
+    assert refused.output.count("\n") == 1
+    assert not there.exists()
+    assert run("convert", folder, "--to", "nir", "--out", there, "--extended").exit_code == 0
+    done = run("import", "nir", there, "--out", back)
+    assert done.exit_code == 0, done.output
+    assert f"{network.n_synapses} synapses" in done.output
+    np.testing.assert_array_equal(pack(load(back)), pack(network))
+
+
+def test_what_netx_can_not_run_is_refused_in_one_line(tmp_path, artifact):
+    folder = artifact(lif_network(0))
+    for options in ((), ("--extended",)):
+        done = run("convert", folder, "--to", "netx", "--out", tmp_path / "n.net", *options)
+        assert done.exit_code == 1
+        assert "netx" in done.output
+        assert done.output.count("\n") == 1
+    assert run("import", "netx", folder / "manifest.json", "--out", tmp_path / "b").exit_code == 1

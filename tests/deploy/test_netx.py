@@ -1,0 +1,310 @@
+"""lava-dl's netx runs our files: the same spikes, or a refusal that says why not."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from random_networks import random_inputs
+
+from deploy.interchange.extension import EXTENSION, pack
+from deploy.interchange.netx import as_netx_uses, load, save
+from lsnn_neuro.errors import FileFormatError, NetworkError
+from quantize.emulator import emulate
+from quantize.network import Population, Projection, QuantizedNetwork, Readout
+
+ROOT = Path(__file__).parents[2]
+N_STEPS = 30
+LAYER_LAG, READOUT_LAG = 1, 2
+needs_lava_dl = pytest.mark.skipif(
+    find_spec("lava") is None or find_spec("lava.lib") is None,
+    reason="lava-dl 0.6.0 is not installed; it exists for Python 3.10 only",
+)
+
+
+def netx_network(seed, *, kind):
+    """A random network of LIF populations that netx may be able to run.
+
+    - "chain": two populations, the first with delays, the second recurrent
+    - "layer": two populations that project to each other and share their constants
+    """
+    rng = np.random.default_rng(seed)
+    ends = {"input": int(rng.integers(3, 10)), "one": int(rng.integers(2, 9)),
+            "two": int(rng.integers(2, 9)), "readout": 3}  # fmt: skip
+    shared = int(rng.integers(100, 600)), int(rng.integers(50, 400))
+
+    def population(name):
+        decay, vth = shared if kind == "layer" else (rng.integers(100, 600), rng.integers(50, 400))
+        full = [np.full(ends[name], int(v)) for v in (decay, 0, 0, vth)]
+        fields = dict(zip(("decay_v", "decay_a", "step_a", "vth_mant"), full, strict=True))
+        return Population(name=name, **fields, n_ref=0, reset="zero", scale=2.0**11)
+
+    def projection(source, target, delays=0):
+        connected = rng.random((ends[target], ends[source])) < 0.7
+        if source == target:
+            np.fill_diagonal(connected, False)
+        rows, columns = np.nonzero(connected)
+        sign_mode = rng.choice(["excitatory", "inhibitory", "mixed"], p=[0.2, 0.2, 0.6])
+        low, high = {"excitatory": (0, 200), "inhibitory": (-100, 0), "mixed": (-80, 120)}[
+            sign_mode
+        ]
+        return Projection(
+            name=f"{source}->{target}", source=source, target=target,
+            n_source=ends[source], n_target=ends[target], source_index=columns, target_index=rows,
+            weight_mant=rng.integers(low, high + 1, len(rows)) // 2 * 2,
+            delay=rng.integers(0, delays + 1, len(rows)), weight_exp=int(rng.integers(-1, 2)),
+            sign_mode=str(sign_mode),
+        )  # fmt: skip
+
+    if kind == "chain":
+        links = [projection("input", "one", delays=7), projection("one", "two")]
+        links += [projection("two", "two"), projection("two", "readout")]
+    else:
+        links = [projection(a, b) for a in ("input", "one", "two") for b in ("one", "two")]
+        links += [projection("one", "readout"), projection("two", "readout")]
+    return QuantizedNetwork(
+        n_inputs=ends["input"],
+        populations=(population("one"), population("two")),
+        projections=tuple(links),
+        readout=Readout(
+            decay=np.full(3, int(rng.integers(0, 4097))), bias=np.array([1, -2, 3]), scale=2.0
+        ),
+    )
+
+
+def networks_for_netx(folder, count, *, kind, first=0):
+    """So many random networks that can be written and whose populations all spike.
+
+    Gives (name, network, inputs (time, input)) and leaves the files that netx_on_lava.py reads.
+    """
+    cases = []
+    for seed in range(first, first + 1000):
+        network = netx_network(seed, kind=kind)
+        inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=1, rate=0.5)
+        if any(p.spikes.sum() < 10 for p in emulate(network, inputs).spikes):
+            continue
+        try:
+            save(network, folder / f"{kind}{seed}.net")
+        except NetworkError:
+            continue
+        np.save(folder / f"{kind}{seed}.inputs.npy", inputs[:, 0])
+        cases.append((f"{kind}{seed}", network, inputs[:, 0]))
+        if len(cases) == count:
+            return cases
+    raise AssertionError(f"only {len(cases)} of 1000 random networks could be written")
+
+
+def run_netx(folder, time_limit):
+    """Run all networks of a folder in netx."""
+    run_script("netx_on_lava.py", folder, N_STEPS + READOUT_LAG, time_limit=time_limit)
+
+
+def run_script(name, *arguments, time_limit):
+    """Run a script beside this file in a child process; nothing of it survives."""
+    child = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name(name)), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        output, _ = child.communicate(timeout=time_limit)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert child.returncode == 0, output
+
+
+def compare(folder, cases, *, merged):
+    """Mismatched spikes and readout integers over all networks, and spikes in all."""
+    mismatches = total = 0
+    for name, network, inputs in cases:
+        record = emulate(network, inputs[:, None])
+        trains = [p.spikes[:, 0] for p in record.spikes]
+        trains = [np.concatenate(trains, axis=1)] if merged else trains
+        result = np.load(folder / f"{name}.result.npz")
+        for index, train in enumerate(trains):
+            found = result[f"spikes{index}"][LAYER_LAG : LAYER_LAG + N_STEPS]
+            mismatches += int((found != train).sum())
+            total += int(train.sum())
+        membrane = result["membrane"][READOUT_LAG : READOUT_LAG + N_STEPS]
+        mismatches += int((membrane != record.readout[:, 0]).sum())
+    return mismatches, total
+
+
+@needs_lava_dl
+@pytest.mark.parametrize("kind", ["chain", "layer"])
+def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind):
+    cases = networks_for_netx(tmp_path, 2, kind=kind)
+    run_netx(tmp_path, 280)
+    mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
+    assert total > 50
+    assert mismatches == 0
+
+
+@needs_lava_dl
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["chain", "layer"])
+def test_netx_runs_many_networks_with_the_emulators_spikes(tmp_path, kind):
+    cases = networks_for_netx(tmp_path, 25, kind=kind)
+    run_netx(tmp_path, 3000)
+    mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
+    assert total > 1000
+    assert mismatches == 0
+
+
+@needs_lava_dl
+def test_what_becomes_of_weights_is_known(tmp_path):
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        low, high = rng.choice([(0, 255), (-256, -1), (-256, 0), (-128, 254), (-100, 100)])
+        grid = rng.choice([1, 2, 16, 128])
+        parts = {}
+        for index, columns in enumerate(rng.integers(1, 5, 1 + seed % 2)):
+            edge = rng.choice([low, 0, high, 1], (3, columns))
+            drawn = np.where(rng.random((3, columns)) < 0.3, edge, rng.integers(low, high + 1))
+            parts[f"part{index}"] = (drawn * (rng.random((3, columns)) < 0.9)) // grid * grid
+        if seed % 4 == 1:
+            parts["part1"] = np.abs(parts["part1"]) % 255  # without both signs, beside one with
+        if not np.hstack(list(parts.values())).any():
+            parts["part0"][0, 0] = 1
+        np.savez(tmp_path / f"{seed}.npz", **parts)
+    run_script("netx_weights.py", tmp_path, time_limit=280)
+    altered = 0
+    for seed in range(400):
+        given, used = np.load(tmp_path / f"{seed}.npz"), np.load(tmp_path / f"{seed}.used.npz")
+        parts = [given[name] for name in sorted(given.files)]
+        for part, expected, name in zip(
+            parts, as_netx_uses(parts), sorted(used.files), strict=True
+        ):
+            np.testing.assert_array_equal(used[name], expected, err_msg=f"{seed} {name}")
+            altered += bool((part != expected).any())
+    assert 10 < altered < 300
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["chain", "layer"]))
+def test_round_trip_gives_an_equal_network(seed, kind, tmp_path_factory):
+    network = netx_network(seed, kind=kind)
+    file = tmp_path_factory.mktemp("netx") / "a.net"
+    try:
+        save(network, file)
+    except NetworkError:
+        assume(False)
+    np.testing.assert_array_equal(pack(load(file)), pack(network))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_layers_alone_are_the_same_network(tmp_path, seed):
+    name, network, inputs = networks_for_netx(tmp_path, 1, kind="chain", first=1000 * seed)[0]
+    file = tmp_path / f"{name}.net"
+    with h5py.File(file, "r+") as opened:
+        del opened[EXTENSION]
+    foreign = load(file)
+    one, two = emulate(network, inputs[:, None]), emulate(foreign, inputs[:, None])
+    for a, b in zip(one.spikes, two.spikes, strict=True):
+        np.testing.assert_array_equal(a.spikes, b.spikes)
+    np.testing.assert_array_equal(one.readout, two.readout)
+
+
+def simple(**changes):
+    """Two inputs, two LIF neurons, one readout; ``changes`` are fields of its parts."""
+    population = {
+        "name": "a", "decay_v": np.full(2, 300), "decay_a": np.zeros(2, int), "n_ref": 0,
+        "step_a": np.zeros(2, int), "vth_mant": np.full(2, 9), "reset": "zero", "scale": 1.0,
+    }  # fmt: skip
+    synapses = {"weight_mant": np.array([2, 4, 6]), "delay": np.zeros(3, int), "weight_exp": 0,
+                "sign_mode": "excitatory"}  # fmt: skip
+    readout = {"decay": np.array([20]), "bias": np.array([0]), "scale": 1.0}
+    for part in (population, synapses, readout):
+        part.update({k: v for k, v in changes.items() if k in part})
+    recurrent = Projection(
+        name="a->a", source="a", target="a", n_source=2, n_target=2,
+        source_index=np.array([1, 0]), target_index=np.array([0, 1]),
+        **synapses | {"weight_mant": synapses["weight_mant"][:2], "delay": np.zeros(2, int)},
+    )  # fmt: skip
+    ends = (
+        Projection(
+            name="input->a", source="input", target="a", n_source=2, n_target=2,
+            source_index=np.array([0, 1, 1]), target_index=np.array([0, 0, 1]), **synapses,
+        ),
+        Projection(
+            name="a->readout", source="a", target="readout", n_source=2, n_target=1,
+            source_index=np.array([0]), target_index=np.array([0]), weight_mant=np.array([8]),
+            delay=np.array([0]), weight_exp=0, sign_mode="excitatory",
+        ),
+    )  # fmt: skip
+    return QuantizedNetwork(
+        n_inputs=2,
+        populations=(Population(**population),),
+        projections=ends + ((recurrent,) if changes.get("recurrent") else ()),
+        readout=Readout(**readout),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"step_a": np.array([0, 1])}, "population 'a': netx can't run it: it adapts"),
+        ({"n_ref": 3}, "its n_ref is 3"),
+        ({"reset": "subtract"}, "its reset is 'subtract'"),
+        ({"vth_mant": np.array([9, 10])}, "vth_mant runs from 9 to 10"),
+        ({"weight_mant": np.array([2, 4, 200]), "weight_exp": 1}, "a weight is 400"),
+        ({"weight_mant": np.array([2, 4, 3]), "weight_exp": -1}, r"weight 3 * 2^-1 is no integer"),
+        ({"weight_mant": np.array([-2, -4, -128]), "sign_mode": "inhibitory"},
+         "a weight is -128, netx would run it as -127"),
+        ({"weight_mant": np.array([0, 0, 0])}, "no weight is other than 0"),
+        ({"delay": np.array([0, 5, 0]), "recurrent": True}, "delays up to 5"),
+    ],
+)  # fmt: skip
+def test_what_netx_would_not_run_exactly_is_refused_by_name_and_value(tmp_path, changes, named):
+    save(simple(), tmp_path / "plain.net")
+    with pytest.raises(NetworkError) as caught:
+        save(simple(**changes), tmp_path / "a.net")
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "a.net").exists()
+
+
+def test_populations_and_readouts_that_share_no_constants_are_refused(tmp_path):
+    network = netx_network(0, kind="layer")
+    one, two = network.populations
+    other = replace(two, vth_mant=two.vth_mant + 1)
+    with pytest.raises(NetworkError, match=r"'two': vth_mant is \d+, that of 'one' is \d+"):
+        save(replace(network, populations=(one, other)), tmp_path / "a.net")
+    uneven = replace(network.readout, decay=np.array([1, 2, 3]))
+    with pytest.raises(NetworkError, match="readout: decay runs from 1 to 3"):
+        save(replace(network, readout=uneven), tmp_path / "a.net")
+
+
+@pytest.mark.parametrize("field", ["layer/0/weight", "layer/0/neuron/vThMant"])
+def test_layers_changed_after_the_export_are_refused(tmp_path, field):
+    save(simple(), tmp_path / "a.net")
+    with h5py.File(tmp_path / "a.net", "r+") as file:
+        file[field][...] = file[field][()] + 2
+    with pytest.raises(FileFormatError, match=f"{field} was changed since the export"):
+        load(tmp_path / "a.net")
+
+
+def test_other_files_are_refused_in_one_line(tmp_path):
+    with pytest.raises(FileFormatError, match="no such file"):
+        load(tmp_path / "none")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(FileFormatError, match="not a readable HDF5 file"):
+        load(tmp_path / "text")
+    with h5py.File(tmp_path / "empty", "w"):
+        pass
+    with pytest.raises(FileFormatError, match="has no dense layer"):
+        load(tmp_path / "empty")
