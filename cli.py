@@ -67,6 +67,11 @@ chip_option = click.option(
 )  # fmt: skip
 
 
+for_recipe = click.option(
+    "--recipe", help="Built-in recipe that names its task, for evaluate, parity and export."
+)
+
+
 class _Commands(click.Group):
     """Shows users' errors as one line; everything else is a bug and keeps its traceback."""
 
@@ -504,7 +509,8 @@ def import_loihi1(folder: Path, out: Path) -> None:
 @click.argument("file", type=EXISTING)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
               help="Network file to write.")  # fmt: skip
-def import_nir(file: Path, out: Path) -> None:
+@for_recipe
+def import_nir(file: Path, out: Path, recipe: str | None) -> None:
     """Read a NIR graph: one of ours as it was, or a foreign one of LIF neurons, quantized now.
 
     \b
@@ -512,18 +518,16 @@ def import_nir(file: Path, out: Path) -> None:
       lsnn-neuro import nir other.nir --out other.safetensors
     """
     from deploy.interchange import nir
-    from quantize import file_format
 
-    network = nir.load(file)
-    file_format.save(network, out)
-    click.echo(f"{out}: {network.n_synapses} synapses")
+    _write_imported(nir.load(file), out, recipe)
 
 
 @import_.command("netx")
 @click.argument("file", type=EXISTING)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
               help="Network file to write.")  # fmt: skip
-def import_netx(file: Path, out: Path) -> None:
+@for_recipe
+def import_netx(file: Path, out: Path, recipe: str | None) -> None:
     """Read an HDF5 file of lava-dl: one of ours as it was, or what slayer exported.
 
     \b
@@ -531,11 +535,8 @@ def import_netx(file: Path, out: Path) -> None:
       lsnn-neuro import netx network.net --out network.safetensors
     """
     from deploy.interchange import netx
-    from quantize import file_format
 
-    network = netx.load(file)
-    file_format.save(network, out)
-    click.echo(f"{out}: {network.n_synapses} synapses")
+    _write_imported(netx.load(file), out, recipe)
 
 
 @main.group()
@@ -647,6 +648,18 @@ def _recipe(path: Path) -> Recipe:
             "export the run or checkpoint it came from"
         )
     return load_recipe(name)
+
+
+def _write_imported(network: QuantizedNetwork, out: Path, recipe: str | None) -> None:
+    """Write a network file, with the recipe that names its task if the user gave one."""
+    from lsnn_neuro.recipe import load_recipe
+    from quantize import file_format
+
+    if recipe is not None:
+        name = load_recipe(recipe).name
+        network = replace(network, provenance=replace(network.provenance, recipe=name))
+    file_format.save(network, out)
+    click.echo(f"{out}: {network.n_synapses} synapses")
 
 
 def _quantized(path: Path) -> QuantizedNetwork:

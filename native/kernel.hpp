@@ -190,6 +190,13 @@ static inline float sum(F x) {
   return total;
 }
 
+static inline void store_state(int32_t *, F, F, F) {}  // only integers are recorded
+static inline void store_state(int32_t *at, I v, I a, I r) {
+  store(at, v);
+  store(at + LANES, a);
+  store(at + 2 * LANES, r);
+}
+
 // --- forward ---------------------------------------------------------------------------------------------
 
 template <class A, class Store>
@@ -209,6 +216,8 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
   const int64_t begin = quiet_steps(s, p, x, block);
   if (tape.spikes) std::memset(tape.spikes + tape.at(s, block, 0, 0), 0, size_t(begin * n) * sizeof(uint16_t));
   if (tape.membrane) std::memset(tape.membrane + tape.at(s, block, 0, 0) * LANES, 0, size_t(begin * n) * sizeof(F));
+  if (tape.state)
+    std::memset(tape.state + 3 * LANES * tape.at(s, block, 0, 0), 0, 3 * size_t(begin * n) * sizeof(I));
   for (int64_t row = 0; row < begin * s.outputs; ++row) store(readout + (row * s.blocks() + block) * LANES, Row{});
   for (int64_t t = begin; t < s.steps; ++t) {
     pack_inputs(s, x, block, t, bits.data);
@@ -248,6 +257,7 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
         const I fired = lane_mask(z[j]);
         a[j] += (Row)((I)splat(p.step[j]) & fired);
         refractory[j] += (Row)((I)(threshold + threshold) & fired);
+        if (tape.state) store_state(tape.state + 3 * LANES * tape.at(s, block, t, j), v[j], a[j], refractory[j]);
         continue;
       }
       if (p.step[j] != 0) {
@@ -272,6 +282,7 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
       v[j] = spikes ? blend(lane_mask(spikes), after, potential) : potential;
       z[j] = spikes;
       held[j] = (held[j] | spikes) & ~z_at[size_t(p.n_ref[j])][j];
+      if (tape.state) store_state(tape.state + 3 * LANES * tape.at(s, block, t, j), v[j], a[j], Row{});
     }
     if (tape.spikes) std::memcpy(tape.spikes + tape.at(s, block, t, 0), z, size_t(n) * sizeof(uint16_t));
     drive.clear();

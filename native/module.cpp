@@ -166,8 +166,9 @@ class Spare {
   }
 };
 
-// Forward. keep: 0 nothing but the readout, 1 spikes, 2 what backward needs, 3 also the membrane.
-// Returns (readout (time, output, block, lane), spikes, distance, adaptation, membrane, counts); None where
+// Forward. keep: 0 nothing but the readout, 1 spikes, 2 what backward needs, 3 also the membrane, 4 spikes and
+// states (integers only).
+// Returns (readout (time, output, block, lane), spikes, distance, adaptation, membrane, state, counts); None where
 // not kept.
 template <class T>
 static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays, const py::tuple &in,
@@ -180,7 +181,7 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
   const Synapses<T> s_out = synapses<T>(out, n, outputs, 0, "readout");
   const py::ssize_t blocks = s.blocks(), steps = s.steps, segments = (s.steps + 15) / 16;
   auto readout = Spare::array<T>({steps, py::ssize_t(outputs), blocks, py::ssize_t(16)});
-  py::object spikes = py::none(), distance = py::none(), adaptation = py::none(), membrane = py::none();
+  py::object spikes = py::none(), distance = py::none(), adaptation = py::none(), membrane = py::none(), state = py::none();
   Array<int64_t> counts({blocks, py::ssize_t(n)});
   std::fill_n(counts.mutable_data(), counts.size(), int64_t(0));
   Tape tape;
@@ -191,7 +192,7 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
     tape.spikes = array.mutable_data();
     spikes = array;
   }
-  if (keep >= 2) {
+  if (keep == 2 || keep == 3) {
     if (compact) {
       auto array = Spare::array<int16_t>({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
       tape.distance = array.mutable_data();
@@ -205,10 +206,16 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
     tape.adaptation = array.mutable_data();
     adaptation = array;
   }
-  if (keep >= 3) {
+  if (keep == 3) {
     auto array = Spare::array<float>({blocks, steps, py::ssize_t(n), py::ssize_t(16)});
     tape.membrane = array.mutable_data();
     membrane = array;
+  }
+  if (keep == 4) {
+    require(std::is_same_v<T, int32_t>, "only integer states are recorded");
+    Array<int32_t> array({blocks, steps, py::ssize_t(n), py::ssize_t(3), py::ssize_t(16)});
+    tape.state = array.mutable_data();
+    state = array;
   }
   T *y = readout.mutable_data();
   const uint8_t *inputs = x.data();
@@ -221,7 +228,7 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
       run = kernels().forward_integer[compact];
     over_blocks(s.blocks(), threads, [&](int64_t block) { run(s, p, s_in, s_rec, s_out, inputs, block, tape, y); });
   }
-  return py::make_tuple(readout, spikes, distance, adaptation, membrane, counts);
+  return py::make_tuple(readout, spikes, distance, adaptation, membrane, state, counts);
 }
 
 // Backward. Returns (input, recurrent, readout synapses, alpha, rho, step, vth, b); the last five only if

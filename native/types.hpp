@@ -34,6 +34,7 @@ struct Tape {
   void *distance = nullptr;      // (block, time, neuron, lane), float or 16 bits
   float *adaptation = nullptr;   // (block, segment, neuron, lane): a before the segment's first step
   float *membrane = nullptr;     // (block, time, neuron, lane): v before reset; only to learn alpha
+  int32_t *state = nullptr;      // (block, time, neuron, 3, lane): v, a and r after the step; integers only
   int64_t *counts = nullptr;     // (block, neuron): spikes over all steps and samples
   int64_t segments = 0;
   int64_t at(const Shape &s, int64_t block, int64_t t, int64_t j) const {

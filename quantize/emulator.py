@@ -47,7 +47,7 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.fixed_point import Ints, decay, saturate, shift, wrap
 from quantize.loihi import STATE_SHIFT
-from quantize.native_emulator import emulate_on_kernel, runs_on_kernel
+from quantize.native_emulator import emulate_on_kernel, runs_on_kernel, trace_on_kernel
 from quantize.network import Population, Projection, QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -233,11 +233,18 @@ def emulate_reference(
     return spikes, readout
 
 
-def trace(
-    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_]
-) -> Iterator[tuple[PopulationState, ...]]:
+def trace(network: QuantizedNetwork, inputs: Spikes) -> Iterator[tuple[PopulationState, ...]]:
     """States of every population, step by step, for one sample of shape (time, input)."""
     check_inputs(network, inputs[:, None])
+    if runs_on_kernel(network):
+        return trace_on_kernel(network, inputs)
+    return trace_reference(network, inputs)
+
+
+def trace_reference(
+    network: QuantizedNetwork, inputs: Spikes
+) -> Iterator[tuple[PopulationState, ...]]:
+    """:func:`trace` in NumPy."""
     emulator = Emulator(network, 1)
     for x in inputs:
         emulator.step(x[None])

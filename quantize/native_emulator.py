@@ -6,6 +6,9 @@ time, with as many threads as there are cores; the result does not depend on the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +17,7 @@ from lsnn_neuro.kernel import KIND, SynapseList, unpack_spikes
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_SHIFT
 from quantize.network import Projection, QuantizedNetwork
-from quantize.record import PopulationSpikes
+from quantize.record import PopulationSpikes, PopulationState
 
 INT32_MAX = 2**31 - 1
 
@@ -47,12 +50,55 @@ def emulate_on_kernel(
 
     ``inputs`` is bool, shape (time, sample, input); see :func:`quantize.emulator.emulate`.
     """
-    assert kernel.native is not None
-    first: dict[str, int] = {INPUT: 0, READOUT: 0}
-    n = 0
+    readout, bits, *_ = _run(network, inputs, keep=1 if spikes else 0)
+    n_samples = inputs.shape[1]
+    o = readout.reshape(*readout.shape[:2], -1)[..., :n_samples].transpose(0, 2, 1)
+    if not spikes:
+        return (), o
+    trains = unpack_spikes(bits, n_samples)
+    first = _first_neurons(network)
+    return tuple(
+        PopulationSpikes(name=p.name, spikes=trains[..., first[p.name] : first[p.name] + p.size])
+        for p in network.populations
+    ), o
+
+
+def trace_on_kernel(
+    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_]
+) -> Iterator[tuple[PopulationState, ...]]:
+    """States of every population, step by step, for one sample of shape (time, input)."""
+    _, bits, *_, states, _ = _run(network, inputs[:, None], keep=4)
+    z = unpack_spikes(bits, 1)[:, 0]  # (time, neuron)
+    first = _first_neurons(network)
+    left = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
+    for t, state in enumerate(states[0, ..., 0]):  # (neuron, 3)
+        populations = []
+        for p in network.populations:
+            here = slice(first[p.name], first[p.name] + p.size)
+            v, a, r = state[here].T
+            if p.neuron != "atrlif":  # the kernel counts their refractory steps in bits
+                r = np.where(z[t, here], p.n_ref, np.maximum(left[p.name] - 1, 0)).astype(np.int32)
+                left[p.name] = r
+            populations.append(PopulationState(name=p.name, v=v, a=a, r=r, z=z[t, here]))
+        yield tuple(populations)
+
+
+def _first_neurons(network: QuantizedNetwork) -> dict[str, int]:
+    """Where each population begins in the core; inputs and outputs count from 0 on their own."""
+    first, n = {INPUT: 0, READOUT: 0}, 0
     for population in network.populations:
         first[population.name] = n
         n += population.size
+    return first
+
+
+def _run(
+    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_], *, keep: int
+) -> tuple[npt.NDArray[Any], ...]:
+    """The kernel's answer; ``keep`` as there."""
+    assert kernel.native is not None
+    first = _first_neurons(network)
+    n = sum(p.size for p in network.populations)
     recurrent = [p for p in network.projections if p.source != INPUT and p.target != READOUT]
     synapses = (
         _side_by_side(
@@ -61,26 +107,18 @@ def emulate_on_kernel(
         _side_by_side(n, recurrent, first),
         _side_by_side(n, list(network.into(READOUT)), first),
     )
-    readout, bits, *_ = kernel.native.forward_integer(
+    answer: tuple[npt.NDArray[Any], ...] = kernel.native.forward_integer(
         np.ascontiguousarray(inputs).view(np.uint8),
         _neurons(network),
         *(s.arrays() for s in synapses),
         n,
         network.readout.size,
         max((p.max_delay for p in network.projections), default=0),
-        1 if spikes else 0,
+        keep,
         True,
         0,
     )
-    n_samples = inputs.shape[1]
-    o = readout.reshape(*readout.shape[:2], -1)[..., :n_samples].transpose(0, 2, 1)
-    if not spikes:
-        return (), o
-    trains = unpack_spikes(bits, n_samples)
-    return tuple(
-        PopulationSpikes(name=p.name, spikes=trains[..., first[p.name] : first[p.name] + p.size])
-        for p in network.populations
-    ), o
+    return answer
 
 
 def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:
@@ -101,7 +139,7 @@ def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:
         (sign * column("step_a")).astype(np.int32),
         vth,
         DECAY_ONE - network.readout.decay,
-        np.zeros(len(vth), np.float32),  # the pseudo-derivative's scale: nobody asks for gradients
+        np.ones(len(vth), np.float32),  # the pseudo-derivative's scale: nobody asks for gradients
         each([p.n_ref for p in network.populations]).astype(np.int32),
         each([p.reset == "zero" for p in network.populations]).astype(np.uint8),
         DECAY_ONE - column("decay_i"),

@@ -1,10 +1,14 @@
 """Networks to and from the formats of other tools.
 
-Each module is a format and has two functions, ``save`` and ``load``, or only the latter:
+Each format is a module with two functions, ``save`` and ``load``, or only the latter:
 
-- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation
-- :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which slayer writes and netx runs
-- :mod:`deploy.interchange.extension`: the network itself, whole, inside a file of either format
+- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation; foreign graphs are
+  read by :mod:`deploy.interchange.nir_graph`
+- :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
+  slayer wrote is read by :mod:`deploy.interchange.slayer`
+- :mod:`deploy.interchange.loihi1`: the LSNN that was published for Loihi 1
+
+:mod:`deploy.interchange.extension` puts the network itself, whole, into a file of another format.
 
 ``save`` takes a :class:`quantize.network.QuantizedNetwork` and refuses, by name and value, what the
 format can't say; ``load`` gives one. Nothing is dropped on the way.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -156,5 +157,8 @@ def lava_missing() -> str | None:
     """Why Lava can't be used here, in one line; None if it can."""
     # lava is a namespace package that lava-dl shares: only lava.magma tells that lava-nc is there
     if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
-        return "Lava is not installed; install lava-nc==0.10.0"
+        how = (
+            " with pip's --ignore-requires-python --no-deps" if sys.version_info >= (3, 11) else ""
+        )
+        return f"Lava is not installed; install lava-nc==0.10.0{how}"
     return None

@@ -10,8 +10,8 @@ from random_lsnns import FORMS
 from random_networks import random_inputs, random_network
 
 from lsnn_neuro import kernel
-from quantize.emulator import emulate, emulate_reference
-from quantize.native_emulator import emulate_on_kernel, runs_on_kernel
+from quantize.emulator import emulate, emulate_reference, trace_reference
+from quantize.native_emulator import emulate_on_kernel, runs_on_kernel, trace_on_kernel
 from quantize.network import Population, Projection, QuantizedNetwork, Readout
 
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")
@@ -40,6 +40,21 @@ def test_the_kernel_computes_the_reference(seed, forms, n_samples):
     assert_equal(
         emulate_on_kernel(network, inputs, spikes=True), emulate_reference(network, inputs)
     )
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=seeds, forms=forms, quiet=st.sampled_from([0, 20]))
+def test_the_kernel_records_the_states_of_the_reference(seed, forms, quiet):
+    network = random_network(seed, forms)
+    assume(runs_on_kernel(network))
+    inputs = random_inputs(seed, network, n_steps=N_STEPS + quiet, n_samples=1)[:, 0]
+    inputs[:quiet] = False
+    steps = zip(trace_on_kernel(network, inputs), trace_reference(network, inputs), strict=True)
+    for t, (found, expected) in enumerate(steps):
+        for a, b in zip(found, expected, strict=True):
+            assert a.name == b.name
+            for field in ("v", "a", "r", "z"):
+                np.testing.assert_array_equal(getattr(a, field), getattr(b, field), f"{t} {field}")
 
 
 @settings(max_examples=40, deadline=None)
