@@ -22,9 +22,9 @@ $(VENV)/installed: pyproject.toml $(PINS) setup.py $(wildcard native/*)
 	@python=""; \
 	for p in "$(PYTHON)" "$$(pyenv root 2>/dev/null)"/versions/$(VERSION)*/bin/python \
 	         "$$HOME"/.local/share/uv/python/cpython-$(VERSION)*/bin/python$(VERSION) python3 python; do \
-	  if [ "$$("$$p" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$(VERSION)" ]; then python="$$p"; break; fi; \
+	  if [ "$$("$$p" -c 'import ensurepip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$(VERSION)" ]; then python="$$p"; break; fi; \
 	done; \
-	if [ -z "$$python" ]; then echo "make: no Python $(VERSION) was found; install it (e.g. 'pyenv install $(VERSION)') and try again" >&2; exit 1; fi; \
+	if [ -z "$$python" ]; then echo "make: no Python $(VERSION) with venv was found; install it (e.g. 'pyenv install $(VERSION)') and try again" >&2; exit 1; fi; \
 	echo "setting up $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV) && $(BIN)/python -m pip install -qq --disable-pip-version-check -c $(PINS) -e '.[dev]'
 ifneq ($(VERSION),3.10)

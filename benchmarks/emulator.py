@@ -31,7 +31,7 @@ BATCH = 500
 
 def trained_network(steps: int) -> QuantizedNetwork:
     """The paper's network after some training steps, quantized."""
-    trainer = Trainer(load_recipe("smnist-1ms", ["task.data=mnist-5k"]))
+    trainer = Trainer(load_recipe("smnist-1ms-paper", ["task.data=mnist-5k"]))
     for _ in range(steps):
         trainer.train_step()
     assert isinstance(trainer.network, LSNN)
@@ -42,7 +42,7 @@ def test_inputs(limit: int | None) -> tuple[str, list[Spikes]]:
     """Input spikes of the largest test set there is, a batch at a time."""
     for data in ("mnist", "mnist-5k"):
         try:
-            task = make_task(load_recipe("smnist-1ms", [f"task.data={data}"]).task)
+            task = make_task(load_recipe("smnist-1ms-paper", [f"task.data={data}"]).task)
         except DataError:
             continue
         return data, [batch.inputs for batch in task.batches("test", BATCH, limit)]

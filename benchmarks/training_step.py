@@ -49,7 +49,7 @@ class Setting:
 
     def __init__(self, batch_size: int) -> None:
         overrides = ["task.data=mnist-5k", f"training.batch_size={batch_size}"]
-        self.recipe: Recipe = load_recipe("smnist-1ms", overrides)
+        self.recipe: Recipe = load_recipe("smnist-1ms-paper", overrides)
         trainer = Trainer(self.recipe)
         for _ in range(WARM_UP):
             trainer.train_step()

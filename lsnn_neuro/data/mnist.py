@@ -302,6 +302,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     _ALLOWED = (
         ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),  # its name since NumPy 2
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
     )

@@ -158,10 +158,10 @@ def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["chain", "layer"])
 def test_netx_runs_many_networks_with_the_emulators_spikes(tmp_path, kind):
-    cases = networks_for_netx(tmp_path, 12, kind=kind)
+    cases = networks_for_netx(tmp_path, 25, kind=kind)
     run_netx(tmp_path, 3000)
     mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
-    assert total > 500
+    assert total > 1000
     assert mismatches == 0
 
 
