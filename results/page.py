@@ -68,9 +68,9 @@ def _beside_the_literature(families: Families) -> str:
         "Bellec et al. 2018 (in float) and of Intel's Loihi 1 module (on the chip). Where training was "
         "on integers, the float column says what the same weights do in float. Our LSTM hears the "
         "spikes that the LSNNs hear; the paper's number of parameters is that of one that hears a "
-        "single grey level. `smnist-1ms` and its kin differ from the paper in their delays (to 62 ms instead of 9), "
-        "in that rewired synapses draw a new delay, and in the refractory period (2 ms instead of 5; at 2 ms a "
-        "pixel 5); in the paper's own setting stands `smnist-1ms-paper`."
+        "single grey level. `smnist-1ms` and its kin differ from the paper in their delays (to 62 ms "
+        "instead of 9), in that rewired synapses draw a new delay, and in the refractory period (2 ms "
+        "instead of 5; at 2 ms a pixel 5); in the paper's own setting stands `smnist-1ms-paper`."
     )
     return f"## Beside the literature\n\n{text}\n\n{table(head, rows)}"
 
