@@ -6,46 +6,26 @@ import json
 import os
 import sys
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from deploy.artifact import Artifact
     from deploy.lava.options import LavaOptions
-    from deploy.mapping.chips import Chip
-    from deploy.parity import Comparison, Side
-    from deploy.report.evidence import Evidence
+    from deploy.parity import Comparison
     from deploy.targets import Target
-    from lsnn_neuro.checkpoint import Checkpoint
-    from lsnn_neuro.network import LSNN
     from lsnn_neuro.recipe import Recipe
-    from lsnn_neuro.tasks.base import Batch
-    from quantize.convert import ConversionReport
-    from quantize.network import QuantizedNetwork
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 TARGETS = ("emulator", "loihi-sim", "loihi2")
-BATCH = 128
-"""Samples that run side by side when many are compared."""
-PARITY_SAMPLES = 16
-"""Test samples that parity compares where nothing says which."""
-GOLDEN = "golden"
-"""Level, and side, of the spikes that were kept at export."""
-
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
 
@@ -65,11 +45,6 @@ chip_option = click.option(
     "--chip", default="loihi2", show_default=True, metavar="NAME|FILE",
     help="Where it is to fit: loihi2, loihi1, or a chip file (TOML).",
 )  # fmt: skip
-
-
-for_recipe = click.option(
-    "--recipe", help="Built-in recipe that names its task, for evaluate, parity and export."
-)
 
 
 class _Commands(click.Group):
@@ -170,15 +145,16 @@ def evaluate(
     from lsnn_neuro.evaluation import evaluate as score
     from lsnn_neuro.evaluation import float_runner
     from lsnn_neuro.tasks import make_task
+    from results.networks import load_quantized, load_recipe_of, load_trained
 
     lava = _lava_options(target, lava_model, lava_synapses)
-    recipe = _recipe(path)
+    recipe = load_recipe_of(path)
     ran = target
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
     if target == "float":
-        run = float_runner(_trained(path)[1], torch.device("cpu"))
+        run = float_runner(load_trained(path).network, torch.device("cpu"))
     else:
-        quantized = _quantized(path)
+        quantized = load_quantized(path)
         where: Target = (
             EmulatorTarget(spikes=False) if target == "emulator" else get_target(target, lava)
         )
@@ -224,18 +200,19 @@ def export(
     from deploy.artifact import write_artifact
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_files
-    from lsnn_neuro.checkpoint import BEST, find_checkpoint
+    from lsnn_neuro.checkpoint import BEST
     from lsnn_neuro.tasks import make_task
     from quantize.design_rules import check
     from quantize.emulator import emulate
+    from results.networks import load_imported, load_recipe_of, load_trained
 
-    recipe, imported = _recipe(checkpoint), _imported(checkpoint)
+    recipe, imported = load_recipe_of(checkpoint), load_imported(checkpoint)
     files: dict[str, bytes] = {"recipe.toml": recipe.to_toml().encode()}
     about: dict[str, Any] = {"name": recipe.name}
     if imported is None:
-        file = find_checkpoint(checkpoint)
-        quantized, report = _convert(file, *_trained(file), weight_bits)
-        files[BEST], about["conversion"] = file.read_bytes(), asdict(report)
+        trained = load_trained(checkpoint)
+        quantized, report = trained.quantized(weight_bits)
+        files[BEST], about["conversion"] = trained.file.read_bytes(), asdict(report)
     elif weight_bits is not None:
         raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
     else:
@@ -300,12 +277,14 @@ def parity(
     from deploy.artifact import MANIFEST, load_artifact
     from deploy.parity import compare_levels, join_levels
     from deploy.report.parity import parity_json, print_parity
+    from results.levels import parity_runs
+    from results.networks import load_quantized
 
     loaded = load_artifact(path) if (path / MANIFEST).is_file() else None
-    quantized = loaded.network if loaded else _quantized(path)
+    quantized = loaded.network if loaded else load_quantized(path)
     name = target or (loaded.target if loaded else "emulator")
     where = _ready_target(name, lava_model, lava_synapses)
-    runs = _parity_runs(path, quantized, where, artifact=loaded, samples=samples)
+    runs = parity_runs(path, quantized, where, artifact=loaded, samples=samples)
     levels = join_levels([compare_levels(run.sides) for run in runs])
     if as_json:
         click.echo(json.dumps(parity_json(levels), indent=2))
@@ -343,11 +322,12 @@ def report(
     from deploy.report.html import parity_page
     from deploy.report.page import render
     from lsnn_neuro.tensor_file import write_text
+    from results.levels import gather_evidence, parity_runs
 
     loaded = load_artifact(artifact)
     where = _ready_target(target or loaded.target, lava_model, lava_synapses)
-    runs = _parity_runs(artifact, loaded.network, where, artifact=loaded, samples=samples)
-    evidence = _evidence(loaded, load_chip(chip), runs)
+    runs = parity_runs(artifact, loaded.network, where, artifact=loaded, samples=samples)
+    evidence = gather_evidence(loaded, load_chip(chip), runs)
     file = out or artifact / "report.html"
     write_text(file, render(parity_page(evidence)))
     click.echo(file)
@@ -400,6 +380,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
     from deploy.targets import get_target
     from lsnn_neuro import kernel
     from quantize.design_rules import check
+    from results.networks import load_imported, load_trained
 
     if path is None and not system:
         raise click.UsageError("give a PATH or --system")
@@ -412,13 +393,14 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
             "targets": {k: v or "ready" for k, v in reasons.items()},
         }
     if path is not None:
-        imported = _imported(path)
+        imported = load_imported(path)
         if imported is None:
-            checkpoint, network = _trained(path)
-            quantized, report = _convert(path, checkpoint, network, None)
+            trained = load_trained(path)
+            quantized, report = trained.quantized()
+            progress = trained.checkpoint.progress
             result |= {
-                "recipe": checkpoint.recipe.model_dump(mode="json", exclude_none=True),
-                "progress": {k: v for k, v in checkpoint.progress.items() if k != "rng"},
+                "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
+                "progress": {k: v for k, v in progress.items() if k != "rng"},
                 "synapses": quantized.n_synapses,
                 "populations": [asdict(p) for p in report.populations],
                 "projections": [asdict(p) for p in report.projections],
@@ -470,8 +452,9 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
       lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
     """
     from deploy.interchange import netx, nir
+    from results.networks import load_quantized
 
-    network = _quantized(path)
+    network = load_quantized(path)
     if to == "nir":
         nir.save(network, out, extended=extended)
     elif extended:
@@ -481,62 +464,36 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
     click.echo(f"{out}: {network.n_synapses} synapses")
 
 
-@main.group("import")
-def import_() -> None:
-    """Networks made elsewhere become network files that evaluate, inspect and export take."""
-
-
-@import_.command("loihi1-lsnn")
-@click.argument("folder", type=FOLDER)
+@main.command("import")
+@click.argument("form", metavar="FORMAT", type=click.Choice(("loihi1-lsnn", "netx", "nir")))
+@click.argument("path", type=EXISTING)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
               help="Network file to write.")  # fmt: skip
-def import_loihi1(folder: Path, out: Path) -> None:
-    """Read the LSNN that was published for Loihi 1 from the NumPy arrays in FOLDER.
+@click.option(
+    "--recipe", help="Built-in recipe that names its task, for evaluate, parity and export."
+)
+def import_(form: str, path: Path, out: Path, recipe: str | None) -> None:
+    """Make a network file, for evaluate, inspect, parity and export, out of what was made elsewhere.
 
     \b
+    FORMAT and PATH:
+      loihi1-lsnn  folder with the LSNN that was published for Loihi 1, as NumPy arrays
+      netx         HDF5 file of lava-dl: one of ours as it was, or what slayer exported
+      nir          NIR graph: one of ours as it was, or a foreign one of LIF neurons, quantized now
+    \b
     Example:
-      lsnn-neuro import loihi1-lsnn loihi1-lsnn --out loihi1-lsnn.safetensors
+      lsnn-neuro import nir other.nir --out other.safetensors --recipe smnist-1ms
     """
-    from deploy.interchange import loihi1
+    from deploy.interchange import loihi1, netx, nir
+    from lsnn_neuro.recipe import load_recipe
     from quantize import file_format
 
-    network = loihi1.load(folder)
+    network = {"loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load}[form](path)
+    if recipe is not None:
+        name = load_recipe(recipe).name
+        network = replace(network, provenance=replace(network.provenance, recipe=name))
     file_format.save(network, out)
     click.echo(f"{out}: {network.n_synapses} synapses")
-
-
-@import_.command("nir")
-@click.argument("file", type=EXISTING)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-              help="Network file to write.")  # fmt: skip
-@for_recipe
-def import_nir(file: Path, out: Path, recipe: str | None) -> None:
-    """Read a NIR graph: one of ours as it was, or a foreign one of LIF neurons, quantized now.
-
-    \b
-    Example:
-      lsnn-neuro import nir other.nir --out other.safetensors
-    """
-    from deploy.interchange import nir
-
-    _write_imported(nir.load(file), out, recipe)
-
-
-@import_.command("netx")
-@click.argument("file", type=EXISTING)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-              help="Network file to write.")  # fmt: skip
-@for_recipe
-def import_netx(file: Path, out: Path, recipe: str | None) -> None:
-    """Read an HDF5 file of lava-dl: one of ours as it was, or what slayer exported.
-
-    \b
-    Example:
-      lsnn-neuro import netx network.net --out network.safetensors
-    """
-    from deploy.interchange import netx
-
-    _write_imported(netx.load(file), out, recipe)
 
 
 @main.group()
@@ -585,92 +542,6 @@ def _wrapper(recipe: Recipe) -> Any:
     return lambda network: QuantizationAware(network, weight_bits=bits)
 
 
-def _trained(path: Path) -> tuple[Checkpoint, LSNN]:
-    """Checkpoint and network of a run folder, artifact or checkpoint file."""
-    from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint, restore_network
-    from lsnn_neuro.tasks import make_task
-
-    file = find_checkpoint(path)
-    checkpoint = Checkpoint.load(file)
-    task = make_task(checkpoint.recipe.task)
-    network: Any = restore_network(checkpoint, file, task.n_inputs, task.n_outputs)
-    return checkpoint, network
-
-
-def _convert(
-    path: Path, checkpoint: Checkpoint, network: LSNN, weight_bits: int | None
-) -> tuple[QuantizedNetwork, ConversionReport]:
-    """Quantize a trained network, with its provenance."""
-    from lsnn_neuro.checkpoint import find_checkpoint
-    from lsnn_neuro.network import LSNN
-    from lsnn_neuro.tensor_file import sha256
-    from quantize.convert import convert
-    from quantize.network import Provenance
-
-    if not isinstance(network, LSNN):
-        raise LSNNError(f"{path}: an LSTM can't be quantized; only LSNNs run on Loihi")
-    recipe = checkpoint.recipe
-    trained_bits = recipe.quantization.weight_bits if recipe.quantization else 8
-    provenance = Provenance(
-        checkpoint_sha256=sha256(find_checkpoint(path)),
-        recipe=recipe.name,
-        tool_version=__version__,
-    )
-    return convert(
-        network.to_spec(), weight_bits=weight_bits or trained_bits, provenance=provenance
-    )
-
-
-def _imported(path: Path) -> QuantizedNetwork | None:
-    """The integer network that was made elsewhere, if a path is its file or its artifact."""
-    from deploy.artifact import MANIFEST, load_artifact
-    from lsnn_neuro.checkpoint import BEST
-    from lsnn_neuro.tensor_file import kind_of
-    from quantize import file_format
-
-    if (path / MANIFEST).is_file() and not (path / BEST).is_file():
-        return load_artifact(path).network
-    return file_format.load(path) if kind_of(path) == file_format.KIND else None
-
-
-def _recipe(path: Path) -> Recipe:
-    """The recipe of a run, checkpoint or artifact, or of a network file: it names the task."""
-    from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
-    from lsnn_neuro.recipe import built_in, load_recipe
-
-    imported = _imported(path)
-    if imported is None:
-        return Checkpoint.load(find_checkpoint(path)).recipe
-    name = imported.provenance.recipe
-    if name not in built_in():
-        raise LSNNError(
-            f"{path}: its recipe is {name!r}, none of the built-in ones, so its task is not known; "
-            "export the run or checkpoint it came from"
-        )
-    return load_recipe(name)
-
-
-def _write_imported(network: QuantizedNetwork, out: Path, recipe: str | None) -> None:
-    """Write a network file, with the recipe that names its task if the user gave one."""
-    from lsnn_neuro.recipe import load_recipe
-    from quantize import file_format
-
-    if recipe is not None:
-        name = load_recipe(recipe).name
-        network = replace(network, provenance=replace(network.provenance, recipe=name))
-    file_format.save(network, out)
-    click.echo(f"{out}: {network.n_synapses} synapses")
-
-
-def _quantized(path: Path) -> QuantizedNetwork:
-    """The integer network of an artifact or network file, or a run's network quantized now."""
-    from deploy.artifact import MANIFEST, load_artifact
-
-    if (path / MANIFEST).is_file():
-        return load_artifact(path).network
-    return _imported(path) or _convert(path, *_trained(path), None)[0]
-
-
 def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
     """What was chosen for loihi-sim; None, a target's own defaults, if nothing was."""
     from deploy.lava.options import LavaOptions
@@ -694,136 +565,6 @@ def _ready_target(name: str, lava_model: Any, lava_synapses: Any) -> Target:
     if reason:
         raise LSNNError(f"{target.name}: {reason}")
     return target
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _ParityRun:
-    """A batch of samples that ran on both sides of every level.
-
-    - batch: the task's, with what is right; None where the golden inputs aren't from the task
-    """
-
-    inputs: npt.NDArray[np.bool_]
-    batch: Batch | None
-    sides: dict[str, tuple[Side, Side]]
-
-
-def _parity_runs(
-    path: Path,
-    quantized: QuantizedNetwork,
-    target: Target,
-    *,
-    artifact: Artifact | None,
-    samples: int | None,
-) -> Iterator[_ParityRun]:
-    """An artifact's golden samples in one batch, or the first ``samples`` of the test set in several.
-
-    - path: where the float network is; quantized: the integer one
-    """
-    from deploy.parity import Side
-    from lsnn_neuro.tasks import make_task
-
-    network = None if _imported(path) else _trained(path)[1]
-    task = make_task(_recipe(path).task)
-    if artifact is None or samples is not None:
-        for batch in task.batches("test", BATCH, samples or PARITY_SAMPLES):
-            _, sides = _parity_sides(quantized, network, batch.inputs, target)
-            if not sides:
-                raise LSNNError(
-                    f"{path}: was made elsewhere, so there is no float network to compare the emulator "
-                    "with; choose another --target"
-                )
-            yield _ParityRun(inputs=batch.inputs, batch=batch, sides=sides)
-        return
-    inputs = artifact.inputs
-    emulator, sides = _parity_sides(quantized, network, inputs, target)
-    golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    first = next(task.batches("test", inputs.shape[1], inputs.shape[1]))
-    yield _ParityRun(
-        inputs=inputs,
-        batch=first if np.array_equal(first.inputs, inputs) else None,
-        sides={GOLDEN: (golden, emulator), **sides},
-    )
-
-
-def _parity_sides(
-    quantized: QuantizedNetwork, network: LSNN | None, inputs: Any, target: Target
-) -> tuple[Side, dict[str, tuple[Side, Side]]]:
-    """The emulator's side, and both sides of every level that target and float network allow."""
-    from deploy.parity import Side
-    from deploy.targets import get_target
-    from quantize.aware import QuantizationAware, record_torch
-    from quantize.emulator import trace
-
-    @cache
-    def emulated(sample: int) -> Any:
-        return list(trace(quantized, inputs[:, sample]))
-
-    emulator = Side(
-        record=get_target("emulator").run(quantized, inputs),
-        states=lambda sample, step: emulated(sample)[step],
-    )
-    sides: dict[str, tuple[Side, Side]] = {}
-    if network is not None:
-        aware = QuantizationAware(network, weight_bits=quantized.provenance.weight_bits)
-        sides["P0"] = Side(record=record_torch(network, network, inputs, name="float")), emulator
-        record = record_torch(aware, network, inputs, name="quantization-aware")
-        sides["P1"] = (
-            Side(
-                record=record,
-                states=lambda sample, step: aware.states(inputs[:, sample], step),
-            ),
-            emulator,
-        )
-    if target.name != "emulator":
-        deployed = Side(
-            record=target.run(quantized, inputs),
-            states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
-        )
-        sides["P3" if target.name == "loihi2" else "P2"] = (emulator, deployed)
-    return emulator, sides
-
-
-def _evidence(artifact: Artifact, chip: Chip, runs: Iterator[_ParityRun]) -> Evidence:
-    """Compare and score every batch; keep the first one that fails, else the first."""
-    from deploy.parity import compare_levels, join_levels
-    from deploy.report.evidence import Evidence, TaskScore
-    from deploy.report.parity import failed_levels
-    from lsnn_neuro.evaluation import count_correct
-
-    parts: list[dict[str, Comparison]] = []
-    correct: Counter[str] = Counter()
-    decisions = seen = 0
-    for run in runs:
-        parts.append(compare_levels(run.sides))
-        exact_so_far = not any(failed_levels(part) for part in parts[:-1])
-        if seen == 0 or (exact_so_far and failed_levels(parts[-1])):
-            shown, first_sample = run, seen
-        seen += run.inputs.shape[1]
-        if run.batch is None:
-            continue
-        decisions += len(run.batch.decisions)
-        sides = (side for pair in run.sides.values() for side in pair)
-        records = {side.record.target: side.record for side in sides}
-        for name, record in records.items():
-            if name == GOLDEN:
-                continue
-            readout = record.readout + artifact.network.readout.bias
-            correct[name] += count_correct(run.batch, readout)
-    recipe = artifact.folder / "recipe.toml"
-    return Evidence(
-        artifact=artifact,
-        chip=chip,
-        levels=join_levels(parts),
-        sides=shown.sides,
-        inputs=shown.inputs,
-        first_sample=first_sample,
-        scores=tuple(
-            TaskScore(side=name, correct=right, decisions=decisions)
-            for name, right in correct.items()
-        ),
-        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
-    )
 
 
 def _demand_parity(levels: Mapping[str, Comparison]) -> None:

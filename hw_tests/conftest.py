@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
+from hardware_cases import artifact_case, golden_cases
 
-from deploy.artifact import load_artifact, load_golden, versions
+from deploy.artifact import versions
 from deploy.targets import Target, get_target
-from quantize.file_format import load
-from quantize.network import QuantizedNetwork
-from quantize.record import SpikeRecord
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Case:
-    """A network, input spikes of some samples, and what the emulator made of them."""
-
-    name: str
-    network: QuantizedNetwork
-    inputs: npt.NDArray[np.bool_]
-    golden: SpikeRecord
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,24 +27,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         folder = metafunc.config.getoption("--artifact")
-        cases = [_artifact_case(folder)] if folder else _golden_cases()
+        cases = [artifact_case(folder)] if folder else golden_cases()
         metafunc.parametrize("case", cases, ids=[case.name for case in cases])
-
-
-def _artifact_case(folder: Path) -> Case:
-    artifact = load_artifact(folder)
-    return Case(
-        name=folder.name, network=artifact.network, inputs=artifact.inputs, golden=artifact.golden
-    )
-
-
-def _golden_cases() -> list[Case]:
-    cases = []
-    for file in sorted(GOLDEN.glob("*.network.safetensors")):
-        name = file.name.split(".")[0]
-        inputs, golden = load_golden(GOLDEN / f"{name}.golden.safetensors")
-        cases.append(Case(name=name, network=load(file), inputs=inputs, golden=golden))
-    return cases
 
 
 @pytest.fixture(scope="session")

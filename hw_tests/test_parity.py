@@ -6,7 +6,7 @@ The same bodies run on every target; see ``conftest.py`` for the options.
 from __future__ import annotations
 
 import numpy as np
-from conftest import Case
+from hardware_cases import Case
 
 from deploy.parity import compare
 from deploy.targets import Target, get_target

@@ -182,19 +182,8 @@ def _projection(
     mant = quantize_weight(weight, exponent, sign_mode, bits)
     error = dequantize_weight(mant, exponent) - weight
     clipped = np.abs(error) > weight_step(exponent, sign_mode, bits) / 2
-    target, source = np.nonzero(mant)
-    quantized = Projection(
-        name=name,
-        source=spec.source,
-        target=spec.target,
-        n_source=weight.shape[1],
-        n_target=weight.shape[0],
-        source_index=source.astype(np.int32),
-        target_index=target.astype(np.int32),
-        weight_mant=mant[target, source],
-        delay=spec.delay[target, source],
-        weight_exp=exponent,
-        sign_mode=sign_mode,
+    quantized = Projection.of_matrix(
+        name, spec.source, spec.target, mant, spec.delay, exponent, sign_mode
     )
     norm = _norm(weight)
     report = ProjectionReport(

@@ -8,7 +8,7 @@ The integer equations are in :mod:`quantize.emulator`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -186,6 +186,30 @@ class Projection:
             raise NetworkError(
                 f"{label}: synapses must be sorted by target, source, without repeats"
             )
+
+    @classmethod
+    def of_matrix(
+        cls, name: str, source: str, target: str, weight_mant: npt.NDArray[np.integer[Any]],
+        delay: npt.NDArray[np.integer[Any]], weight_exp: int, sign_mode: SignMode,
+    ) -> Projection:  # fmt: skip
+        """The projection whose synapses are the non-zero entries of a matrix (target, source).
+
+        ``delay`` has the same shape.
+        """
+        rows, columns = np.nonzero(weight_mant)  # by target, then source
+        return cls(
+            name=name,
+            source=source,
+            target=target,
+            n_source=weight_mant.shape[1],
+            n_target=weight_mant.shape[0],
+            source_index=columns.astype(np.int32),
+            target_index=rows.astype(np.int32),
+            weight_mant=weight_mant[rows, columns].astype(np.int32),
+            delay=delay[rows, columns].astype(np.int32),
+            weight_exp=weight_exp,
+            sign_mode=sign_mode,
+        )
 
     @property
     def n_synapses(self) -> int:

@@ -12,15 +12,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lsnn_neuro.checkpoint import BEST, Checkpoint, restore_network
-from lsnn_neuro.network import LSNN
-from lsnn_neuro.tasks import make_task
-from quantize.convert import convert
+from quantize.choose import STATE_ONE
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
 from results.families import Families, Family, Model
 from results.literature import LSNN_FAMILIES
 from results.metrics import read_metrics
+from results.networks import load_trained
 
 TRACED = 6
 """How many neurons' thresholds are drawn."""
@@ -41,7 +39,7 @@ def svg(figure: Figure) -> str:
     """A figure as SVG text."""
     buffer = io.StringIO()
     with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None}, bbox_inches="tight")
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
@@ -126,9 +124,9 @@ def raster(families: Families) -> Figure | None:
     model = next((families[n].first for n in LSNN_FAMILIES if n in families), None)
     if model is None:
         return None
-    task = make_task(model.recipe.task)
-    batch = next(task.batches("test", 1, 1))
-    network = _quantized(model, task.n_inputs, task.n_outputs)
+    trained = load_trained(model.folder)
+    batch = next(trained.task.batches("test", 1, 1))
+    network, _ = trained.quantized()
     record = emulate(network, batch.inputs)
     trains = {"input": batch.inputs[:, 0]} | {p.name: p.spikes[:, 0] for p in record.spikes}
     thresholds = _thresholds(network, batch.inputs[:, 0])
@@ -144,14 +142,14 @@ def raster(families: Families) -> Figure | None:
     if len(thresholds):
         axes = rows[len(trains)]
         for series in thresholds:
-            axes.plot(series, lw=1)
+            axes.plot(series, lw=1, rasterized=True)
         axes.set_ylabel("threshold\n(x baseline)")
     target, *_ = batch.decisions.target
     readout = (record.readout[:, 0] + network.readout.bias) / network.readout.scale
     for output, series in enumerate(readout.T):
         right = output == target
         rows[-1].plot(
-            series, lw=2 if right else 0.8, color="C3" if right else "0.6",
+            series, lw=2 if right else 0.8, color="C3" if right else "0.6", rasterized=True,
             label=f"output {output}, the right one" if right else None,
         )  # fmt: skip
     rows[-1].axvspan(batch.decisions.start[0], batch.decisions.stop[0], color="C2", alpha=0.2, lw=0)
@@ -177,7 +175,7 @@ def _thresholds(
         [
             np.concatenate(
                 [
-                    1 + s.a / (64 * populations[s.name].vth_mant)
+                    1 + s.a / (STATE_ONE * populations[s.name].vth_mant)
                     for s in states
                     if s.name in populations
                 ]
@@ -191,21 +189,13 @@ def _thresholds(
     return traced
 
 
-def _quantized(model: Model, n_inputs: int, n_outputs: int) -> QuantizedNetwork:
-    file = model.folder / BEST
-    network = restore_network(Checkpoint.load(file), file, n_inputs, n_outputs)
-    assert isinstance(network, LSNN)
-    assert model.card.integers is not None
-    return convert(network.to_spec(), weight_bits=model.card.integers.weight_bits)[0]
-
-
 def _spikes(axes: Axes, train: npt.NDArray[np.bool_]) -> None:
-    """A raster as one path: a file with an element for each spike would be ten times larger."""
+    """A raster, as an image inside the SVG: thousands of lines would make a large file."""
     time, neuron = np.nonzero(train)
     nothing = np.full(len(time), np.nan)
     x = np.stack([time, time, nothing], axis=1).ravel()
     y = np.stack([neuron - 0.4, neuron + 0.4, nothing], axis=1).ravel()
-    axes.plot(x, y, color="k", lw=0.7)
+    axes.plot(x, y, color="k", lw=0.7, rasterized=True)
     axes.set_ylim(-1, train.shape[1])
     axes.grid(visible=False)
 

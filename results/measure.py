@@ -15,11 +15,10 @@ from deploy.mapping.metrics import neurobench_metrics
 from deploy.parity import Comparison, compare, join
 from deploy.targets import get_target
 from lsnn_neuro import __version__, tensor_file
-from lsnn_neuro.checkpoint import BEST, Checkpoint, restore_network
+from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.evaluation import Run, count_correct, evaluate, float_runner
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.spec import DT
-from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Task
 from quantize.aware import QuantizationAware, record_torch
 from quantize.convert import convert
@@ -28,6 +27,7 @@ from quantize.loihi import WEIGHT_BITS
 from quantize.network import QuantizedNetwork
 from results.card import Card, Integers, ParityCount
 from results.metrics import METRICS, RECIPE, read_metrics
+from results.networks import load_trained
 
 BATCH = 250
 WIDTHS = range(2, WEIGHT_BITS + 1)
@@ -37,18 +37,15 @@ LAVA_SAMPLES = 16
 
 def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     """The card of a model's folder. ``lava_samples``: how many P2 compares; 0 leaves P2 out."""
-    file = folder / BEST
-    checkpoint = Checkpoint.load(file)
-    recipe, progress = checkpoint.recipe, checkpoint.progress
-    task = make_task(recipe.task)
-    network = restore_network(checkpoint, file, task.n_inputs, task.n_outputs)
+    trained = load_trained(folder)
+    recipe, progress = trained.recipe, trained.checkpoint.progress
+    task, network = trained.task, trained.network
     last = [progress, *read_metrics(folder)][-1]
     places = sum(parameter.numel() for parameter in network.parameters())
     dormant, integers = 0, None
     if isinstance(network, LSNN):
         dormant = sum(s.theta.numel() - s.n_active for s in network.synapses())
-        trained = recipe.quantization.weight_bits if recipe.quantization else WEIGHT_BITS
-        integers = _integers(task, network, trained, lava_samples)
+        integers = _integers(task, network, trained.weight_bits, lava_samples)
     run = float_runner(network, torch.device("cpu"))
     return Card(
         recipe=recipe.name,

@@ -117,24 +117,13 @@ def _population(name: str, size: int, *, step_a: int, vth_mant: int) -> Populati
 
 def _by_sign(source: str, target: str, weight: IntArray, exponent: int) -> Iterator[Projection]:
     """The excitatory and the inhibitory synapses of a matrix (source, target), 8 bits each."""
-    signs: tuple[tuple[SignMode, npt.NDArray[np.bool_]], ...] = (
-        ("excitatory", weight > 0),
-        ("inhibitory", weight < 0),
+    parts: tuple[tuple[SignMode, IntArray], ...] = (
+        ("excitatory", np.maximum(weight.T, 0)),
+        ("inhibitory", np.minimum(weight.T, 0)),
     )
-    for sign_mode, connected in signs:
-        if not connected.any():
-            continue
-        target_index, source_index = np.nonzero(connected.T)  # sorted by target, then source
-        yield Projection(
-            name=f"{source}->{target} ({sign_mode})",
-            source=source,
-            target=target,
-            n_source=weight.shape[0],
-            n_target=weight.shape[1],
-            source_index=source_index,
-            target_index=target_index,
-            weight_mant=weight[source_index, target_index],
-            delay=np.zeros(len(source_index), np.int32),
-            weight_exp=exponent,
-            sign_mode=sign_mode,
-        )
+    for sign_mode, mant in parts:
+        if mant.any():
+            name = f"{source}->{target} ({sign_mode})"
+            yield Projection.of_matrix(
+                name, source, target, mant, np.zeros_like(mant), exponent, sign_mode
+            )

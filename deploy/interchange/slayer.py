@@ -272,20 +272,9 @@ def _projection(label: str, source: str, target: str, weight: Ints, delay: Ints)
         raise NetworkError(
             f"{label}: synaptic and axonal delay add up to {delay.max()}, allowed are 0 to {DELAY_MAX}"
         )
-    rows, columns = np.nonzero(weight)
-    mant, exponent, sign_mode = _on_grid(label, weight[rows, columns])
-    return Projection(
-        name=f"{source}->{target}",
-        source=source,
-        target=target,
-        n_source=weight.shape[1],
-        n_target=weight.shape[0],
-        source_index=columns,
-        target_index=rows,
-        weight_mant=mant,
-        delay=delay[rows, columns],
-        weight_exp=exponent,
-        sign_mode=sign_mode,
+    mant, exponent, sign_mode = _on_grid(label, weight)
+    return Projection.of_matrix(
+        f"{source}->{target}", source, target, mant, delay, exponent, sign_mode
     )
 
 

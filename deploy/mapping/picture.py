@@ -101,5 +101,5 @@ def _draw_resources(axes: Axes, placement: Placement) -> None:
     axes.set_xlabel("percent of the limit", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.invert_yaxis()
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,156 @@
+"""Both sides of every parity level, P0 to P3, over an artifact's golden samples or the test set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from deploy.artifact import Artifact
+from deploy.mapping.chips import Chip
+from deploy.parity import Comparison, Side, compare_levels, join_levels
+from deploy.report.evidence import Evidence, TaskScore
+from deploy.report.parity import failed_levels
+from deploy.targets import Target, get_target
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.evaluation import count_correct
+from lsnn_neuro.network import LSNN
+from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks.base import Batch
+from quantize.aware import QuantizationAware, record_torch
+from quantize.emulator import Spikes, trace
+from quantize.network import QuantizedNetwork
+from quantize.record import PopulationState
+from results.networks import load_imported, load_recipe_of, load_trained
+
+BATCH = 128
+"""Samples that run side by side when many are compared."""
+PARITY_SAMPLES = 16
+"""Test samples that are compared where nothing says which."""
+GOLDEN = "golden"
+"""Level, and side, of the spikes that were kept at export."""
+
+Sides = dict[str, tuple[Side, Side]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ParityRun:
+    """A batch of samples that ran on both sides of every level.
+
+    - inputs: bool, shape (time, sample, input)
+    - batch: the task's, with what is right; None where the golden inputs aren't from the task
+    """
+
+    inputs: Spikes
+    batch: Batch | None
+    sides: Sides
+
+
+def parity_runs(
+    path: Path,
+    quantized: QuantizedNetwork,
+    target: Target,
+    *,
+    artifact: Artifact | None,
+    samples: int | None,
+) -> Iterator[ParityRun]:
+    """An artifact's golden samples in one batch, or the first ``samples`` of the test set in several.
+
+    - path: where the float network is; quantized: the integer one
+    """
+    network = None if load_imported(path) else load_trained(path).lsnn
+    task = make_task(load_recipe_of(path).task)
+    if artifact is None or samples is not None:
+        for batch in task.batches("test", BATCH, samples or PARITY_SAMPLES):
+            _, sides = _sides(quantized, network, batch.inputs, target)
+            if not sides:
+                raise NetworkError(
+                    f"{path}: was made elsewhere, so there is no float network to compare the emulator "
+                    "with; choose another --target"
+                )
+            yield ParityRun(inputs=batch.inputs, batch=batch, sides=sides)
+        return
+    inputs = artifact.inputs
+    emulator, sides = _sides(quantized, network, inputs, target)
+    golden = Side(record=replace(artifact.golden, target=GOLDEN))
+    first = next(task.batches("test", inputs.shape[1], inputs.shape[1]))
+    yield ParityRun(
+        inputs=inputs,
+        batch=first if np.array_equal(first.inputs, inputs) else None,
+        sides={GOLDEN: (golden, emulator), **sides},
+    )
+
+
+def _sides(
+    quantized: QuantizedNetwork, network: LSNN | None, inputs: Spikes, target: Target
+) -> tuple[Side, Sides]:
+    """The emulator's side, and both sides of every level that target and float network allow."""
+
+    @cache
+    def emulated(sample: int) -> list[tuple[PopulationState, ...]]:
+        return list(trace(quantized, inputs[:, sample]))
+
+    emulator = Side(
+        record=get_target("emulator").run(quantized, inputs),
+        states=lambda sample, step: emulated(sample)[step],
+    )
+    sides: Sides = {}
+    if network is not None:
+        aware = QuantizationAware(network, weight_bits=quantized.provenance.weight_bits)
+        sides["P0"] = Side(record=record_torch(network, network, inputs, name="float")), emulator
+        record = record_torch(aware, network, inputs, name="quantization-aware")
+        sides["P1"] = (
+            Side(
+                record=record,
+                states=lambda sample, step: aware.states(inputs[:, sample], step),
+            ),
+            emulator,
+        )
+    if target.name != "emulator":
+        deployed = Side(
+            record=target.run(quantized, inputs),
+            states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
+        )
+        sides["P3" if target.name == "loihi2" else "P2"] = (emulator, deployed)
+    return emulator, sides
+
+
+def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -> Evidence:
+    """Compare and score every batch; keep the first one that fails, else the first."""
+    parts: list[dict[str, Comparison]] = []
+    correct: Counter[str] = Counter()
+    decisions = seen = 0
+    for run in runs:
+        parts.append(compare_levels(run.sides))
+        exact_so_far = not any(failed_levels(part) for part in parts[:-1])
+        if seen == 0 or (exact_so_far and failed_levels(parts[-1])):
+            shown, first_sample = run, seen
+        seen += run.inputs.shape[1]
+        if run.batch is None:
+            continue
+        decisions += len(run.batch.decisions)
+        sides = (side for pair in run.sides.values() for side in pair)
+        records = {side.record.target: side.record for side in sides}
+        for name, record in records.items():
+            if name == GOLDEN:
+                continue
+            readout = record.readout + artifact.network.readout.bias
+            correct[name] += count_correct(run.batch, readout)
+    recipe = artifact.folder / "recipe.toml"
+    return Evidence(
+        artifact=artifact,
+        chip=chip,
+        levels=join_levels(parts),
+        sides=shown.sides,
+        inputs=shown.inputs,
+        first_sample=first_sample,
+        scores=tuple(
+            TaskScore(side=name, correct=right, decisions=decisions)
+            for name, right in correct.items()
+        ),
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+    )

@@ -1,0 +1,98 @@
+"""What a path holds: a trained network, an integer network, and the recipe that names its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from deploy.artifact import MANIFEST, load_artifact
+from lsnn_neuro import __version__
+from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint, restore_network
+from lsnn_neuro.errors import NetworkError, RecipeError
+from lsnn_neuro.network import LSNN
+from lsnn_neuro.recipe import Recipe, built_in, load_recipe
+from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tensor_file import kind_of, sha256
+from quantize import file_format
+from quantize.convert import ConversionReport, convert
+from quantize.loihi import WEIGHT_BITS
+from quantize.network import Provenance, QuantizedNetwork
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """A trained network with what it was trained on; ``file`` is where it was read from."""
+
+    file: Path
+    checkpoint: Checkpoint
+    network: nn.Module
+    task: Task
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it was trained by."""
+        return self.checkpoint.recipe
+
+    @property
+    def weight_bits(self) -> int:
+        """The width of weights it was trained for."""
+        return self.recipe.quantization.weight_bits if self.recipe.quantization else WEIGHT_BITS
+
+    @property
+    def lsnn(self) -> LSNN:
+        """The network, or an error if it is none that could run on Loihi."""
+        if not isinstance(self.network, LSNN):
+            raise NetworkError(f"{self.file}: an LSTM can't be quantized; only LSNNs run on Loihi")
+        return self.network
+
+    def quantized(
+        self, weight_bits: int | None = None
+    ) -> tuple[QuantizedNetwork, ConversionReport]:
+        """The integer network and what was lost; by default as wide as it was trained for."""
+        provenance = Provenance(
+            checkpoint_sha256=sha256(self.file),
+            recipe=self.recipe.name,
+            tool_version=__version__,
+        )
+        bits = weight_bits or self.weight_bits
+        return convert(self.lsnn.to_spec(), weight_bits=bits, provenance=provenance)
+
+
+def load_trained(path: Path) -> Trained:
+    """The best network of a run, a model or an artifact, or the one of a checkpoint file."""
+    file = find_checkpoint(path)
+    checkpoint = Checkpoint.load(file)
+    task = make_task(checkpoint.recipe.task)
+    network = restore_network(checkpoint, file, task.n_inputs, task.n_outputs)
+    return Trained(file=file, checkpoint=checkpoint, network=network, task=task)
+
+
+def load_imported(path: Path) -> QuantizedNetwork | None:
+    """The integer network that was made elsewhere, if a path is its file or its artifact."""
+    if (path / MANIFEST).is_file() and not (path / BEST).is_file():
+        return load_artifact(path).network
+    return file_format.load(path) if kind_of(path) == file_format.KIND else None
+
+
+def load_quantized(path: Path) -> QuantizedNetwork:
+    """The integer network of an artifact or a network file, or a run's network quantized now."""
+    if (path / MANIFEST).is_file():
+        return load_artifact(path).network
+    return load_imported(path) or load_trained(path).quantized()[0]
+
+
+def load_recipe_of(path: Path) -> Recipe:
+    """The recipe of a run, checkpoint or artifact, or of a network file: it names the task."""
+    imported = load_imported(path)
+    if imported is None:
+        return Checkpoint.load(find_checkpoint(path)).recipe
+    name = imported.provenance.recipe
+    if name not in built_in():
+        raise RecipeError(
+            f"{path}: its recipe is {name!r}, none of the built-in ones, so its task is not known; "
+            "export the run or checkpoint it came from"
+        )
+    return load_recipe(name)
