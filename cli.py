@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from deploy.lava.options import LavaOptions
     from deploy.parity import Comparison
     from deploy.targets import Target
-    from lsnn_neuro.recipe import Recipe
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -103,13 +102,19 @@ def train(
     from lsnn_neuro.recipe import load_recipe
     from lsnn_neuro.training import summary
     from lsnn_neuro.training import train as run_training
+    from results.networks import forward_for
 
     if quantize:
         overrides = (*overrides, "quantization.weight_bits=8")
     loaded = load_recipe(recipe, overrides)
     run_dir = out or Path("runs") / loaded.name
     trainer = run_training(
-        loaded, run_dir, resume=resume, wrap=_wrapper(loaded), device=device, progress=not as_json
+        loaded,
+        run_dir,
+        resume=resume,
+        wrap=forward_for(loaded),
+        device=device,
+        progress=not as_json,
     )
     result = {"run": str(run_dir), **summary(trainer)}
     _show(result, as_json)
@@ -530,16 +535,6 @@ def completion(shell: str) -> None:
     complete = get_completion_class(shell)
     assert complete is not None
     click.echo(complete(main, {}, "lsnn-neuro", "_LSNN_NEURO_COMPLETE").source())
-
-
-def _wrapper(recipe: Recipe) -> Any:
-    """The forward pass a recipe asks for: float, or quantization-aware."""
-    if recipe.quantization is None:
-        return lambda network: network
-    from quantize.aware import QuantizationAware
-
-    bits = recipe.quantization.weight_bits
-    return lambda network: QuantizationAware(network, weight_bits=bits)
 
 
 def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:

@@ -16,7 +16,9 @@ from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tensor_file import kind_of, sha256
+from lsnn_neuro.training import Wrap
 from quantize import file_format
+from quantize.aware import QuantizationAware
 from quantize.convert import ConversionReport, convert
 from quantize.loihi import WEIGHT_BITS
 from quantize.network import Provenance, QuantizedNetwork
@@ -59,6 +61,19 @@ class Trained:
         )
         bits = weight_bits or self.weight_bits
         return convert(self.lsnn.to_spec(), weight_bits=bits, provenance=provenance)
+
+
+def forward_for(recipe: Recipe) -> Wrap:
+    """What a recipe's training puts around the network: nothing, or the integer model."""
+    if recipe.quantization is None:
+        return lambda network: network
+    bits = recipe.quantization.weight_bits
+
+    def aware(network: nn.Module) -> nn.Module:
+        assert isinstance(network, LSNN)  # the recipe has seen to that
+        return QuantizationAware(network, weight_bits=bits)
+
+    return aware
 
 
 def load_trained(path: Path) -> Trained:

@@ -9,38 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from tiny_runs import lsnn_neuro, succeed, train_tiny
 
-from cli import main
 from deploy.artifact import load_artifact, write_artifact
 from quantize.record import PopulationSpikes, SpikeRecord
-
-TINY = (
-    "task.downsample=4", "task.ms_per_pixel=2", "task.cue_steps=4", "task.decision_steps=4",
-    "network.regular=10", "network.adaptive=8", "training.iterations=3", "training.batch_size=8",
-    "training.validate_every=2", "training.validation_samples=8",
-)  # fmt: skip
-
-
-def lsnn_neuro(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def succeed(*arguments: object) -> Result:
-    result = lsnn_neuro(*arguments)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def train(out: Path, *extra: str) -> Path:
-    overrides = [part for field in (*TINY, *extra) for part in ("--set", field)]
-    succeed("train", "smnist-rows", "--out", out, *overrides)
-    return out
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(tmp_path_factory.mktemp("cli") / "run")
+    return train_tiny(tmp_path_factory.mktemp("cli") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +37,7 @@ def test_train_leaves_recipe_checkpoints_and_metrics(run: Path) -> None:
 
 
 def test_resume_goes_on_to_more_iterations(tmp_path: Path) -> None:
-    out = train(tmp_path / "run")
+    out = train_tiny(tmp_path / "run")
     succeed(
         "train", out / "recipe.toml", "--out", out, "--resume", "--set", "training.iterations=5"
     )
@@ -68,9 +45,7 @@ def test_resume_goes_on_to_more_iterations(tmp_path: Path) -> None:
 
 
 def test_quantize_switch_trains_with_the_integer_forward_pass(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    overrides = [part for field in TINY for part in ("--set", field)]
-    succeed("train", "smnist-rows", "--out", out, "--quantize", *overrides)
+    out = train_tiny(tmp_path / "run", options=("--quantize",))
     assert "weight_bits = 8" in (out / "recipe.toml").read_text()
 
 
@@ -136,7 +111,7 @@ def test_a_single_flipped_golden_spike_ends_with_exit_code_1(
 def test_a_network_other_than_the_checkpoint_fails_P1_with_both_states(  # noqa: N802
     artifact: Path, tmp_path: Path
 ) -> None:
-    other = train(tmp_path / "other", "seed=99")
+    other = train_tiny(tmp_path / "other", "seed=99")
     loaded = load_artifact(artifact)
     write_artifact(
         tmp_path / "mixed", loaded.network, target="emulator", inputs=loaded.inputs,

@@ -7,32 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from tiny_runs import lsnn_neuro, succeed, train_tiny
 
-from cli import main
 from deploy.artifact import load_artifact, write_artifact
-
-TINY = (
-    "task.downsample=4", "task.ms_per_pixel=2", "task.cue_steps=4", "task.decision_steps=4",
-    "network.regular=10", "network.adaptive=8", "training.iterations=3", "training.batch_size=8",
-    "training.validate_every=2", "training.validation_samples=8",
-)  # fmt: skip
-
-
-def lsnn_neuro(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    overrides = [part for field in TINY for part in ("--set", field)]
-    for arguments in (
-        ("train", "smnist-rows", "--out", folder / "run", *overrides),
-        ("export", folder / "run", "--target", "loihi-sim", "--out", folder / "a", "--samples", 4),
-    ):
-        done = lsnn_neuro(*arguments)
-        assert done.exit_code == 0, done.output
+    train_tiny(folder / "run")
+    succeed(
+        "export", folder / "run", "--target", "loihi-sim", "--out", folder / "a", "--samples", 4
+    )
     return folder / "a"
 
 

@@ -8,33 +8,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from click.testing import CliRunner, Result
-
-from cli import main
-
-TINY = (
-    "task.downsample=4", "task.ms_per_pixel=2", "task.cue_steps=4", "task.decision_steps=4",
-    "network.regular=10", "network.adaptive=8", "training.iterations=1", "training.batch_size=8",
-    "training.validation_samples=8",
-)  # fmt: skip
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def succeed(*arguments: object) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    return result
+from tiny_runs import lsnn_neuro, succeed, train_tiny
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("mapping") / "run"
-    overrides = [part for field in TINY for part in ("--set", field)]
-    succeed("train", "smnist-rows", "--out", out, *overrides)
-    return out
+    return train_tiny(tmp_path_factory.mktemp("mapping") / "run", "training.iterations=1")
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +61,14 @@ def test_neurons_the_chip_can_not_be_stop_an_export_until_allowed(
 ) -> None:
     export = ("export", trained, "--target", "emulator", "--samples", 2, "--chip", "loihi1",
               "--out", tmp_path / "a")  # fmt: skip
-    refused = run(*export)
+    refused = lsnn_neuro(*export)
     assert refused.exit_code == 1
     assert refused.stderr.splitlines()[-1] == (
         "Error: design rule neuron-model: population 'regular', neurons with reset 'subtract' has "
         "10, limit 0; loihi1 has reset zero; --allow neuron-model exports all the same"
     )
     assert not (tmp_path / "a").exists()
-    assert run(*export, "--allow", "driven").exit_code == 1
+    assert lsnn_neuro(*export, "--allow", "driven").exit_code == 1
     succeed(*export, "--allow", "neuron-model")
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert {violation["rule"] for violation in manifest["violations"]} == {"neuron-model"}
@@ -105,7 +84,7 @@ def test_a_network_too_large_for_a_chip_file_is_refused_and_exported_without_a_m
     chip.write_text(small)
     export = ("export", trained, "--target", "emulator", "--samples", 2, "--chip", chip,
               "--out", tmp_path / "a")  # fmt: skip
-    refused = run(*export)
+    refused = lsnn_neuro(*export)
     assert refused.exit_code == 1
     assert "cores: network of 28 neurons, full at 'readout', neuron 2" in refused.stderr
     assert "has 3, limit 2; most cores are bound by compartments" in refused.stderr
@@ -118,6 +97,6 @@ def test_a_network_too_large_for_a_chip_file_is_refused_and_exported_without_a_m
 
 
 def test_an_unknown_chip_is_one_line(trained: Path) -> None:
-    result = run("inspect", trained, "--chip", "loihi3")
+    result = lsnn_neuro("inspect", trained, "--chip", "loihi3")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: chip is 'loihi3', allowed are loihi2, loihi1 or the")

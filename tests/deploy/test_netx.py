@@ -146,22 +146,14 @@ def compare(folder, cases, *, merged):
 
 @needs_lava_dl
 @pytest.mark.parametrize("kind", ["chain", "layer"])
-def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind):
-    cases = networks_for_netx(tmp_path, 2, kind=kind)
-    run_netx(tmp_path, 280)
+@pytest.mark.parametrize(
+    ("networks", "seconds"), [(2, 280), pytest.param(25, 3000, marks=pytest.mark.slow)]
+)
+def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks, seconds):
+    cases = networks_for_netx(tmp_path, networks, kind=kind)
+    run_netx(tmp_path, seconds)
     mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
-    assert total > 50
-    assert mismatches == 0
-
-
-@needs_lava_dl
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["chain", "layer"])
-def test_netx_runs_many_networks_with_the_emulators_spikes(tmp_path, kind):
-    cases = networks_for_netx(tmp_path, 25, kind=kind)
-    run_netx(tmp_path, 3000)
-    mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
-    assert total > 1000
+    assert total > 25 * networks
     assert mismatches == 0
 
 
