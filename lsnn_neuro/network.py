@@ -159,6 +159,14 @@ class LSNN(nn.Module):
 
     def forward_kernel(self, x: Tensor) -> NetworkOutput:
         """``forward`` on the native kernel; the same network up to rounding of sums."""
+        core, weights, neurons = self._kernel_tensors()
+        output = run(core, x, weights, neurons)
+        return NetworkOutput(
+            readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
+        )
+
+    def _kernel_tensors(self) -> tuple[Core, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The core with the weights of its synapses and its neurons' constants, as the kernel has them."""
         p = self.parameters_of_neurons()
         incoming = ((1 - p.alpha) * (1 - p.kappa_i))[:, None]
         matrices = (
@@ -170,10 +178,7 @@ class LSNN(nn.Module):
         weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
         rise = p.beta * (1 - p.rho)
         step = -(1 - p.alpha) * rise if p.adaptation == "current" else rise
-        output = run(core, x, weights, (p.alpha, p.rho, step, p.b0, p.b0))
-        return NetworkOutput(
-            readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
-        )
+        return core, weights, (p.alpha, p.rho, step, p.b0, p.b0)
 
     def core(self, *, integer: bool = False) -> Core:
         """What the kernel needs to know beside the learnt tensors."""
