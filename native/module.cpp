@@ -63,10 +63,13 @@ static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t ta
   require(start.data()[0] == 0 && start.data()[sources] == n, std::string(name) + " synapses: bad start");
   for (int64_t i = 0; i < sources; ++i)
     require(start.data()[i] <= start.data()[i + 1], std::string(name) + " synapses: start must not fall");
+  bool targets_fit = true, delays_fit = true;  // a message per synapse would cost more than a short run
   for (int64_t k = 0; k < n; ++k) {
-    require(target.data()[k] >= 0 && target.data()[k] < targets, std::string(name) + " synapses: target out of range");
-    require(delay.data()[k] >= 0 && delay.data()[k] <= max_delay, std::string(name) + " synapses: delay out of range");
+    targets_fit &= target.data()[k] >= 0 && target.data()[k] < targets;
+    delays_fit &= delay.data()[k] >= 0 && delay.data()[k] <= max_delay;
   }
+  require(targets_fit, std::string(name) + " synapses: target out of range");
+  require(delays_fit, std::string(name) + " synapses: delay out of range");
   return {start.data(), target.data(), delay.data(), weight.data()};
 }
 
