@@ -1,0 +1,81 @@
+"""What training makes small: the loss of a batch, and how well the network does on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.evaluation import Score, evaluate, float_runner
+from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.recipe import TrainingConfig
+from lsnn_neuro.tasks.base import Decisions, Estimates, Task
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loss:
+    """The loss of one iteration.
+
+    - value: differentiable
+    - output: what the network gave, for the cost of its firing rates
+    - metrics: more to log
+    """
+
+    value: Tensor
+    output: NetworkOutput
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """A way to train a network."""
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
+        """Run the model on new samples drawn by ``rng`` and judge it."""
+
+    def validate(self, model: nn.Module) -> Score:
+        """How well the model does on the validation split."""
+
+
+class Supervised:
+    """Cross-entropy of decisions, mean squared error of estimates."""
+
+    def __init__(self, task: Task, config: TrainingConfig, device: torch.device):
+        """Learn a task on a device."""
+        self.task, self.config, self.device = task, config, device
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
+        """The loss of a batch."""
+        batch = self.task.train_batch(self.config.batch_size, rng)
+        output = model(torch.from_numpy(batch.inputs).to(self.device))
+        answers = window_means(output.readout, batch.decisions)
+        target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
+        if isinstance(batch.decisions, Decisions):
+            value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
+            metrics = {"accuracy": float((answers.argmax(1) == target).float().mean())}
+        else:
+            value, metrics = nn.functional.mse_loss(answers, target.to(answers.dtype)), {}
+        return Loss(value=value, output=output, metrics=metrics)
+
+    def validate(self, model: nn.Module) -> Score:
+        """Score on the first samples of the validation split."""
+        return evaluate(
+            self.task, "validation", float_runner(model, self.device),
+            batch_size=self.config.batch_size, limit=self.config.validation_samples,
+        )  # fmt: skip
+
+
+def window_means(readout: Tensor, asked: Decisions | Estimates) -> Tensor:
+    """Mean readout over each window, shape (decision, output); differentiable."""
+    windows, which = np.unique(np.stack([asked.start, asked.stop]), axis=1, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    counts = np.bincount(which.ravel(), minlength=windows.shape[1])
+    samples = torch.split(torch.from_numpy(asked.sample[order]).to(readout.device), counts.tolist())
+    means = [
+        readout[start:stop].mean(dim=0)[here]
+        for (start, stop), here in zip(windows.T, samples, strict=True)
+    ]
+    back = torch.from_numpy(np.argsort(order, kind="stable")).to(readout.device)
+    return torch.cat([readout.new_zeros(0, readout.shape[2]), *means])[back]
