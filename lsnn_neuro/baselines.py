@@ -5,11 +5,14 @@ The LIF-only baseline needs no code: it is an LSNN with ``adaptive = 0``.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.network import NetworkOutput
 from lsnn_neuro.recipe import LSTMConfig
+from lsnn_neuro.session import LocalSession, Spikes
 
 
 class LSTM(nn.Module):
@@ -30,3 +33,17 @@ class LSTM(nn.Module):
         """Run a batch from rest; ``x`` has shape (time, batch, input)."""
         h, _ = self.lstm(x.to(self.readout.weight.dtype))
         return NetworkOutput(readout=self.readout(h))
+
+    def session(self, n_samples: int) -> LocalSession:
+        """The network as it is now, to run some steps at a time; no gradients."""
+        state: tuple[Tensor, Tensor] | None = None
+
+        @torch.no_grad()
+        def run_on(inputs: Spikes) -> npt.NDArray[np.float32]:
+            nonlocal state
+            x = torch.from_numpy(inputs).to(self.readout.weight)
+            h, state = self.lstm(x, state)
+            readout: npt.NDArray[np.float32] = self.readout(h).cpu().numpy()
+            return readout
+
+        return LocalSession(run=run_on, bias=np.zeros(1, np.float32))

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.evaluation import Score, join_scores
+from lsnn_neuro.session import FloatArray, Session, Spikes
 from lsnn_neuro.tasks.navigation import VELOCITY, Chances, Navigation
 
-FloatArray = npt.NDArray[np.float64]
-
-
-class Session(Protocol):
-    """A network that runs some steps at a time, from rest, and keeps its state in between."""
-
-    @property
-    def lag(self) -> int:
-        """Steps by which its answer comes late; 0 where the readout of a step is there after it."""
-
-    def step(self, inputs: npt.NDArray[np.bool_]) -> FloatArray:
-        """Run on for some steps; gives the readouts that have come out since.
-
-        - inputs: (step, sample, input)
-        - returns: (step, sample, output), bias included, in the float network's units; ``lag`` steps
-          fewer in the first call
-        """
+Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
+"""(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +29,7 @@ class Episodes:
     - position: where the agent was before each action, (action, sample, 2); goal: (sample, 2)
     """
 
-    inputs: npt.NDArray[np.bool_]
+    inputs: Spikes
     readout: FloatArray
     action: FloatArray
     reward: FloatArray
@@ -56,8 +44,10 @@ class Episodes:
         return self.inputs.shape[1]
 
 
-def play(task: Navigation, session: Session, chances: Chances) -> Episodes:
-    """Let a network act through some episodes."""
+def play(
+    task: Navigation, session: Session, chances: Chances, *, noise: float | None = None
+) -> Episodes:
+    """Let a network act through some episodes; ``noise`` is the task's unless given."""
     c = task.config
     if session.lag > c.latency:
         raise DataError(
@@ -65,26 +55,103 @@ def play(task: Navigation, session: Session, chances: Chances) -> Episodes:
             f"{session.lag} steps late here; train with a task.latency of at least {session.lag}"
         )
     n, length = len(chances.arena), c.steps_per_action
-    arenas = task.arenas(n)
-    observation, info = arenas.reset(seed=chances.arena)
+    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.persistence**2)
+    deviation = np.zeros((n, 2))
     inputs = np.empty((task.n_steps, n, task.n_inputs), np.bool_)
-    seen = np.empty((task.n_steps, n, task.n_outputs))
-    arrived, noise, fresh = 0, np.zeros((n, 2)), c.noise * np.sqrt(1 - c.persistence**2)
-    kept: list[tuple[Any, ...]] = []
-    for k in range(c.actions):
+    arrived = np.empty((0, n, task.n_outputs))  # readouts not yet looked past, up to ...
+    end = 0  # ... this step
+
+    def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
+        nonlocal deviation, arrived, end
         window = slice(k * length, (k + 1) * length)
         inputs[window] = task.encode(observation, chances.spikes[window])
         new = session.step(inputs[window])
-        seen[arrived : arrived + len(new)] = new
-        arrived += len(new)
-        readout = seen[window.stop - 1 - c.latency]
-        noise = c.persistence * noise + fresh * chances.noise[k]
-        action = readout[:, VELOCITY] + noise
+        arrived, end = np.concatenate([arrived, new])[-length:], end + len(new)
+        readout = arrived[window.stop - 1 - c.latency - end]
+        deviation = c.persistence * deviation + fresh * chances.noise[k]
+        return readout, readout[:, VELOCITY] + deviation
+
+    return _run_episodes(task, chances, act, inputs)
+
+
+def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) -> Episodes:
+    """The loop: the agent observes and acts, the arena answers."""
+    arenas = task.arenas(len(chances.arena))
+    observation, info = arenas.reset(seed=chances.arena)
+    kept: list[tuple[Any, ...]] = []
+    for k in range(task.config.actions):
+        readout, action = act(observation, k)
         before = arenas.position
         observation, reward, _, _, did = arenas.step(action)
         kept.append((readout, action, reward, did["moved"], arenas.at_goal, before))
-    readout, action, reward, moved, reached, position = (np.stack(x) for x in zip(*kept, strict=True))
+    columns = zip(*kept, strict=True)
+    readout, action, reward, moved, reached, position = (np.stack(column) for column in columns)
     return Episodes(
         inputs=inputs, readout=readout, action=action, reward=reward, moved=moved, reached=reached,
         position=position, goal=info["goal"],
     )  # fmt: skip
+
+
+def outcome(episodes: Episodes) -> dict[str, float]:
+    """What some episodes came to, per episode."""
+    reached, half = episodes.reached, len(episodes.reached) // 2
+    return {
+        "goals": float(reached.sum() / episodes.size),
+        "goals_first_half": float(reached[:half].sum() / episodes.size),
+        "goals_second_half": float(reached[half:].sum() / episodes.size),
+        "reward": float(episodes.reward.sum() / episodes.size),
+    }
+
+
+def goals_score(batches: Iterable[Episodes]) -> Score:
+    """Goals per episode."""
+    return join_scores(
+        Score(
+            measure="goals", samples=e.size, decisions=e.size, total=float(e.reached.sum())
+        )
+        for e in batches
+    )
+
+
+def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Episodes:
+    """Episodes of an agent that walks at full speed and never learns.
+
+    Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and
+    anew to anywhere at the wall and wherever it is put. 0.1 is the best of 0.1, 0.2, 0.3, 0.5, 0.8, 1.2
+    and a new direction in every action.
+    """
+    rng = np.random.default_rng(chances.arena[0])
+    n = len(chances.arena)
+    heading = np.zeros(n)
+    anywhere = np.ones(n, np.bool_)
+
+    def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
+        nonlocal heading
+        lost = anywhere if k == 0 else observation[:, 2:].any(axis=1)  # at the goal or the wall
+        turned = heading + turn * rng.normal(size=n)
+        heading = np.where(lost, rng.uniform(0, 2 * np.pi, n), turned)
+        velocity = np.column_stack([np.cos(heading), np.sin(heading)])
+        return np.column_stack([velocity, np.zeros(n)]), velocity
+
+    silence = np.zeros((0, n, task.n_inputs), np.bool_)  # nothing was heard
+    return _run_episodes(task, chances, act, silence)
+
+
+def teach(task: Navigation, episodes: Episodes) -> FloatArray:
+    """What someone who knows the goal would show in an agent's place, (action, sample, 2).
+
+    Before the goal was reached for the first time: go round the arena at the goals' distance from its
+    centre. Afterwards: straight to the goal.
+    """
+    c = task.config
+    position = episodes.position
+    found = np.cumsum(episodes.reached, axis=0) - episodes.reached > 0  # (action, sample)
+    radius = np.maximum(np.sqrt(np.square(position).sum(axis=2, keepdims=True)), 1e-9)
+    outward = position / radius
+    around = np.stack([-outward[..., 1], outward[..., 0]], axis=-1)
+    search = _unit(c.speed * around + (c.goal_distance - radius) * outward)
+    return np.where(found[..., None], _unit(episodes.goal - position), search)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    return vectors / np.maximum(np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True)), 1e-9)

@@ -12,17 +12,20 @@ from typing import Annotated
 from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
-    SequentialMNISTConfig | StoreRecallConfig,
+    SequentialMNISTConfig | StoreRecallConfig | NavigationConfig,
     Field(discriminator="name"),
 ]
 
 
-def make_task(config: TaskConfig) -> Task:
+def make_task(config: TaskConfig) -> Task | Navigation:
     """The task a configuration describes."""
+    if isinstance(config, NavigationConfig):
+        return Navigation(config)
     if isinstance(config, SequentialMNISTConfig):
         return SequentialMNIST(config)
     return StoreRecall(config)

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lsnn_neuro.arena import WALL, Arenas
+from lsnn_neuro.errors import DataError
 from lsnn_neuro.spec import DT
+from lsnn_neuro.tasks.base import Split
 
 FloatArray = npt.NDArray[np.float64]
-Split = Literal["train", "validation", "test"]
 
 VELOCITY, VALUE = slice(0, 2), 2
 """Which readouts are the mean of the velocity and the value."""
@@ -95,6 +96,12 @@ class Navigation:
         self.n_inputs = len(self.centres) + 2 * config.signal_cells
         self.n_steps = config.actions * config.steps_per_action
 
+    def n_samples(self, split: Split) -> int:
+        """Number of episodes in a split."""
+        if split not in ("validation", "test"):
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self.config.validation if split == "validation" else self.config.test
+
     def arenas(self, n_samples: int) -> Arenas:
         """Arenas for so many episodes."""
         c = self.config
@@ -103,7 +110,7 @@ class Navigation:
             goal_distance=c.goal_distance, wall_penalty=c.wall_penalty,
         )  # fmt: skip
 
-    def chances(self, split: Split, episodes: Sequence[int]) -> Chances:
+    def chances(self, split: Literal["train"] | Split, episodes: Sequence[int]) -> Chances:
         """What is random in some episodes of a split; it does not depend on what else is in the batch."""
         c, n = self.config, len(episodes)
         noise = np.empty((c.actions, n, 2))
