@@ -165,7 +165,7 @@ def session(
     core: Core, n_samples: int, weights: tuple[Tensor, ...], neurons: tuple[Tensor, ...]
 ) -> KernelSession:
     """A float core that runs some steps at a time, with the tensors of :func:`run` as they are now."""
-    assert kernel.native is not None and not core.integer
+    assert kernel.native is not None
     arrays = [_array(t, np.float32) for t in (*weights, *neurons)]
     return KernelSession(
         kernel.native.forward_float,

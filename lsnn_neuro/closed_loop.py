@@ -92,15 +92,17 @@ def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) 
     )  # fmt: skip
 
 
-def outcome(episodes: Episodes) -> dict[str, float]:
-    """What some episodes came to, per episode."""
-    reached, half = episodes.reached, len(episodes.reached) // 2
-    return {
-        "goals": float(reached.sum() / episodes.size),
-        "goals_first_half": float(reached[:half].sum() / episodes.size),
-        "goals_second_half": float(reached[half:].sum() / episodes.size),
-        "reward": float(episodes.reward.sum() / episodes.size),
-    }
+def outcome(batches: Iterable[Episodes]) -> dict[str, float]:
+    """What some episodes came to: means over all of them."""
+    each: dict[str, list[npt.NDArray[Any]]]
+    each = {"goals": [], "goals_first_half": [], "goals_second_half": [], "reward": []}
+    for e in batches:
+        half = len(e.reached) // 2
+        each["goals"].append(e.reached.sum(axis=0))
+        each["goals_first_half"].append(e.reached[:half].sum(axis=0))
+        each["goals_second_half"].append(e.reached[half:].sum(axis=0))
+        each["reward"].append(e.reward.sum(axis=0))
+    return {name: float(np.concatenate(counts).mean()) for name, counts in each.items()}
 
 
 def goals_score(batches: Iterable[Episodes]) -> Score:

@@ -174,7 +174,10 @@ class ReinforcementConfig(_Section):
     clip: float = Field(0.2, gt=0, lt=1, description="how far the policy's ratio may pay off")
     value_weight: float = Field(0.5, ge=0, description="weight of the critic's squared error")
     noise: float = Field(
-        0.7, gt=0, description="task.noise in the first iteration; falls in a straight line"
+        0.7, gt=0, description="noise of actions in the first iteration, see task.noise"
+    )
+    noise_iterations: int = Field(
+        2000, ge=1, description="iterations until it has come to task.noise, in a straight line"
     )
     longest: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
     excess_weight: float = Field(0.02, ge=0, description="weight of the square of what is beyond")

@@ -108,7 +108,7 @@ class ActorCritic:
         metrics: dict[str, float] = {}
         if self.updates % self.config.epochs == 0 or self._rollout is None:
             episodes, noise = self._play(model, rng)
-            metrics = outcome(episodes)
+            metrics = outcome([episodes])
             self._rollout = self._prepare(episodes, noise)
         r = self._rollout
         output = model(torch.from_numpy(r.inputs).to(self.device))
@@ -160,7 +160,7 @@ class ActorCritic:
     def _play(self, model: nn.Module, rng: np.random.Generator) -> tuple[Episodes, float]:
         n, seeds = self.training.batch_size, _SEEDS
         chances = self.task.chances("train", [int(e) for e in rng.integers(seeds, size=n)])
-        done = min(self.updates / self.training.iterations, 1.0)
+        done = min(self.updates / self.config.noise_iterations, 1.0)
         last = self.task.config.noise
         noise = self.config.noise + (last - self.config.noise) * done
         return play(self.task, model.session(n), chances, noise=noise), noise

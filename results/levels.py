@@ -20,11 +20,13 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch
+from lsnn_neuro.tasks.base import Batch, Task
+from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import Spikes, trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState
+from results.episodes import closed_loop_sides, played, target_session
 from results.networks import load_imported, load_recipe_of, load_trained
 
 BATCH = 128
@@ -65,24 +67,58 @@ def parity_runs(
     network = None if load_imported(path) else load_trained(path).lsnn
     task = make_task(load_recipe_of(path).task)
     if artifact is None or samples is not None:
-        for batch in task.batches("test", BATCH, samples or PARITY_SAMPLES):
-            _, sides = _sides(quantized, network, batch.inputs, target)
+        seen = 0
+        for inputs, batch in held_out(task, quantized, BATCH, samples or PARITY_SAMPLES):
+            _, sides = _sides(quantized, network, inputs, target)
             if not sides:
                 raise NetworkError(
                     f"{path}: was made elsewhere, so there is no float network to compare the emulator "
                     "with; choose another --target"
                 )
-            yield ParityRun(inputs=batch.inputs, batch=batch, sides=sides)
+            sides |= _closed_loop(task, quantized, target, range(seen, seen + inputs.shape[1]))
+            seen += inputs.shape[1]
+            yield ParityRun(inputs=inputs, batch=batch, sides=sides)
         return
     inputs = artifact.inputs
     emulator, sides = _sides(quantized, network, inputs, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    first = next(task.batches("test", inputs.shape[1], inputs.shape[1]))
+    heard, first = next(held_out(task, quantized, inputs.shape[1], inputs.shape[1]))
+    if np.array_equal(heard, inputs):
+        sides |= _closed_loop(task, quantized, target, range(inputs.shape[1]))
     yield ParityRun(
         inputs=inputs,
-        batch=first if np.array_equal(first.inputs, inputs) else None,
+        batch=first if np.array_equal(heard, inputs) else None,
         sides={GOLDEN: (golden, emulator), **sides},
     )
+
+
+def held_out(
+    task: Task | Navigation, quantized: QuantizedNetwork, size: int, limit: int
+) -> Iterator[tuple[Spikes, Batch | None]]:
+    """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
+
+    In navigation, where nothing is asked, the network's own episodes on the emulator.
+    """
+    if isinstance(task, Navigation):
+        emulator = target_session(task, quantized, get_target("emulator"))
+        for episodes in played(task, "test", emulator, size=size, limit=limit):
+            yield episodes.inputs, None
+        return
+    for batch in task.batches("test", size, limit):
+        yield batch.inputs, batch
+
+
+def _closed_loop(
+    task: Task | Navigation, quantized: QuantizedNetwork, target: Target, episodes: range
+) -> Sides:
+    """One more level where the task is played on another target than the emulator."""
+    if not isinstance(task, Navigation) or target.name == "emulator":
+        return {}
+    return {f"{_level(target)} closed loop": closed_loop_sides(task, quantized, target, episodes)}
+
+
+def _level(target: Target) -> str:
+    return "P3" if target.name == "loihi2" else "P2"
 
 
 def _sides(
@@ -115,7 +151,7 @@ def _sides(
             record=target.run(quantized, inputs),
             states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
         )
-        sides["P3" if target.name == "loihi2" else "P2"] = (emulator, deployed)
+        sides[_level(target)] = (emulator, deployed)
     return emulator, sides
 
 

@@ -15,6 +15,7 @@ from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.navigation import Navigation
 from lsnn_neuro.tensor_file import kind_of, sha256
 from lsnn_neuro.training import Wrap
 from quantize import file_format
@@ -31,7 +32,7 @@ class Trained:
     file: Path
     checkpoint: Checkpoint
     network: nn.Module
-    task: Task
+    task: Task | Navigation
 
     @property
     def recipe(self) -> Recipe:
