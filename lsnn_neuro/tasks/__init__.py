@@ -12,11 +12,12 @@ from typing import Annotated
 from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
-    SequentialMNISTConfig | StoreRecallConfig,
+    SequentialMNISTConfig | StoreRecallConfig | LearningToLearnConfig,
     Field(discriminator="name"),
 ]
 
@@ -25,4 +26,6 @@ def make_task(config: TaskConfig) -> Task:
     """The task a configuration describes."""
     if isinstance(config, SequentialMNISTConfig):
         return SequentialMNIST(config)
+    if isinstance(config, LearningToLearnConfig):
+        return LearningToLearn(config)
     return StoreRecall(config)
