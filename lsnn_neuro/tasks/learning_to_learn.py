@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lsnn_neuro.encoders import population
@@ -150,9 +149,3 @@ class LearningToLearn:
                 target=y.reshape(-1, 1),
             ),
         )
-
-
-def by_example(values: npt.NDArray[np.float64], examples: int) -> FloatArray:
-    """Mean over episodes of something known of each decision of whole episodes, (example,)."""
-    mean: FloatArray = values.reshape(-1, examples).mean(axis=0)
-    return mean

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, by_example
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 
 FAMILIES = ("teacher-networks", "sinusoids")
 
@@ -88,10 +88,6 @@ def test_held_out_episodes_do_not_depend_on_the_batch_size_and_differ_between_sp
     np.testing.assert_array_equal(whole.inputs, np.concatenate([p.inputs for p in parts], axis=1))
     other = next(task.batches("validation", 5))
     assert (whole.decisions.target != other.decisions.target).all()
-
-
-def test_means_by_example():
-    np.testing.assert_array_equal(by_example(np.arange(6.0), 3), [1.5, 2.5, 3.5])
 
 
 def test_wrong_settings_are_refused():
