@@ -28,12 +28,12 @@ _OBSERVATION = Box(
 _ACTION = Box(-1, 1, (2,), np.float32)
 
 
-class Arenas(VectorEnv):  # type: ignore[type-arg]
+class Arenas(VectorEnv):
     """Circular arenas, each with a goal that stays where it is for a whole episode and is never shown.
 
     - observation: (x, y, goal, wall), shape (arena, 4): where the agent is, and whether it has just reached
       the goal or run into the wall (0 or 1)
-    - action: velocity in units of the greatest speed, shape (arena, 2); a longer vector is shortened to length 1
+    - action: velocity in units of the greatest speed, shape (arena, 2); longer vectors are cut to length 1
     - reward: 1 for reaching the goal, ``-wall_penalty`` for running into the wall, else 0
 
     Whoever reaches the goal sees it for one step, in which its action does nothing, and is then put at a
@@ -100,7 +100,11 @@ class Arenas(VectorEnv):  # type: ignore[type-arg]
     def step(
         self, actions: npt.NDArray[Any]
     ) -> tuple[
-        npt.NDArray[np.float32], FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
+        npt.NDArray[np.float32],
+        FloatArray,
+        npt.NDArray[np.bool_],
+        npt.NDArray[np.bool_],
+        dict[str, Any],
     ]:
         """Move; gives observations, rewards, terminated, truncated, and ``moved``: whose action counted."""
         velocity = np.asarray(actions, np.float64)
@@ -125,7 +129,7 @@ class Arenas(VectorEnv):  # type: ignore[type-arg]
         return observation.astype(np.float32)
 
 
-class Arena(gymnasium.Env):  # type: ignore[type-arg]
+class Arena(gymnasium.Env):
     """One arena; see :class:`Arenas`."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
@@ -149,7 +153,13 @@ class Arena(gymnasium.Env):  # type: ignore[type-arg]
     ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Move."""
         observation, reward, _, truncated, info = self._arenas.step(np.asarray(action)[None])
-        return observation[0], float(reward[0]), False, bool(truncated[0]), {"moved": bool(info["moved"][0])}
+        return (
+            observation[0],
+            float(reward[0]),
+            False,
+            bool(truncated[0]),
+            {"moved": bool(info["moved"][0])},
+        )
 
 
 def _direction(turns: FloatArray) -> FloatArray:

@@ -108,9 +108,7 @@ def outcome(batches: Iterable[Episodes]) -> dict[str, float]:
 def goals_score(batches: Iterable[Episodes]) -> Score:
     """Goals per episode."""
     return join_scores(
-        Score(
-            measure="goals", samples=e.size, decisions=e.size, total=float(e.reached.sum())
-        )
+        Score(measure="goals", samples=e.size, decisions=e.size, total=float(e.reached.sum()))
         for e in batches
     )
 
@@ -147,13 +145,18 @@ def teach(task: Navigation, episodes: Episodes) -> FloatArray:
     """
     c = task.config
     position = episodes.position
-    found = np.cumsum(episodes.reached, axis=0) - episodes.reached > 0  # (action, sample)
+    before = np.cumsum(episodes.reached, axis=0) - episodes.reached  # how often until now
+    found = np.greater(before, 0)  # (action, sample)
     radius = np.maximum(np.sqrt(np.square(position).sum(axis=2, keepdims=True)), 1e-9)
     outward = position / radius
     around = np.stack([-outward[..., 1], outward[..., 0]], axis=-1)
     search = _unit(c.speed * around + (c.goal_distance - radius) * outward)
-    return np.where(found[..., None], _unit(episodes.goal - position), search)
+    advice: FloatArray = np.where(found[..., None], _unit(episodes.goal - position), search)
+    return advice
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
-    return vectors / np.maximum(np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True)), 1e-9)
+    unit: FloatArray = vectors / np.maximum(
+        np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True)), 1e-9
+    )
+    return unit

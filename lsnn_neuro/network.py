@@ -224,7 +224,9 @@ class LSNN(nn.Module):
         bias = self.bias.detach().cpu().numpy().copy()
         if self.runs_on_kernel():
             core, weights, neurons = self._kernel_tensors()
-            return LocalSession(run=kernel_session(core, n_samples, weights, neurons).step, bias=bias)
+            return LocalSession(
+                run=kernel_session(core, n_samples, weights, neurons).step, bias=bias
+            )
         state = self._loop_at_rest(n_samples)
 
         @torch.no_grad()

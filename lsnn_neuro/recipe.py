@@ -112,6 +112,9 @@ class LSTMConfig(_Section):
 
     kind: Literal["lstm"]
     units: int = Field(128, ge=1)
+    bin_steps: int = Field(
+        1, ge=1, description="steps whose input spikes it counts, and hears as one of its own"
+    )
 
 
 class DeepRConfig(_Section):
@@ -209,8 +212,10 @@ class Recipe(_Section):
         if self.quantization and lsnn is None:
             raise ValueError("quantization needs an LSNN")
         if (self.reinforcement is not None) != isinstance(self.task, NavigationConfig):
-            raise ValueError("a section reinforcement goes with the task 'navigation', and only with it")
-        if self.reinforcement and self.task.noise == 0:
+            raise ValueError(
+                "a section reinforcement goes with the task 'navigation', and only with it"
+            )
+        if isinstance(self.task, NavigationConfig) and self.task.noise == 0:
             raise ValueError("task.noise is 0: reinforcement learning needs noise to learn from")
         return self
 

@@ -29,9 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 _SEEDS = 2**62
 
 
-def advantages(
-    reward: FloatArray, value: FloatArray, discount: float, trace: float
-) -> FloatArray:
+def advantages(reward: FloatArray, value: FloatArray, discount: float, trace: float) -> FloatArray:
     r"""Generalized advantage estimates, (action, sample).
 
     ::
@@ -45,7 +43,7 @@ def advantages(
 
     Source: Schulman et al. 2016 (arXiv 1506.02438), equations (11) to (16).
     """
-    delta = reward + discount * np.concatenate([value[1:], value[-1:]]) - value
+    delta: FloatArray = reward + discount * np.concatenate([value[1:], value[-1:]]) - value
     for k in range(len(delta) - 2, -1, -1):
         delta[k] += discount * trace * delta[k + 1]
     return delta
@@ -112,7 +110,9 @@ class ActorCritic:
             self._rollout = self._prepare(episodes, noise)
         r = self._rollout
         output = model(torch.from_numpy(r.inputs).to(self.device))
-        readout = output.readout[self._looked_at.to(self.device)].float()  # (action, sample, output)
+        readout = output.readout[
+            self._looked_at.to(self.device)
+        ].float()  # (action, sample, output)
         counts = self._tensor(r.moved).float()
         ratio = torch.exp(self._log_policy(readout, r) - self._tensor(r.log_policy))
         gain = clipped_gain(ratio, self._tensor(r.advantage), self.config.clip)

@@ -133,7 +133,9 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
     runtime.wait()
 
 
-def run_as_told(runtime: Runtime, names: list[str], graph: LavaGraph, job: Job, folder: Path) -> None:
+def run_as_told(
+    runtime: Runtime, names: list[str], graph: LavaGraph, job: Job, folder: Path
+) -> None:
     """Run all steps of a job, as many at a time as the parent says, and tell it where we are."""
     progress = np.load(folder / PROGRESS_FILE, mmap_mode="r+", allow_pickle=False)
     progress[:] = done, _ = 0, graph.readout_lag

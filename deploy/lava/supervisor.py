@@ -83,7 +83,9 @@ class SteppedJob:
             if self._child.poll() is not None:
                 _outcome(self._child, self._folder)  # says what went wrong
                 if self._progress[0] < steps:
-                    raise TargetFailedError(f"Lava ended after {self._progress[0]} of {steps} steps")
+                    raise TargetFailedError(
+                        f"Lava ended after {self._progress[0]} of {steps} steps"
+                    )
             if time.monotonic() > self._end:
                 raise _too_long(self._folder, self._time_limit)
             time.sleep(LOOK_SECONDS)

@@ -169,10 +169,9 @@ class LavaSession:
 
     def __init__(self, network: QuantizedNetwork, job: SteppedJob, folder: Path, variant: str):
         self._network, self._job, self._variant = network, job, variant
-        self._inputs, self._spikes, self._readout = (
-            np.load(folder / name, mmap_mode=mode, allow_pickle=False)
-            for name, mode in ((INPUTS_FILE, "r+"), (SPIKES_FILE, "r"), (READOUT_FILE, "r"))
-        )
+        self._inputs = np.load(folder / INPUTS_FILE, mmap_mode="r+", allow_pickle=False)
+        self._spikes = np.load(folder / SPIKES_FILE, mmap_mode="r", allow_pickle=False)
+        self._readout = np.load(folder / READOUT_FILE, mmap_mode="r", allow_pickle=False)
         self._start = time.perf_counter()
         self.lag = job.lag()
 

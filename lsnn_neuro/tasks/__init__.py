@@ -12,12 +12,13 @@ from typing import Annotated
 from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
-    SequentialMNISTConfig | StoreRecallConfig | NavigationConfig,
+    SequentialMNISTConfig | StoreRecallConfig | LearningToLearnConfig | NavigationConfig,
     Field(discriminator="name"),
 ]
 
@@ -28,4 +29,6 @@ def make_task(config: TaskConfig) -> Task | Navigation:
         return Navigation(config)
     if isinstance(config, SequentialMNISTConfig):
         return SequentialMNIST(config)
+    if isinstance(config, LearningToLearnConfig):
+        return LearningToLearn(config)
     return StoreRecall(config)

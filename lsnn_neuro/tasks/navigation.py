@@ -36,13 +36,19 @@ class NavigationConfig(BaseModel):
     )
     speed: float = Field(0.2, gt=0, le=1, description="greatest distance of an action, in radii")
     goal_radius: float = Field(0.3, gt=0, lt=1, description="radius of the goal")
-    goal_distance: float = Field(0.85, ge=0, le=1, description="from the arena's centre to the goal's")
+    goal_distance: float = Field(
+        0.85, ge=0, le=1, description="from the arena's centre to the goal's"
+    )
     wall_penalty: float = Field(0.02, ge=0, description="what running into the wall costs")
     place_cells: int = Field(7, ge=2, le=50, description="place cells along the arena's diameter")
-    place_width: float = Field(0.25, gt=0, description="standard deviation of a place field, in radii")
+    place_width: float = Field(
+        0.25, gt=0, description="standard deviation of a place field, in radii"
+    )
     place_rate: float = Field(400.0, gt=0, le=1000, description="rate in a field's centre, Hz")
     signal_cells: int = Field(8, ge=1, le=1000, description="inputs for the goal, and for the wall")
-    signal_rate: float = Field(400.0, gt=0, le=1000, description="their rate while it is reached, Hz")
+    signal_rate: float = Field(
+        400.0, gt=0, le=1000, description="their rate while it is reached, Hz"
+    )
     noise: float = Field(
         0.3, ge=0, description="standard deviation of an action's components about their mean"
     )
@@ -130,11 +136,15 @@ class Navigation:
         position, signals = observation[:, :2].astype(np.float64), observation[:, 2:]
         squared = np.square(position[:, None] - self.centres).sum(axis=2)  # (sample, place cell)
         place = c.place_rate * np.exp(-squared / (2 * c.place_width**2))
-        return np.concatenate([place, c.signal_rate * signals.repeat(c.signal_cells, axis=1)], axis=1)
+        return np.concatenate(
+            [place, c.signal_rate * signals.repeat(c.signal_cells, axis=1)], axis=1
+        )
 
     def encode(
         self, observation: npt.NDArray[np.float32], chances: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.bool_]:
         """Input spikes (step, sample, input) for the steps whose uniform numbers are ``chances``."""
-        spikes: npt.NDArray[np.bool_] = chances < (self.rates(observation) * DT / 1000).astype(np.float32)
+        spikes: npt.NDArray[np.bool_] = chances < (self.rates(observation) * DT / 1000).astype(
+            np.float32
+        )
         return spikes

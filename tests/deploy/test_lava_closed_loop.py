@@ -21,7 +21,9 @@ from results.episodes import closed_loop_sides
 
 def task(latency: int = 2) -> Navigation:
     return Navigation(
-        NavigationConfig(actions=6, steps_per_action=5, latency=latency, place_cells=3, signal_cells=2)
+        NavigationConfig(
+            actions=6, steps_per_action=5, latency=latency, place_cells=3, signal_cells=2
+        )
     )
 
 

@@ -26,7 +26,9 @@ def wander(arenas: Arenas, seeds: list[int]) -> list[np.ndarray]:
 
 def test_it_is_a_gymnasium_environment() -> None:
     check_env(gymnasium.make(NAME).unwrapped, skip_render_check=True)
-    assert gymnasium.make_vec(NAME, num_envs=3, vectorization_mode="vector_entry_point").num_envs == 3
+    assert (
+        gymnasium.make_vec(NAME, num_envs=3, vectorization_mode="vector_entry_point").num_envs == 3
+    )
 
 
 def test_an_episode_depends_on_its_seed_and_on_nothing_beside_it() -> None:

@@ -64,9 +64,7 @@ def test_the_ratio_of_the_first_update_is_exactly_one(sections: dict[str, Any]) 
     assert ratios[1] != 1.0  # the same ones, after an update
 
 
-@pytest.mark.parametrize(
-    "network", [{}, {"kind": "lstm", "units": 4}], ids=["lsnn", "lstm"]
-)
+@pytest.mark.parametrize("network", [{}, {"kind": "lstm", "units": 4}], ids=["lsnn", "lstm"])
 def test_an_interrupted_run_goes_on_exactly_even_between_two_epochs(
     tmp_path: Path, network: dict[str, Any]
 ) -> None:

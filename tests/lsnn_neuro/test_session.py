@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from random_lsnns import FORMS, configs, lsnn, seeds, spikes
 
 from lsnn_neuro import kernel
 from lsnn_neuro.baselines import LSTM
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.recipe import LSNNConfig, LSTMConfig
 from lsnn_neuro.session import Session, Spikes
 
@@ -76,17 +74,25 @@ def test_pieces_of_an_lstm_are_one_run() -> None:
     np.testing.assert_allclose(pieces, whole(network, inputs), atol=1e-6)
 
 
-def test_a_session_is_the_network_as_it_was(
-    make: Callable[..., LSNN] = lambda: lsnn(LSNNConfig(regular=4, adaptive=4), 0).float(),
-) -> None:
-    network = make()
+def test_an_lstm_with_bins_runs_whole_bins() -> None:
+    config = LSTMConfig(kind="lstm", units=5, bin_steps=4)
+    network = LSTM(config, 3, 2, generator=torch.Generator())
+    inputs = spikes(0, n_steps=40, n_samples=3).bool().numpy()
+    pieces = in_pieces(network.session(3), inputs, [4, 12])
+    np.testing.assert_allclose(pieces, whole(network, inputs), atol=1e-6)
+    with pytest.raises(NetworkError, match=r"bin_steps = 4 must divide task\.steps_per_action"):
+        network.session(3).step(inputs[:6])
+
+
+@needs_kernel
+def test_a_session_is_the_network_as_it_was() -> None:
+    network = lsnn(LSNNConfig(regular=4, adaptive=4), 0).float()
     inputs = spikes(0, n_steps=40, n_samples=2).bool().numpy()
     expected, session = whole(network, inputs), network.session(2)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-    if kernel.available():
-        assert np.array_equal(session.step(inputs), expected)
+    assert np.array_equal(session.step(inputs), expected)
 
 
 @needs_kernel
