@@ -145,7 +145,9 @@ def teach(task: Navigation, episodes: Episodes) -> FloatArray:
     """
     c = task.config
     position = episodes.position
-    before = np.cumsum(episodes.reached, axis=0) - episodes.reached  # how often until now
+    before: npt.NDArray[np.int64] = (
+        np.cumsum(episodes.reached, axis=0) - episodes.reached
+    )  # how often until now
     found = np.greater(before, 0)  # (action, sample)
     radius = np.maximum(np.sqrt(np.square(position).sum(axis=2, keepdims=True)), 1e-9)
     outward = position / radius
