@@ -116,9 +116,8 @@ def goals_score(batches: Iterable[Episodes]) -> Score:
 def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Episodes:
     """Episodes of an agent that walks at full speed and never learns.
 
-    Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and
-    anew to anywhere at the wall and wherever it is put. 0.1 is the best of 0.1, 0.2, 0.3, 0.5, 0.8, 1.2
-    and a new direction in every action.
+    Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and to
+    anywhere at the wall. 0.1 reaches most goals, of 0.01 to 1.2: 2.69 in an episode of the default arena.
     """
     rng = np.random.default_rng(chances.arena[0])
     n = len(chances.arena)
@@ -127,7 +126,7 @@ def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Epi
 
     def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
         nonlocal heading
-        lost = anywhere if k == 0 else observation[:, 2:].any(axis=1)  # at the goal or the wall
+        lost = anywhere if k == 0 else observation[:, 3] > 0  # at the wall
         turned = heading + turn * rng.normal(size=n)
         heading = np.where(lost, rng.uniform(0, 2 * np.pi, n), turned)
         velocity = np.column_stack([np.cos(heading), np.sin(heading)])
