@@ -81,9 +81,7 @@ def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Scor
     """
     each = by_decision(batch, readout, unit=unit)
     measure: Measure = "accuracy" if isinstance(batch.decisions, Decisions) else "squared_error"
-    return Score(
-        measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum())
-    )
+    return Score(measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum()))
 
 
 def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> FloatArray:

@@ -80,7 +80,7 @@ ROWS = (
     ),
     Row(
         family="smnist-best",
-        network="ours for the least error: LSNN, 256 + 256, 8 to 15 %, images shifted by up to a pixel",
+        network="ours for the least error: LSNN, 200 + 200, 10 to 15 %, images shifted by up to a pixel",
     ),
     Row(family="smnist-1ms-current", network="LSNN, 120 + 100, adaptation current (as on Loihi 1)"),
     Row(family="smnist-1ms-atrlif", network="LSNN, 120 + 100, Lava's ATRLIF neurons"),
