@@ -92,7 +92,7 @@ class CoreOutput:
 
 def run(
     core: Core, x: Tensor, weights: tuple[Tensor, ...],
-    neurons: tuple[Tensor, ...],
+    neurons: tuple[Tensor, ...], feedback: Tensor | None = None,
 ) -> CoreOutput:  # fmt: skip
     """Run an LSNN core on the kernel.
 
@@ -110,9 +110,11 @@ def run(
     - x: input spikes, bool, shape (time, batch, input)
     - weights: input, recurrent, readout, each (synapse,) in the order of the core's wirings
     - neurons: alpha, rho, step, vth and b (the scale of the pseudo-derivative), each (neuron,)
+    - feedback: if given, errors pass back through these in place of the readout's weights, (synapse,),
+      and not at all through recurrent synapses
     """
     bits: list[npt.NDArray[np.uint16]] = []
-    readout, rate = _BPTT.apply(core, x, bits, *weights, *neurons)  # type: ignore[no-untyped-call]
+    readout, rate = _BPTT.apply(core, x, bits, feedback, *weights, *neurons)  # type: ignore[no-untyped-call]
     n_samples = x.shape[1]
     return CoreOutput(
         readout=readout,
@@ -125,20 +127,24 @@ class _BPTT(torch.autograd.Function):
     """Forward and backward through time; gradients for weights and neuron parameters, not for x."""
 
     @staticmethod
-    def forward(ctx: Any, core: Core, x: Tensor, bits: list[Any], *learnt: Tensor) -> Any:
+    def forward(
+        ctx: Any, core: Core, x: Tensor, bits: list[Any], feedback: Tensor | None, *learnt: Tensor
+    ) -> Any:
         """See :func:`run`."""
         assert kernel.native is not None
         arrays = [_array(t, np.float32) for t in learnt]
         inputs = _array(x, np.bool_).view(np.uint8)
-        neurons_learn = any(ctx.needs_input_grad[6:])
+        neurons_learn = any(ctx.needs_input_grad[7:])
         keep = 3 if neurons_learn else 2 if any(ctx.needs_input_grad) else 1
-
+        back = arrays
+        if feedback is not None:
+            back = [arrays[0], np.zeros_like(arrays[1]), _array(feedback, np.float32), *arrays[3:]]
         forward = kernel.native.forward_integer if core.integer else kernel.native.forward_float
         call = _arguments(core, arrays, whole=core.integer)
         readout, *kept, counts = forward(inputs, *call, keep, core.compact, core.threads)
         bits.append(kept[0])
         ctx.core, ctx.neurons_learn, ctx.kept = core, neurons_learn, tuple(kept)
-        ctx.call = (inputs, *_arguments(core, arrays, whole=False))
+        ctx.call = (inputs, *_arguments(core, back, whole=False))
         ctx.cells = x.shape[0] * x.shape[1]
         y = torch.from_numpy(readout.reshape(*readout.shape[:2], -1)[..., : x.shape[1]])
         rate = torch.from_numpy((counts.sum(axis=0) / ctx.cells).astype(np.float32))
@@ -158,7 +164,14 @@ class _BPTT(torch.autograd.Function):
             ctx.core.gamma, ctx.neurons_learn, ctx.core.threads,
         )  # fmt: skip
         learnt = [torch.from_numpy(g) for g in gradients]
-        return None, None, None, *learnt[:3], *(learnt[3:] if ctx.neurons_learn else [None] * 5)
+        return (
+            None,
+            None,
+            None,
+            None,
+            *learnt[:3],
+            *(learnt[3:] if ctx.neurons_learn else [None] * 5),
+        )
 
 
 def session(

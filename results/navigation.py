@@ -94,18 +94,23 @@ def main(runs: tuple[str, ...], out: Path) -> None:
     episodes: dict[str, Episodes] = {}
     for text in runs:
         name, _, path = text.partition("=")
-        trained = load_trained(Path(path))
-        task = trained.task
-        if not isinstance(task, Navigation):
-            raise RecipeError(f"{path}: its task is {task.name!r}, expected 'navigation'")
-        session = (
-            target_session(task, trained.quantized()[0], get_target("emulator"))
-            if isinstance(trained.network, LSNN)
-            else float_session(trained.network)
-        )
-        episodes[name] = next(played(task, "test", session, size=EPISODES, limit=EPISODES))
+        task, episodes[name] = _play(Path(path))
     episodes["random walk"] = random_walk(task, task.chances("test", range(EPISODES)))
     write_text(out, svg(figure(task, episodes)))
+
+
+def _play(path: Path) -> tuple[Navigation, Episodes]:
+    """The first test episodes of a run."""
+    trained = load_trained(path)
+    task = trained.task
+    if not isinstance(task, Navigation):
+        raise RecipeError(f"{path}: its task is {task.name!r}, expected 'navigation'")
+    session = (
+        target_session(task, trained.quantized()[0], get_target("emulator"))
+        if isinstance(trained.network, LSNN)
+        else float_session(trained.network)
+    )
+    return task, next(played(task, "test", session, size=EPISODES, limit=EPISODES))
 
 
 if __name__ == "__main__":
