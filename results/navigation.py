@@ -14,6 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 
 from deploy.targets import get_target
 from lsnn_neuro.arena import WALL
@@ -62,7 +63,8 @@ def figure(task: Navigation, episodes: dict[str, Episodes]) -> Figure:
         last.plot(
             np.arange(1, len(trials) + 1), [np.mean(t) for t in trials], "o-", ms=3, label=name
         )
-    last.set(xlabel="trial of an episode", ylabel="actions to the goal", ylim=(0, None))
+    last.set(xlabel="trial of an episode", ylabel="actions to the goal, if reached", ylim=(0, None))
+    last.xaxis.set_major_locator(MaxNLocator(integer=True))
     last.legend(fontsize="small", frameon=False)
     drawn.tight_layout()
     return drawn
