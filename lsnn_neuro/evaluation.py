@@ -51,7 +51,7 @@ def evaluate(
 def count_correct(batch: Batch, readout: npt.NDArray[Any]) -> int:
     """Number of decisions of a batch that a readout gets right."""
     decided = logits(readout, batch.decisions).argmax(axis=1)
-    return int((decided == batch.decisions.target).sum())
+    return int(batch.decisions.right(decided).sum())
 
 
 def float_runner(model: torch.nn.Module, device: torch.device) -> Run:

@@ -103,7 +103,7 @@ class Trainer:
         self.seconds += time.perf_counter() - start
         metrics = {
             "loss": loss.item(),
-            "accuracy": float((scores.argmax(1) == target).float().mean()),
+            "accuracy": float(batch.decisions.right(to_numpy(scores.argmax(1))).mean()),
             "gradient_norm": norm,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
@@ -197,14 +197,18 @@ class Trainer:
 
 def decision_logits(readout: Tensor, decisions: Decisions) -> Tensor:
     """Mean readout over each decision's window, shape (decision, output); differentiable."""
-    windows, which = np.unique(
-        np.stack([decisions.start, decisions.stop]), axis=1, return_inverse=True
-    )
-    scores = readout.new_zeros(len(decisions), readout.shape[2])
-    for index, (start, stop) in enumerate(windows.T):
-        here = torch.from_numpy(np.flatnonzero(which.ravel() == index)).to(readout.device)
-        sample = torch.from_numpy(decisions.sample.copy()).to(readout.device)[here]
-        scores = scores.index_copy(0, here, readout[start:stop].mean(dim=0)[sample])
+    _, n_samples, n_outputs = readout.shape
+    rows = readout.reshape(-1, n_outputs)  # (step and sample, output)
+    length = decisions.stop - decisions.start
+    scores = readout.new_zeros(len(decisions), n_outputs)
+    for steps in np.unique(length):  # few, while a sample of speech has hundreds of windows
+        here = np.flatnonzero(length == steps)
+        step = decisions.start[here] + np.arange(steps)[:, None]  # (step, decision)
+        row = torch.from_numpy(step * n_samples + decisions.sample[here]).to(readout.device)
+        windows = rows.index_select(0, row.ravel()).reshape(*row.shape, n_outputs)
+        scores = scores.index_copy(
+            0, torch.from_numpy(here).to(readout.device), windows.mean(dim=0)
+        )
     return scores
 
 

@@ -12,17 +12,30 @@ from typing import Annotated
 from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.delayed_xor import DelayedXOR, DelayedXORConfig
+from lsnn_neuro.tasks.phones import Phones, PhonesConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
+from lsnn_neuro.tasks.spoken_digits import SpokenDigits, SpokenDigitsConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
-    SequentialMNISTConfig | StoreRecallConfig,
+    DelayedXORConfig
+    | PhonesConfig
+    | SequentialMNISTConfig
+    | SpokenDigitsConfig
+    | StoreRecallConfig,
     Field(discriminator="name"),
 ]
 
 
 def make_task(config: TaskConfig) -> Task:
     """The task a configuration describes."""
+    if isinstance(config, DelayedXORConfig):
+        return DelayedXOR(config)
+    if isinstance(config, PhonesConfig):
+        return Phones(config)
     if isinstance(config, SequentialMNISTConfig):
         return SequentialMNIST(config)
+    if isinstance(config, SpokenDigitsConfig):
+        return SpokenDigits(config)
     return StoreRecall(config)

@@ -28,21 +28,27 @@ class Decisions:
     - sample: index of the sample within its batch
     - start, stop: the window of readout steps [start, stop) whose sum is the logits
     - target: index of the right output
+    - scored_as: what each output counts as when it is scored, shape (output,), for tasks that train
+      finer classes than they score (phones); by default every output counts as itself
     """
 
     sample: IntArray
     start: IntArray
     stop: IntArray
     target: IntArray
+    scored_as: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only int64 copies."""
-        for field in ("sample", "start", "stop", "target"):
+        for field in ("sample", "start", "stop", "target", "scored_as"):
+            if field == "scored_as" and self.scored_as is None:
+                continue
             given = np.asarray(getattr(self, field))
             if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
+                axis = "output" if field == "scored_as" else "decision"
                 raise DataError(
                     f"decisions: {field} is {given.dtype} of shape {given.shape}, "
-                    "expected integers of shape (decision,)"
+                    f"expected integers of shape ({axis},)"
                 )
             array = given.astype(np.int64)
             array.setflags(write=False)
@@ -61,9 +67,22 @@ class Decisions:
                 f"decision {first}: its window [{self.start[first]}, {self.stop[first]}) is empty; "
                 "start must be below stop"
             )
+        if self.scored_as is not None and len(self) and self.target.max() >= len(self.scored_as):
+            raise DataError(
+                f"decisions: target {self.target.max()}, but scored_as names {len(self.scored_as)} "
+                "outputs; it must name all of them"
+            )
 
     def __len__(self) -> int:
         return len(self.sample)
+
+    def right(self, decided: IntArray) -> npt.NDArray[np.bool_]:
+        """Which decisions are right when these outputs were chosen; both of shape (decision,)."""
+        target = self.target
+        if self.scored_as is not None:
+            decided, target = self.scored_as[decided], self.scored_as[target]
+        right: npt.NDArray[np.bool_] = decided == target
+        return right
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
