@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -154,12 +155,13 @@ def evaluate(
 
     lava = _lava_options(target, lava_model, lava_synapses)
     recipe = load_recipe_of(path)
-    ran = target
+    ran, unit = target, 1.0
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
     if target == "float":
         run = float_runner(load_trained(path).network, torch.device("cpu"))
     else:
         quantized = load_quantized(path)
+        unit = 1 / quantized.readout.scale
         where: Target = (
             EmulatorTarget(spikes=False) if target == "emulator" else get_target(target, lava)
         )
@@ -170,9 +172,12 @@ def evaluate(
             ran = record.target
             return record.readout + quantized.readout.bias
 
-    result = score(make_task(task_config), split, run, batch_size=batch_size, limit=samples)
+    start = time.perf_counter()
+    result = score(
+        make_task(task_config), split, run, batch_size=batch_size, limit=samples, unit=unit
+    )
     about = {"target": target, "ran": ran, "split": split}
-    _show({**about, **asdict(result), "accuracy": result.accuracy}, as_json)
+    _show(about | result.as_dict() | {"seconds": time.perf_counter() - start}, as_json)
 
 
 @main.command()

@@ -1,6 +1,6 @@
 """Checkpoints: a network's parameters and the recipe that made them, in one safetensors file.
 
-A run folder holds two: ``best.safetensors`` (highest validation accuracy) and ``last.safetensors``,
+A run folder holds two: ``best.safetensors`` (best on the validation split) and ``last.safetensors``,
 which also carries optimizer and random-number state, so that a resumed run continues exactly.
 
 The second one is dense and exact. The first one only needs to be the same network, so it lists the
@@ -9,7 +9,8 @@ active synapses of each matrix and leaves the dormant ones out:
 - index: place in the flattened (target, source) matrix, ascending, shape (synapse,)
 - weight: w, whose sign is the synapse's; delay: in steps
 
-Version 1 kept every network dense; it can still be read.
+Version 1 kept every network dense, version 2 knew no score but accuracy. Their networks can still be
+read; their runs can't be resumed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from lsnn_neuro.synapses import Synapses
 Array = npt.NDArray[Any]
 
 KIND = "checkpoint"
-VERSION, OLDEST = 2, 1
+VERSION, OLDEST = 3, 1
 BEST, LAST = "best.safetensors", "last.safetensors"
 _PREFIX = "network."
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.tasks.base import Batch, Split, Task, logits
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, Task, logits
 
 if TYPE_CHECKING:
     import torch
@@ -18,40 +18,87 @@ if TYPE_CHECKING:
 Run = Callable[[npt.NDArray[np.bool_]], npt.NDArray[Any]]
 """Input spikes (time, sample, input) -> readout (time, sample, output)."""
 
+Measure = Literal["accuracy", "squared_error"]
+"""What is counted: right decisions, or the squared errors of estimates (mean over the outputs)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Accuracy over all decisions of some samples, and the seconds it took to run them."""
+    """How well a task was done on some samples.
 
+    - total: sum of the measure over all decisions
+    """
+
+    measure: Measure
     samples: int
     decisions: int
-    correct: int
-    seconds: float
+    total: float
 
     @property
-    def accuracy(self) -> float:
-        """Share of right decisions."""
-        return self.correct / self.decisions
+    def value(self) -> float:
+        """The measure, per decision."""
+        if not self.decisions:
+            raise DataError(f"{self.samples} samples ask for nothing; choose more samples")
+        return self.total / self.decisions
+
+    @property
+    def merit(self) -> float:
+        """The same with a sign by which more is better."""
+        return self.value if self.measure == "accuracy" else -self.value
+
+    @property
+    def text(self) -> str:
+        """The measure, short."""
+        return f"{self.value:.1%}" if self.measure == "accuracy" else f"{self.value:.4g}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For people and machines; the measure goes by its name."""
+        return {
+            "samples": self.samples,
+            "decisions": self.decisions,
+            self.measure: self.value,
+        }
+
+
+def join_scores(scores: Iterable[Score]) -> Score:
+    """The score over all samples of at least one score; all of one measure."""
+    first, *others = scores
+    for score in others:
+        first = replace(
+            first,
+            samples=first.samples + score.samples,
+            decisions=first.decisions + score.decisions,
+            total=first.total + score.total,
+        )
+    return first
+
+
+def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Score:
+    """Score the readout of a batch, shape (time, sample, output), bias included.
+
+    - unit: what 1 in the readout stands for; integer readouts come in units of their own, which
+      matters to estimates and not to decisions
+    """
+    asked = batch.decisions
+    sums = logits(readout, asked)
+    if isinstance(asked, Decisions):
+        measure: Measure = "accuracy"
+        total = float(asked.right(sums.argmax(axis=1)).sum())
+    else:
+        measure = "squared_error"
+        means = sums * (unit / (asked.stop - asked.start))[:, None]
+        total = float(np.square(means - asked.target).mean(axis=1).sum())
+    return Score(measure=measure, samples=batch.size, decisions=len(asked), total=total)
 
 
 def evaluate(
-    task: Task, split: Split, run: Run, *, batch_size: int, limit: int | None = None
-) -> Score:
-    """Run the first ``limit`` samples of a split (None: all) and count right decisions."""
-    samples = decisions = correct = 0
-    start = time.perf_counter()
-    for batch in task.batches(split, batch_size, limit):
-        correct += count_correct(batch, run(batch.inputs))
-        samples += batch.size
-        decisions += len(batch.decisions)
-    seconds = time.perf_counter() - start
-    return Score(samples=samples, decisions=decisions, correct=correct, seconds=seconds)
-
-
-def count_correct(batch: Batch, readout: npt.NDArray[Any]) -> int:
-    """Number of decisions of a batch that a readout gets right."""
-    decided = logits(readout, batch.decisions).argmax(axis=1)
-    return int(batch.decisions.right(decided).sum())
+    task: Task, split: Split, run: Run, *, batch_size: int, limit: int | None = None, unit: float = 1.0,
+) -> Score:  # fmt: skip
+    """Run the first ``limit`` samples of a split (None: all) and score them; ``unit`` as above."""
+    return join_scores(
+        score(batch, run(batch.inputs), unit=unit)
+        for batch in task.batches(split, batch_size, limit)
+    )
 
 
 def float_runner(model: torch.nn.Module, device: torch.device) -> Run:

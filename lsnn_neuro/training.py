@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,12 +31,13 @@ from lsnn_neuro.checkpoint import (
 )
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.errors import TrainingError
-from lsnn_neuro.evaluation import evaluate, float_runner
+from lsnn_neuro.evaluation import Score
 from lsnn_neuro.network import LSNN, NetworkOutput
+from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Decisions, Task
+from lsnn_neuro.tasks.base import Task
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -58,6 +60,7 @@ class Trainer:
             recipe, self.task.n_inputs, self.task.n_outputs, self.generator
         ).to(self.device)
         self.model = wrap(self.network)
+        self.objective: Objective = Supervised(self.task, recipe.training, self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.training.lr)
         self.deep_r: DeepR | None = None
         if recipe.deep_r and isinstance(self.network, LSNN):
@@ -67,8 +70,8 @@ class Trainer:
                 gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
             )  # fmt: skip
         self.iteration = 0
-        self.accuracy = 0.0
-        self.best_accuracy = -1.0
+        self.score: Score | None = None
+        self.best: Score | None = None
         self.seconds = 0.0
 
     @property
@@ -76,7 +79,8 @@ class Trainer:
         """Whether the last iteration, or the accuracy to stop at, is reached."""
         config = self.recipe.training
         goal = config.stop_at_accuracy
-        return self.iteration >= config.iterations or (goal is not None and self.accuracy >= goal)
+        reached = goal is not None and self.score is not None and self.score.merit >= goal
+        return self.iteration >= config.iterations or reached
 
     def train_step(self) -> dict[str, float]:
         """One iteration: a batch forward and backward, the optimizer, DEEP R; gives the metrics."""
@@ -86,29 +90,25 @@ class Trainer:
             group["lr"] = config.learning_rate(self.iteration)
         if self.deep_r:
             self.deep_r.before_forward(self.iteration)
-        batch = self.task.train_batch(config.batch_size, self.rng)
-        output = self.model(torch.from_numpy(batch.inputs).to(self.device))
-        scores = decision_logits(output.readout, batch.decisions)
-        target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
-        loss = nn.functional.cross_entropy(config.logit_scale * scores, target)
-        cost = self._rate_cost(output)
+        judged = self.objective.loss(self.model, self.rng)
+        loss = judged.value + self._rate_cost(judged.output)
         self.optimizer.zero_grad()
-        (loss + cost).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.deep_r:
             self.deep_r.after_backward()
         norm = self._clip_gradient()
-        self._check_finite((loss + cost).item(), norm)
+        self._check_finite(loss.item(), norm)
         (self.deep_r or self.optimizer).step()
         self.iteration += 1
         self.seconds += time.perf_counter() - start
         metrics = {
-            "loss": loss.item(),
-            "accuracy": float(batch.decisions.right(to_numpy(scores.argmax(1))).mean()),
+            "loss": judged.value.item(),
+            **judged.metrics,
             "gradient_norm": norm,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
-        if output.rate is not None:
-            metrics["rate_hz"] = output.rate.mean().item() * 1000 / DT
+        if judged.output.rate is not None:
+            metrics["rate_hz"] = judged.output.rate.mean().item() * 1000 / DT
         if self.deep_r:
             metrics["active_synapses"] = self.deep_r.n_active
         return metrics
@@ -148,22 +148,13 @@ class Trainer:
                 f"training.divergence_loss = {limit:g}; lower training.lr"
             )
 
-    def validate(self) -> float:
-        """Accuracy on the validation split."""
-        config = self.recipe.training
-        run = float_runner(self.model, self.device)
-        return evaluate(
-            self.task, "validation", run, batch_size=config.batch_size,
-            limit=config.validation_samples,
-        ).accuracy  # fmt: skip
-
     def checkpoint(self, *, resumable: bool) -> Checkpoint:
         """The network now, compact; with ``resumable`` dense, with optimizer and random numbers."""
         arrays = network_arrays(self.network) if resumable else compact_arrays(self.network)
         progress: dict[str, Any] = {
             "iteration": self.iteration,
-            "accuracy": self.accuracy,
-            "best_accuracy": self.best_accuracy,
+            "score": self.score and asdict(self.score),
+            "best": self.best and asdict(self.best),
             "seconds": self.seconds,
         }
         if resumable:
@@ -190,26 +181,11 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.iteration = checkpoint.progress["iteration"]
-        self.accuracy = checkpoint.progress["accuracy"]
-        self.best_accuracy = checkpoint.progress["best_accuracy"]
-        self.seconds = checkpoint.progress["seconds"]
-
-
-def decision_logits(readout: Tensor, decisions: Decisions) -> Tensor:
-    """Mean readout over each decision's window, shape (decision, output); differentiable."""
-    _, n_samples, n_outputs = readout.shape
-    rows = readout.reshape(-1, n_outputs)  # (step and sample, output)
-    length = decisions.stop - decisions.start
-    scores = readout.new_zeros(len(decisions), n_outputs)
-    for steps in np.unique(length):  # few, while a sample of speech has hundreds of windows
-        here = np.flatnonzero(length == steps)
-        step = decisions.start[here] + np.arange(steps)[:, None]  # (step, decision)
-        row = torch.from_numpy(step * n_samples + decisions.sample[here]).to(readout.device)
-        windows = rows.index_select(0, row.ravel()).reshape(*row.shape, n_outputs)
-        scores = scores.index_copy(
-            0, torch.from_numpy(here).to(readout.device), windows.mean(dim=0)
+        self.score, self.best = (
+            Score(**saved) if (saved := checkpoint.progress[name]) else None
+            for name in ("score", "best")
         )
-    return scores
+        self.seconds = checkpoint.progress["seconds"]
 
 
 def train(
@@ -236,9 +212,10 @@ def train(
                 f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
                 "(only training.iterations and training.stop_at_accuracy may change)"
             )
-        if "rng" not in saved.progress:
+        if not {"rng", "score", "best"} <= saved.progress.keys():
             raise TrainingError(
-                f"{last}: holds a network without the state to go on from (a copy of {BEST}?)"
+                f"{last}: holds a network without the state to go on from (a copy of {BEST}, or made "
+                "by an older version)"
             )
         trainer.restore(saved)
     elif last.exists():
@@ -257,7 +234,8 @@ def train(
             metrics = trainer.train_step()
             validated = _validate_when_due(trainer, run_dir)
             log.write(trainer.iteration, metrics | validated | {"seconds": trainer.seconds})
-            info = f"loss {metrics['loss']:.3f}  best {max(trainer.best_accuracy, 0):.1%}"
+            best = f"  best {trainer.best.value:.4g}" if trainer.best else ""
+            info = f"loss {metrics['loss']:.3f}{best}"
             bar.update(row, completed=trainer.iteration, info=info)
             stop = interrupted()  # read once: whoever is told that nothing is lost has a checkpoint
             if validated or stop:
@@ -275,11 +253,11 @@ def _validate_when_due(trainer: Trainer, run_dir: Path) -> dict[str, float]:
     config = trainer.recipe.training
     if trainer.iteration % config.validate_every and trainer.iteration != config.iterations:
         return {}
-    trainer.accuracy = trainer.validate()
-    if trainer.accuracy > trainer.best_accuracy:
-        trainer.best_accuracy = trainer.accuracy
+    trainer.score = trainer.objective.validate(trainer.model)
+    if trainer.best is None or trainer.score.merit > trainer.best.merit:
+        trainer.best = trainer.score
         trainer.checkpoint(resumable=False).save(run_dir / BEST)
-    return {"validation_accuracy": trainer.accuracy}
+    return {f"validation_{trainer.score.measure}": trainer.score.value}
 
 
 class _Log:
@@ -353,6 +331,6 @@ def summary(trainer: Trainer) -> dict[str, Any]:
     return {
         "recipe": trainer.recipe.name,
         "iterations": trainer.iteration,
-        "validation_accuracy": trainer.best_accuracy,
+        **({f"validation_{trainer.best.measure}": trainer.best.value} if trainer.best else {}),
         "seconds": round(trainer.seconds, 1),
     }

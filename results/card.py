@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lsnn_neuro import tensor_file
 from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.evaluation import Measure
 
 CARD, PAGE = "card.json", "card.md"
 
@@ -35,9 +36,9 @@ class ParityCount(_Part):
 class Integers(_Part):
     """An LSNN on Loihi's integers.
 
-    - weight_bits: the width it is meant for; accuracy is that of the emulator at this width
-    - aware: accuracy of the quantization-aware forward pass, which must be the same
-    - by_weight_bits: the emulator's accuracy for each width the weights were rounded to
+    - weight_bits: the width it is meant for; score: the emulator's at this width
+    - aware: score of the quantization-aware forward pass, which must be the same
+    - by_weight_bits: the emulator's score for each width the weights were rounded to
     - synapses: active ones that did not round to nothing
     - rates_hz: mean firing rate of each population
     - operations: synaptic operations (one spike meets one synapse) per sample, inputs included;
@@ -46,7 +47,7 @@ class Integers(_Part):
     """
 
     weight_bits: int
-    accuracy: float
+    score: float
     aware: float
     by_weight_bits: dict[int, float]
     synapses: int
@@ -56,17 +57,19 @@ class Integers(_Part):
 
 
 class Card(_Part):
-    """What is known of a model; accuracies are over all decisions of the test split.
+    """What is known of a model; scores are over all decisions of the test split.
 
+    - measure: what the scores are
     - trained_bits: width of the weights in quantization-aware training, None after float training
     - iterations, planned: how many were run, how many the recipe asks for; best: the one that was
-      kept, by validation accuracy
+      kept, by validation score
     - seconds: time the training steps took
     - parameters, places: learnt numbers that are not 0, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
     - sha256: of the model's other files; a card belongs to exactly these
     """
 
+    measure: Measure = "accuracy"
     recipe: str
     seed: int
     trained_bits: int | None
@@ -74,9 +77,9 @@ class Card(_Part):
     planned: int
     best: int
     seconds: float
-    validation_accuracy: float
+    validation_score: float
     test_samples: int
-    accuracy: float
+    score: float
     parameters: int
     places: int
     integers: Integers | None
@@ -134,23 +137,30 @@ class Card(_Part):
         return [
             f"Recipe `{self.recipe}`, seed {self.seed}, trained {how} for {self.iterations:,} "
             f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best:,}, the best "
-            f"on the validation split ({self.validation_accuracy:.2%}).{unfinished}",
+            f"on the validation split ({self.say(self.validation_score)}).{unfinished}",
         ]
 
+    def say(self, score: float) -> str:
+        """A score as people read it."""
+        return f"{score:.2%}" if self.measure == "accuracy" else f"{score:.4g}"
+
     def _rows(self) -> list[tuple[str, str]]:
+        name = self.measure.replace("_", " ")
         rows = [
-            (f"test accuracy in float, {self.test_samples:,} samples", f"{self.accuracy:.2%}"),
+            (f"test {name} in float, {self.test_samples:,} samples", self.say(self.score)),
             ("parameters that are not 0", f"{self.parameters:,} of {self.places:,}"),
         ]
         if (i := self.integers) is None:
             return [*rows, ("on Loihi's integers", "can't be quantized")]
         rows += [
-            (f"test accuracy, emulator, {i.weight_bits}-bit weights", f"{i.accuracy:.2%}"),
-            ("test accuracy, quantization-aware forward pass", f"{i.aware:.2%}"),
+            (f"test {name}, emulator, {i.weight_bits}-bit weights", self.say(i.score)),
+            (f"test {name}, quantization-aware forward pass", self.say(i.aware)),
         ]
         if len(i.by_weight_bits) > 1:
-            widths = ", ".join(f"{b} bits {a:.2%}" for b, a in sorted(i.by_weight_bits.items()))
-            rows.append(("test accuracy, emulator, rounded after training", widths))
+            widths = ", ".join(
+                f"{b} bits {self.say(s)}" for b, s in sorted(i.by_weight_bits.items())
+            )
+            rows.append((f"test {name}, emulator, rounded after training", widths))
         rates = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in i.rates_hz.items())
         rows += [
             ("synapses on the chip", f"{i.synapses:,}"),

@@ -41,7 +41,7 @@ class Model:
     @property
     def on_integers(self) -> float | None:
         """The emulator's accuracy with the weights it is meant for."""
-        return self.card.integers.accuracy if self.card.integers else None
+        return self.card.integers.score if self.card.integers else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Family:
     @property
     def in_float(self) -> Spread:
         """Test accuracy of the float forward pass."""
-        return Spread.of([m.card.accuracy for m in self.models])
+        return Spread.of([m.card.score for m in self.models])
 
     @property
     def on_integers(self) -> Spread | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +17,7 @@ from deploy.report.evidence import Evidence, TaskScore
 from deploy.report.parity import failed_levels
 from deploy.targets import Target, get_target
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.evaluation import count_correct
+from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Batch
@@ -122,8 +122,8 @@ def _sides(
 def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -> Evidence:
     """Compare and score every batch; keep the first one that fails, else the first."""
     parts: list[dict[str, Comparison]] = []
-    correct: Counter[str] = Counter()
-    decisions = seen = 0
+    scores: dict[str, list[Score]] = defaultdict(list)
+    seen = 0
     for run in runs:
         parts.append(compare_levels(run.sides))
         exact_so_far = not any(failed_levels(part) for part in parts[:-1])
@@ -132,14 +132,15 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
         seen += run.inputs.shape[1]
         if run.batch is None:
             continue
-        decisions += len(run.batch.decisions)
         sides = (side for pair in run.sides.values() for side in pair)
         records = {side.record.target: side.record for side in sides}
         for name, record in records.items():
             if name == GOLDEN:
                 continue
-            readout = record.readout + artifact.network.readout.bias
-            correct[name] += count_correct(run.batch, readout)
+            readout = artifact.network.readout
+            scores[name].append(
+                score(run.batch, record.readout + readout.bias, unit=1 / readout.scale)
+            )
     recipe = artifact.folder / "recipe.toml"
     return Evidence(
         artifact=artifact,
@@ -148,9 +149,15 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
         sides=shown.sides,
         inputs=shown.inputs,
         first_sample=first_sample,
-        scores=tuple(
-            TaskScore(side=name, correct=right, decisions=decisions)
-            for name, right in correct.items()
-        ),
+        scores=tuple(_task_score(name, join_scores(found)) for name, found in scores.items()),
         recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+    )
+
+
+def _task_score(side: str, found: Score) -> TaskScore:
+    return TaskScore(
+        side=side,
+        measure=found.measure.replace("_", " "),
+        value=found.text,
+        decisions=found.decisions,
     )

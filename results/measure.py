@@ -16,7 +16,8 @@ from deploy.parity import Comparison, compare, join
 from deploy.targets import get_target
 from lsnn_neuro import __version__, tensor_file
 from lsnn_neuro.checkpoint import BEST
-from lsnn_neuro.evaluation import Run, count_correct, evaluate, float_runner
+from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.evaluation import Measure, Run, evaluate, float_runner, join_scores, score
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks.base import Task
@@ -47,7 +48,9 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         dormant = sum(s.theta.numel() - s.n_active for s in network.synapses())
         integers = _integers(task, network, trained.weight_bits, lava_samples)
     run = float_runner(network, torch.device("cpu"))
+    tested = evaluate(task, "test", run, batch_size=BATCH)
     return Card(
+        measure=tested.measure,
         recipe=recipe.name,
         seed=recipe.seed,
         trained_bits=recipe.quantization.weight_bits if recipe.quantization else None,
@@ -55,9 +58,9 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         planned=recipe.training.iterations,
         best=progress["iteration"],
         seconds=round(last["seconds"], 1),
-        validation_accuracy=progress["best_accuracy"],
+        validation_score=_validated(folder, progress["iteration"], tested.measure),
         test_samples=task.n_samples("test"),
-        accuracy=evaluate(task, "test", run, batch_size=BATCH).accuracy,
+        score=tested.value,
         parameters=places - dormant,
         places=places,
         integers=integers,
@@ -72,17 +75,15 @@ def _integers(task: Task, network: LSNN, weight_bits: int, lava_samples: int) ->
     quantized, _ = convert(spec, weight_bits=weight_bits)
     aware = QuantizationAware(network, weight_bits=weight_bits)
     spikes: Counter[str] = Counter()
-    correct = aware_correct = decisions = 0
     operations = 0.0
-    comparisons = []
+    comparisons, on_emulator, on_aware = [], [], []
     for batch in task.batches("test", BATCH):
         ours = emulate(quantized, batch.inputs)
         theirs = record_torch(aware, network, batch.inputs, name="quantization-aware")
         comparisons.append(compare(ours, theirs))
-        bias = quantized.readout.bias
-        correct += count_correct(batch, ours.readout + bias)
-        aware_correct += count_correct(batch, theirs.readout + bias)
-        decisions += len(batch.decisions)
+        bias, unit = quantized.readout.bias, 1 / quantized.readout.scale
+        on_emulator.append(score(batch, ours.readout + bias, unit=unit))
+        on_aware.append(score(batch, theirs.readout + bias, unit=unit))
         spikes.update({p.name: int(p.spikes.sum()) for p in ours.spikes})
         metrics = neurobench_metrics(quantized, batch.inputs, ours)
         operations += batch.size * metrics.synaptic_operations.Effective_ACs
@@ -91,22 +92,32 @@ def _integers(task: Task, network: LSNN, weight_bits: int, lava_samples: int) ->
     if lava_samples:
         parity["P2"] = _count(_on_lava(task, quantized, lava_samples))
     seconds = p1.samples * p1.steps * DT / 1000
-    accuracies = {
+    rounded = {bits: convert(spec, weight_bits=bits)[0] for bits in WIDTHS}
+    by_width = {
         bits: evaluate(
-            task, "test", emulator_runner(convert(spec, weight_bits=bits)[0]), batch_size=BATCH
-        ).accuracy
-        for bits in WIDTHS
+            task, "test", emulator_runner(n), batch_size=BATCH, unit=1 / n.readout.scale
+        ).value
+        for bits, n in rounded.items()
     }
     return Integers(
         weight_bits=weight_bits,
-        accuracy=correct / decisions,
-        aware=aware_correct / decisions,
-        by_weight_bits=accuracies,
+        score=join_scores(on_emulator).value,
+        aware=join_scores(on_aware).value,
+        by_weight_bits=by_width,
         synapses=quantized.n_synapses,
         rates_hz={p.name: spikes[p.name] / p.size / seconds for p in quantized.populations},
         operations=operations / p1.samples,
         parity=parity,
     )
+
+
+def _validated(folder: Path, iteration: int, measure: Measure) -> float:
+    """What the log says of the validation at an iteration."""
+    key = f"validation_{measure}"
+    for line in read_metrics(folder):
+        if line["iteration"] == iteration and key in line:
+            return float(line[key])
+    raise FileFormatError(f"{folder}: its log has no {key} at iteration {iteration}")
 
 
 def emulator_runner(quantized: QuantizedNetwork) -> Run:

@@ -38,7 +38,7 @@ def write_thinned(lines: list[dict[str, Any]], path: Path) -> None:
     kept = [
         line
         for i, line in enumerate(lines)
-        if "validation_accuracy" in line
+        if any(key.startswith("validation_") for key in line)
         or line["iteration"] % KEEP_EVERY == 0
         or i == len(lines) - 1
     ]

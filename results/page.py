@@ -145,8 +145,8 @@ def _model(model: Model) -> list[str]:
     unfinished = f" of {card.planned:,}" if card.iterations < card.planned else ""
     columns = [
         f"[{model.name}](../models/{model.name}/card.md)",
-        f"{100 * card.accuracy:.2f}",
-        "" if card.integers is None else f"{100 * card.integers.accuracy:.2f}",
+        f"{100 * card.score:.2f}",
+        "" if card.integers is None else f"{100 * card.integers.score:.2f}",
         f"{card.iterations:,}{unfinished}",
         f"{card.seconds / 60:,.0f}",
     ]

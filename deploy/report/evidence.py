@@ -18,10 +18,14 @@ EMULATOR = "emulator"
 
 @dataclass(frozen=True, kw_only=True)
 class TaskScore:
-    """Right decisions of one side on the task."""
+    """How well one side did on the task, as text.
+
+    - measure: what was counted, such as "accuracy"
+    """
 
     side: str
-    correct: int
+    measure: str
+    value: str
     decisions: int
 
 

@@ -57,11 +57,8 @@ def float_section(evidence: Evidence) -> Section:
     )
     score = Table(
         caption="Task",
-        columns=("network", "right decisions", "of", "share"),
-        rows=tuple(
-            (s.side, number(s.correct), number(s.decisions), f"{s.correct / s.decisions:.1%}")
-            for s in evidence.scores
-        ),
+        columns=("network", "measure", "value", "decisions"),
+        rows=tuple((s.side, s.measure, s.value, number(s.decisions)) for s in evidence.scores),
         note="On the samples of this report alone; lsnn-neuro evaluate scores the whole test set.",
     )
     return Section(

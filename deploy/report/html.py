@@ -48,7 +48,7 @@ def parity_page(evidence: Evidence) -> Page:
         Fact(name="synapses", value=number(network.n_synapses)),
     ]
     facts += [
-        Fact(name=f"right, {s.side}", value=f"{s.correct} of {s.decisions}")
+        Fact(name=f"{s.measure}, {s.side}", value=s.value)
         for s in evidence.scores
         if s.side in (levels[DISTANCE_ONLY].reference if DISTANCE_ONLY in levels else "", EMULATOR)
     ]

@@ -16,68 +16,92 @@ from lsnn_neuro.errors import DataError
 
 Split = Literal["validation", "test"]
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Decisions:
-    """Where in time which sample is judged, and what is right there.
-
-    A sample may be judged once (a digit), many times (every recall, every frame of speech) or not
-    at all. All arrays have shape (decision,).
+class _Windows:
+    """Where in time which sample is judged; all arrays have shape (decision,).
 
     - sample: index of the sample within its batch
-    - start, stop: the window of readout steps [start, stop) whose sum is the logits
-    - target: index of the right output
-    - scored_as: what each output counts as when it is scored, shape (output,), for tasks that train
-      finer classes than they score (phones); by default every output counts as itself
+    - start, stop: the window of readout steps [start, stop)
     """
 
     sample: IntArray
     start: IntArray
     stop: IntArray
-    target: IntArray
-    scored_as: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only int64 copies."""
-        for field in ("sample", "start", "stop", "target", "scored_as"):
-            if field == "scored_as" and self.scored_as is None:
-                continue
-            given = np.asarray(getattr(self, field))
-            if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
-                axis = "output" if field == "scored_as" else "decision"
-                raise DataError(
-                    f"decisions: {field} is {given.dtype} of shape {given.shape}, "
-                    f"expected integers of shape ({axis},)"
-                )
-            array = given.astype(np.int64)
-            array.setflags(write=False)
-            object.__setattr__(self, field, array)
-        lengths = [len(self.sample), len(self.start), len(self.stop), len(self.target)]
+        for name in ("sample", "start", "stop"):
+            self._keep_indices(name)
+        lengths = [len(self.sample), len(self.start), len(self.stop)]
         if len(set(lengths)) != 1:
             raise DataError(
-                "decisions: sample, start, stop and target have lengths "
+                "decisions: sample, start and stop have lengths "
                 f"{', '.join(map(str, lengths))}, expected equal ones"
             )
-        if len(self) and min(self.sample.min(), self.start.min(), self.target.min()) < 0:
-            raise DataError("decisions: sample, start and target must be at least 0")
+        if len(self) and min(self.sample.min(), self.start.min()) < 0:
+            raise DataError("decisions: sample and start must be at least 0")
         if (self.start >= self.stop).any():
             first = int(np.argmax(self.start >= self.stop))
             raise DataError(
                 f"decision {first}: its window [{self.start[first]}, {self.stop[first]}) is empty; "
                 "start must be below stop"
             )
-        if self.scored_as is not None and len(self) and self.target.max() >= len(self.scored_as):
+
+    def _keep_indices(self, name: str) -> None:
+        given = np.asarray(getattr(self, name))
+        if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
             raise DataError(
-                f"decisions: target {self.target.max()}, but scored_as names {len(self.scored_as)} "
-                "outputs; it must name all of them"
+                f"decisions: {name} is {given.dtype} of shape {given.shape}, "
+                "expected integers of shape (decision,)"
             )
+        self._keep(name, given.astype(np.int64))
+
+    def _keep(self, name: str, array: npt.NDArray[Any]) -> None:
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
         return len(self.sample)
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decisions(_Windows):
+    """Choices between classes: the output with the largest sum over the window is chosen.
+
+    A sample may be judged once (a digit), many times (every recall, every frame of speech) or not
+    at all.
+
+    - target: index of the right output, shape (decision,)
+    - scored_as: what each output counts as when it is scored, shape (output,), for tasks that train
+      finer classes than they score (phones); by default every output counts as itself
+    """
+
+    target: IntArray
+    scored_as: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges; keep read-only int64 copies."""
+        super().__post_init__()
+        self._keep_indices("target")
+        if len(self.target) != len(self):
+            raise DataError(
+                f"decisions: {len(self.target)} targets for {len(self)} windows, expected one each"
+            )
+        if len(self) and self.target.min() < 0:
+            raise DataError("decisions: target must be at least 0")
+        if self.scored_as is not None:
+            self._keep_indices("scored_as")
+            if len(self) and self.target.max() >= len(self.scored_as):
+                raise DataError(
+                    f"decisions: target {self.target.max()}, but scored_as names "
+                    f"{len(self.scored_as)} outputs; it must name all of them"
+                )
+
     def right(self, decided: IntArray) -> npt.NDArray[np.bool_]:
-        """Which decisions are right when these outputs were chosen; both of shape (decision,)."""
+        """Which decisions are right if these outputs were chosen; both of shape (decision,)."""
         target = self.target
         if self.scored_as is not None:
             decided, target = self.scored_as[decided], self.scored_as[target]
@@ -86,15 +110,36 @@ class Decisions:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Estimates(_Windows):
+    """Numbers to be told: the mean readout over the window is the answer.
+
+    - target: the right answer, shape (decision, output)
+    """
+
+    target: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges; keep read-only copies."""
+        super().__post_init__()
+        target = np.array(self.target, np.float64)
+        if target.ndim != 2 or len(target) != len(self) or not np.isfinite(target).all():
+            raise DataError(
+                f"estimates: target has shape {target.shape}, expected finite numbers of shape "
+                f"({len(self)}, output)"
+            )
+        self._keep("target", target)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Input spikes of some samples and the decisions asked of them.
+    """Input spikes of some samples and what is asked of them.
 
     - inputs: bool, shape (time, sample, input)
     - decisions: their samples and windows lie within ``inputs``
     """
 
     inputs: npt.NDArray[np.bool_]
-    decisions: Decisions
+    decisions: Decisions | Estimates
 
     def __post_init__(self) -> None:
         """Check that the inputs are spikes and that every decision lies within them."""
@@ -146,7 +191,7 @@ def sample_ranges(n_samples: int, size: int, limit: int | None) -> Iterator[rang
         yield range(first, min(first + size, end))
 
 
-def logits(readout: npt.NDArray[Any], decisions: Decisions) -> npt.NDArray[Any]:
+def logits(readout: npt.NDArray[Any], decisions: Decisions | Estimates) -> npt.NDArray[Any]:
     """Sum of the readout over each decision's window.
 
     - readout: shape (time, sample, output), integers or floats
@@ -170,20 +215,7 @@ def logits(readout: npt.NDArray[Any], decisions: Decisions) -> npt.NDArray[Any]:
     return sums
 
 
-def accuracy(logits: npt.NDArray[Any], target: IntArray) -> float:
-    """Share of decisions whose largest logit is the target; of equal logits the first one counts.
-
-    - logits: shape (decision, output); target: shape (decision,)
-    """
-    if logits.ndim != 2 or logits.shape[0] == 0 or target.shape != logits.shape[:1]:
-        raise DataError(
-            f"accuracy of logits of shape {logits.shape} and targets of shape {target.shape}: "
-            "expected (decision, output) and (decision,), and at least one decision"
-        )
-    return float((logits.argmax(axis=1) == target).mean())
-
-
-def _check_within(decisions: Decisions, n_steps: int, n_samples: int) -> None:
+def _check_within(decisions: _Windows, n_steps: int, n_samples: int) -> None:
     """Refuse decisions that lie outside an array of so many steps and samples."""
     if len(decisions) == 0:
         return

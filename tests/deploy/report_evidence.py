@@ -71,8 +71,8 @@ def evidence(folder: Path, other: QuantizedNetwork, *, recipe: str = "random") -
         inputs=inputs,
         first_sample=0,
         scores=(
-            TaskScore(side="float", correct=3, decisions=3),
-            TaskScore(side="emulator", correct=2, decisions=3),
+            TaskScore(side="float", measure="accuracy", value="100.0%", decisions=3),
+            TaskScore(side="emulator", measure="accuracy", value="66.7%", decisions=3),
         ),
         recipe='name = "random"\n',
     )

@@ -41,7 +41,7 @@ def test_a_report_of_many_samples_scores_them_all(artifact: Path, tmp_path: Path
     )  # two batches
     assert done.exit_code == 0, done.output
     text = out.read_text(encoding="utf-8")
-    assert " of 130<" in text
+    assert ">130<" in text
     assert "over 130 samples" in text
     assert "P2" not in text
 

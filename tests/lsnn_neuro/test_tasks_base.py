@@ -11,7 +11,7 @@ from lsnn_neuro.tasks import (
     TaskConfig,
     make_task,
 )
-from lsnn_neuro.tasks.base import Batch, Decisions, accuracy, logits, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Decisions, Estimates, logits, sample_ranges
 
 
 def decisions(sample=(0, 1, 1), start=(0, 1, 2), stop=(2, 3, 3), target=(1, 0, 1)):
@@ -74,28 +74,15 @@ def test_a_readout_that_does_not_fit_is_refused(readout, message):
         logits(readout, decisions())
 
 
-def test_accuracy_is_the_share_of_right_decisions():
-    scores = np.array([[0, 2], [3, 1], [5, 4], [0, 0]])
-    assert accuracy(scores, np.array([1, 0, 1, 0])) == 0.75
-
-
-@pytest.mark.parametrize(
-    ("scores", "target"),
-    [(np.zeros((0, 2)), np.zeros(0, int)), (np.zeros((2, 2)), np.zeros(3, int))],
-)
-def test_accuracy_of_nothing_or_of_unequal_numbers_is_refused(scores, target):
-    with pytest.raises(DataError, match="at least one decision"):
-        accuracy(scores, target)
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"sample": [[0]]}, "sample is int64 of shape"),
         ({"target": [0.5, 0.5, 0.5]}, "target is float64"),
-        ({"start": [0, 1]}, "lengths 3, 2, 3, 3"),
+        ({"start": [0, 1]}, "lengths 3, 2, 3"),
         ({"sample": [0, -1, 1]}, "must be at least 0"),
         ({"target": [0, -1, 1]}, "must be at least 0"),
+        ({"target": [0, 1]}, "2 targets for 3 windows"),
         ({"start": [0, 3, 2]}, r"decision 1: its window \[3, 3\) is empty"),
     ],
 )
@@ -156,3 +143,11 @@ def test_the_name_in_a_recipe_selects_the_task(config, kind):
 def test_unknown_tasks_and_fields_are_refused(wrong):
     with pytest.raises(ValidationError):
         TypeAdapter(TaskConfig).validate_python(wrong)
+
+
+@pytest.mark.parametrize(
+    "target", [[[1.0]], [1.0, 2.0], [[np.nan], [0.0]]], ids=["too few", "one axis", "NaN"]
+)
+def test_wrong_estimates_are_refused(target):
+    with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, output\)"):
+        Estimates(sample=[0, 1], start=[0, 0], stop=[1, 2], target=target)

@@ -16,9 +16,10 @@ from lsnn_neuro import kernel
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.errors import FileFormatError, TrainingError
 from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.objectives import window_means
 from lsnn_neuro.recipe import load_recipe, parse_recipe
 from lsnn_neuro.tasks.base import Decisions, logits
-from lsnn_neuro.training import Trainer, decision_logits, summary, train
+from lsnn_neuro.training import Trainer, summary, train
 from quantize.aware import QuantizationAware
 
 
@@ -285,14 +286,14 @@ def test_the_rate_cost_pulls_rates_to_their_target():
     assert trainer._rate_cost(output).item() == pytest.approx(0.5 * 6 * 0.4**2)
 
 
-def test_decision_logits_are_means_over_windows():
+def test_window_means_are_means_over_windows():
     rng = np.random.default_rng(0)
     readout = rng.normal(size=(12, 3, 2))
     decisions = Decisions(
         sample=np.array([0, 2, 2]), start=np.array([0, 3, 7]), stop=np.array([12, 4, 10]),
         target=np.array([0, 1, 1]),
     )  # fmt: skip
-    means = decision_logits(torch.from_numpy(readout), decisions)
+    means = window_means(torch.from_numpy(readout), decisions)
     lengths = (decisions.stop - decisions.start)[:, None]
     np.testing.assert_allclose(means, logits(readout, decisions) / lengths)
     assert means[1].tolist() == pytest.approx(readout[3, 2].tolist())

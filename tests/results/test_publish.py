@@ -69,7 +69,7 @@ def test_the_network_is_the_runs_best(run, model):
 def test_evaluate_finds_the_accuracy_of_the_card(model, card, target, field):
     found = cli("evaluate", model, "--target", target, "--json")
     assert found["samples"] == card.test_samples == 1000
-    expected = card.accuracy if field else card.integers.accuracy
+    expected = card.score if field else card.integers.score
     assert found["accuracy"] == expected
 
 
@@ -100,7 +100,7 @@ def test_p1_is_exact_over_the_complete_test_set(card):
     assert p1.samples == 1000
     assert p1.spikes > 0
     assert p1.exact
-    assert card.integers.aware == card.integers.accuracy
+    assert card.integers.aware == card.integers.score
     assert "P2" not in card.integers.parity
 
 
@@ -115,7 +115,7 @@ def test_p2_runs_on_lava(model):
 def test_every_weight_width_is_measured_and_eight_bits_are_the_models_own(card):
     widths = card.integers.by_weight_bits
     assert sorted(widths) == [2, 3, 4, 5, 6, 7, 8]
-    assert widths[8] == card.integers.accuracy
+    assert widths[8] == card.integers.score
     assert widths[2] != widths[8]
 
 
@@ -123,7 +123,7 @@ def test_progress_and_hashes_are_those_of_the_run(run, model, card):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert card.iterations == card.planned == 4
     assert card.seconds == round(lines[-1]["seconds"], 1)
-    assert card.validation_accuracy == max(line.get("validation_accuracy", 0) for line in lines)
+    assert card.validation_score == max(line.get("validation_accuracy", 0) for line in lines)
     assert card.best in (2, 4)
     assert card.sha256 == {name: sha256(model / name) for name in FILES if "card" not in name}
     assert card.belongs_to(model)
@@ -131,7 +131,7 @@ def test_progress_and_hashes_are_those_of_the_run(run, model, card):
 
 def test_the_page_says_what_the_card_says(model, card):
     text = (model / "card.md").read_text()
-    for words in (f"{card.accuracy:.2%}", f"{card.integers.accuracy:.2%}", "P1: emulator against",
+    for words in (f"{card.score:.2%}", f"{card.integers.score:.2%}", "P1: emulator against",
                   "exact: 0 mismatches", f"{card.parameters} of {card.places:,}",
                   "evaluate models/model --target emulator", card.sha256[BEST]):  # fmt: skip
         assert words in text, words
@@ -153,9 +153,9 @@ def test_the_width_of_quantization_aware_training_travels_with_the_model(tmp_pat
     run = small_run(tmp_path / "run", "quantization.weight_bits=3")
     card = publish(run, tmp_path / "model", lava_samples=0)
     assert card.trained_bits == card.integers.weight_bits == 3
-    assert card.integers.accuracy == card.integers.by_weight_bits[3]
+    assert card.integers.score == card.integers.by_weight_bits[3]
     found = cli("evaluate", tmp_path / "model", "--target", "emulator", "--json")
-    assert found["accuracy"] == card.integers.accuracy
+    assert found["accuracy"] == card.integers.score
     assert card.integers.parity["P1"].exact
     levels = cli("parity", tmp_path / "model", "--samples", 5, "--json")
     assert set(levels) == {"P0", "P1"}
@@ -212,7 +212,7 @@ def test_a_run_that_can_not_be_published_leaves_nothing_behind(run, tmp_path):
 def test_the_command_publishes(run, tmp_path):
     arguments = ("publish", run, "--out", tmp_path / "m", "--lava-samples", 0, "--json")
     result = cli(*arguments)
-    assert result["accuracy"] == Card.load(tmp_path / "m").accuracy
+    assert result["score"] == Card.load(tmp_path / "m").score
     again = CliRunner().invoke(main, [str(a) for a in arguments])
     assert again.exit_code == 1
     assert "--overwrite" in again.stderr

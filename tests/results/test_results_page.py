@@ -67,8 +67,8 @@ def with_accuracy(families, **reached):
                     recipe=model.recipe,
                     card=model.card.model_copy(
                         update={
-                            "accuracy": value,
-                            "integers": integers.model_copy(update={"accuracy": value - 0.002}),
+                            "score": value,
+                            "integers": integers.model_copy(update={"score": value - 0.002}),
                         }
                     ),
                 )
@@ -107,7 +107,7 @@ def test_models_are_found_by_family_in_the_order_of_their_seeds(families):
 
 def test_the_spread_over_seeds_is_that_of_a_sample(families):
     family = families["smnist-1ms"]
-    values = [m.card.accuracy for m in family.models]
+    values = [m.card.score for m in family.models]
     assert family.in_float == Spread(
         best=max(values), mean=sum(values) / 2, sd=statistics.stdev(values), n=2
     )
@@ -132,8 +132,8 @@ def test_the_page_names_every_model_and_its_numbers(written, families):
     for family in families.values():
         for model in family.models:
             line = row_of(text, f"[{model.name}]")
-            assert f"| {100 * model.card.accuracy:.2f} |" in line
-            assert f"| {100 * model.card.integers.accuracy:.2f} |" in line
+            assert f"| {100 * model.card.score:.2f} |" in line
+            assert f"| {100 * model.card.integers.score:.2f} |" in line
             assert "P1 exact on 1,000" in line
     line = row_of(text, "| `smnist-1ms` |")
     spread = families["smnist-1ms"].in_float
@@ -205,7 +205,7 @@ def test_learning_curves_are_the_logs_validations(models, families):
     assert len(logged) == len(MODELS)
     assert all([x for x, _ in curve] == [2, 4] for curve in logged)
     card = families["smnist-sparser"].first.card
-    assert any(max(y for _, y in curve) == 100 * card.validation_accuracy for curve in logged)
+    assert any(max(y for _, y in curve) == 100 * card.validation_score for curve in logged)
 
 
 def test_weight_bits_are_the_cards_and_the_trained_width_is_marked(families):
@@ -245,7 +245,7 @@ def test_a_model_that_changed_is_measured_again(models, tmp_path):
     assert not before.belongs_to(root / "smnist-sparser")
     write_results(root, tmp_path / "docs", lava_samples=0)
     after = Card.load(root / "smnist-sparser")
-    assert after.accuracy != before.accuracy
+    assert after.score != before.score
     assert after.belongs_to(root / "smnist-sparser")
     assert after.sha256[BEST] == tensor_file.sha256(root / "smnist-sparser" / BEST)
 

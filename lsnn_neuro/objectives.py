@@ -1,0 +1,84 @@
+"""What training makes small: the loss of a batch, and how well the network does on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.evaluation import Score, evaluate, float_runner
+from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.recipe import TrainingConfig
+from lsnn_neuro.tasks.base import Decisions, Estimates, Task
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loss:
+    """The loss of one iteration.
+
+    - value: differentiable
+    - output: what the network gave, for the cost of its firing rates
+    - metrics: more to log
+    """
+
+    value: Tensor
+    output: NetworkOutput
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """A way to train a network."""
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
+        """Run the model on new samples drawn by ``rng`` and judge it."""
+
+    def validate(self, model: nn.Module) -> Score:
+        """How well the model does on the validation split."""
+
+
+class Supervised:
+    """Cross-entropy of decisions, mean squared error of estimates."""
+
+    def __init__(self, task: Task, config: TrainingConfig, device: torch.device):
+        """Learn a task on a device."""
+        self.task, self.config, self.device = task, config, device
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
+        """The loss of a batch."""
+        batch = self.task.train_batch(self.config.batch_size, rng)
+        output = model(torch.from_numpy(batch.inputs).to(self.device))
+        answers = window_means(output.readout, batch.decisions)
+        target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
+        if isinstance(batch.decisions, Decisions):
+            value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
+            right = batch.decisions.right(answers.argmax(1).cpu().numpy())
+            metrics = {"accuracy": float(right.mean())}
+        else:
+            value, metrics = nn.functional.mse_loss(answers, target.to(answers.dtype)), {}
+        return Loss(value=value, output=output, metrics=metrics)
+
+    def validate(self, model: nn.Module) -> Score:
+        """Score on the first samples of the validation split."""
+        return evaluate(
+            self.task, "validation", float_runner(model, self.device),
+            batch_size=self.config.batch_size, limit=self.config.validation_samples,
+        )  # fmt: skip
+
+
+def window_means(readout: Tensor, asked: Decisions | Estimates) -> Tensor:
+    """Mean readout over each window, shape (decision, output); differentiable."""
+    _, n_samples, n_outputs = readout.shape
+    rows = readout.reshape(-1, n_outputs)  # (step and sample, output)
+    lengths = asked.stop - asked.start
+    means = readout.new_zeros(len(asked), n_outputs)
+    for length in np.unique(lengths):  # few, where the windows of speech are hundreds
+        here = np.flatnonzero(lengths == length)
+        steps = asked.start[here] + np.arange(length)[:, None]  # (step, decision)
+        at = torch.from_numpy(steps * n_samples + asked.sample[here]).to(readout.device)
+        windows = rows.index_select(0, at.ravel()).reshape(*at.shape, n_outputs)
+        decisions = torch.from_numpy(here).to(readout.device)
+        means = means.index_copy(0, decisions, windows.mean(dim=0))
+    return means

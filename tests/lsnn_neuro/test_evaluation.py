@@ -1,0 +1,47 @@
+"""Scores of readouts: right decisions, squared errors of estimates."""
+
+import numpy as np
+import pytest
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.evaluation import Score, join_scores, score
+from lsnn_neuro.tasks.base import Batch, Decisions, Estimates
+
+READOUT = np.array([[[1, 5], [4, 0]], [[3, 1], [4, 2]]])  # (time, sample, output)
+
+
+def batch(asked):
+    return Batch(inputs=np.zeros((2, 2, 1), bool), decisions=asked)
+
+
+def test_the_largest_sum_is_chosen():
+    asked = Decisions(sample=[0, 1, 0], start=[0, 0, 1], stop=[2, 2, 2], target=[1, 1, 0])
+    found = score(batch(asked), READOUT)
+    assert (found.measure, found.total, found.decisions, found.samples) == ("accuracy", 2, 3, 2)
+    assert found.value == found.merit == 2 / 3
+
+
+def test_estimates_are_means_over_their_windows():
+    asked = Estimates(sample=[0, 1], start=[0, 1], stop=[2, 2], target=[[2, 0], [5, 2]])
+    found = score(batch(asked), READOUT)
+    assert found.measure == "squared_error"
+    assert found.total == (0 + 9) / 2 + (1 + 0) / 2
+    assert found.merit == -found.value == -2.5
+
+
+def test_integer_readouts_count_in_their_unit():
+    asked = Estimates(sample=[0], start=[0], stop=[2], target=[[1.0, 1.5]])
+    assert score(batch(asked), READOUT, unit=0.5).value == 0
+
+
+def test_joined_scores_weigh_decisions_alike():
+    one = Score(measure="accuracy", samples=1, decisions=1, total=1)
+    three = Score(measure="accuracy", samples=2, decisions=3, total=0)
+    joined = join_scores([one, three])
+    assert joined.value == 0.25
+    assert (joined.samples, joined.decisions) == (3, 4)
+
+
+def test_a_score_of_nothing_is_refused():
+    with pytest.raises(DataError, match="ask for nothing"):
+        _ = Score(measure="accuracy", samples=2, decisions=0, total=0).value
