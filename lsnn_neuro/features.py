@@ -30,6 +30,11 @@ def n_features(kind: Kind, bands: int, derivatives: int) -> int:
     return (bands if kind == "fbank" else N_CEPSTRA) * (1 + derivatives)
 
 
+def samples_per_frame(rate: int) -> int:
+    """Samples from one frame to the next."""
+    return rate * FRAME_MS // 1000
+
+
 def speech_features(
     samples: FloatArray, rate: int, *, kind: Kind, bands: int, derivatives: int
 ) -> FloatArray:
@@ -47,7 +52,7 @@ def speech_features(
     """
     import kaldi_native_fbank as knf  # here, so that tasks without sound don't need it
 
-    frame = rate * FRAME_MS // 1000
+    frame = samples_per_frame(rate)
     if len(samples) < frame:
         raise DataError(f"speech of {len(samples)} samples; a frame is {frame}")
     options = knf.FbankOptions() if kind == "fbank" else knf.MfccOptions()

@@ -233,7 +233,7 @@ def _name(file: Path, folder: Path) -> str:
 
 def _set_aside(files: Sequence[Path], folder: Path, n: int | None) -> tuple[list[Path], list[Path]]:
     """Split recordings into those for training and ``n`` for validation, by a hash of the name."""
-    n = len(files) // 8 if n is None else n
+    n = max(1, len(files) // 8) if n is None else n
     if not 0 < n < len(files):
         raise DataError(
             f"{folder}: {n} of {len(files)} training recordings for validation; task.validation must "

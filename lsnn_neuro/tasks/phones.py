@@ -17,10 +17,9 @@ from lsnn_neuro.data.speech import (
     LabelledSpeech,
     find_phones,
     phone_of_frames,
-    read_samples,
 )
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.features import FRAME_MS
+from lsnn_neuro.features import samples_per_frame
 from lsnn_neuro.tasks.base import Batch, Decisions, IntArray, Split, sample_ranges
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
@@ -134,14 +133,14 @@ class Phones:
     def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
         """The recordings of each part, the first of which is the training split."""
         rate, index = self.config.sample_rate, self.folding.index
-        frame = rate * FRAME_MS // 1000
         heard: list[list[FloatArray]] = [[] for _ in parts]
         targets: list[list[IntArray]] = [[] for _ in parts]
         for i, part in enumerate(parts):
             for speech in part:
-                samples = read_samples(speech.file, rate)
-                heard[i].append(self.config.hear(samples, rate))
-                phones = phone_of_frames(speech, len(samples), len(heard[i][-1]), frame)
+                features, n_samples = self.config.hear(speech.file, rate)
+                frame = samples_per_frame(rate)
+                phones = phone_of_frames(speech, n_samples, len(features), frame)
+                heard[i].append(features)
                 targets[i].append(np.array([index.get(phone, UNLABELLED) for phone in phones]))
         return [
             tuple(Recording(frames=f, target=t) for f, t in zip(frames, target, strict=True))

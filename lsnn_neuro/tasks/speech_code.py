@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from lsnn_neuro.data.speech import FloatArray
+from lsnn_neuro.data.speech import FloatArray, read_samples
 from lsnn_neuro.encoders import levels_reached
-from lsnn_neuro.features import ByteScale, Kind, n_features, speech_features
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.features import (
+    FRAME_MS,
+    ByteScale,
+    Kind,
+    n_features,
+    samples_per_frame,
+    speech_features,
+)
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -42,11 +51,17 @@ class SpeechConfig(BaseModel):
         """Features of a frame."""
         return n_features(self.features, self.bands, self.derivatives)
 
-    def hear(self, samples: FloatArray, rate: int) -> FloatArray:
-        """The features of a recording, shape (frame, feature)."""
-        return speech_features(
+    def hear(self, file: Path, rate: int) -> tuple[FloatArray, int]:
+        """The features of a mono recording, shape (frame, feature), and its number of samples."""
+        samples = read_samples(file, rate)
+        if len(samples) < samples_per_frame(rate):
+            raise DataError(
+                f"{file}: {len(samples)} samples, shorter than a frame of {FRAME_MS} ms; remove it"
+            )
+        features = speech_features(
             samples, rate, kind=self.features, bands=self.bands, derivatives=self.derivatives
         )
+        return features, len(samples)
 
     def encode(
         self, samples: Sequence[ByteArray], starts: Iterable[int], n_steps: int

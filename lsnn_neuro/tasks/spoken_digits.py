@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from lsnn_neuro.data.speech import DIGITS_RATE, find_digits, read_samples
+from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
@@ -81,9 +81,7 @@ class SpokenDigits:
         self.n_steps = config.n_steps
         found = find_digits(Path(config.data).expanduser(), config.validation)
         parts = [found.train, found.validation, found.test]
-        heard = [
-            [config.hear(read_samples(r.file, DIGITS_RATE), DIGITS_RATE) for r in p] for p in parts
-        ]
+        heard = [[config.hear(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
         self._train, validation, test = (
             _Recordings(
                 frames=tuple(frames[: config.max_frames] for frames in ranks),
