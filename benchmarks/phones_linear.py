@@ -14,7 +14,7 @@ import json
 import click
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression
 
 from lsnn_neuro.encoders import levels_reached
 from lsnn_neuro.recipe import load_recipe
@@ -51,8 +51,7 @@ def main(recipe: str, data: str | None, context: int) -> None:
     train, test = (
         frames_of(task.recordings[part], config.levels, context) for part in ("train", "test")
     )
-    # Stochastic descent, averaged: as good as a batch solver here and linear in the data's size.
-    model = SGDClassifier(loss="log_loss", alpha=1e-5, average=True, max_iter=30, random_state=0)
+    model = LogisticRegression(max_iter=300, tol=1e-3)
     model.fit(*train)
     result = {"train_frames": len(train[1]), "test_frames": len(test[1]), "context": context}
     for part, (seen, target) in (("train", train), ("test", test)):
