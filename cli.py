@@ -455,16 +455,18 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
 def convert(path: Path, to: str, out: Path, extended: bool) -> None:
     """Write the integer network at PATH (run, checkpoint, artifact, network file) for other tools.
 
-    What the format can't say is refused by name and value.
+    What the format can't say is refused by name and value. For netx a run or checkpoint is quantized anew,
+    with 7-bit weights without exponents, since netx knows no others; artifacts and network files are
+    written as they are.
 
     \b
     Example:
       lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
     """
     from deploy.interchange import netx, nir
-    from results.networks import load_quantized
+    from results.networks import load_for_netx, load_quantized
 
-    network = load_quantized(path)
+    network = load_quantized(path) if to == "nir" else load_for_netx(path)
     if to == "nir":
         nir.save(network, out, extended=extended)
     elif extended:

@@ -19,6 +19,7 @@ class LSTM(nn.Module):
         self, config: LSTMConfig, n_inputs: int, n_outputs: int, *, generator: torch.Generator
     ):
         super().__init__()
+        self.bin_steps = config.bin_steps
         self.lstm = nn.LSTM(n_inputs, config.units)
         self.readout = nn.Linear(config.units, n_outputs)
         bound = config.units**-0.5  # torch's own initialization, from our generator
@@ -27,6 +28,13 @@ class LSTM(nn.Module):
                 parameter.uniform_(-bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> NetworkOutput:
-        """Run a batch from rest; ``x`` has shape (time, batch, input)."""
-        h, _ = self.lstm(x.to(self.readout.weight.dtype))
-        return NetworkOutput(readout=self.readout(h))
+        """Run a batch from rest; ``x`` has shape (time, batch, input).
+
+        With bins, the readout holds in all steps of a bin what it was at the bin's end.
+        """
+        x = x.to(self.readout.weight.dtype)
+        n_steps, bins = len(x), -(-len(x) // self.bin_steps)
+        x = nn.functional.pad(x, (0, 0, 0, 0, 0, bins * self.bin_steps - n_steps))
+        h, _ = self.lstm(x.reshape(bins, self.bin_steps, *x.shape[1:]).sum(dim=1))
+        readout = self.readout(h).repeat_interleave(self.bin_steps, dim=0)
+        return NetworkOutput(readout=readout[:n_steps])

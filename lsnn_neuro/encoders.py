@@ -98,6 +98,34 @@ def poisson(rates: npt.NDArray[Any], dt: float, rng: np.random.Generator) -> Boo
     return rng.random(probability.shape, dtype=np.float32) < probability
 
 
+def population(
+    values: npt.NDArray[np.float64],
+    bounds: tuple[float, float],
+    size: int,
+    n_steps: int,
+    rate: float,
+) -> BoolArray:
+    """A group of neurons with Gaussian tuning curves says a number, by regular spikes.
+
+    The centres divide the bounds evenly, both ends included; the width (standard deviation) of the
+    curves is the distance between two. A neuron with rate r, in spikes a step, fires in step t if
+    floor(r (t + 1) + 1/2) > floor(r t + 1/2): evenly, without chance.
+
+    - values: any shape
+    - rate: at the centre of a curve, spikes a step, at most 1
+    - returns: shape (*values.shape, n_steps, size)
+    """
+    if not np.isfinite(values).all():
+        raise DataError("population code: a value is NaN or infinite")
+    low, high = bounds
+    centres = np.linspace(low, high, size)
+    distance = (np.asarray(values)[..., None] - centres) * ((size - 1) / (high - low))
+    rates = rate * np.exp(-np.square(distance) / 2)  # (..., neuron)
+    counts = np.floor(rates[..., None, :] * np.arange(n_steps + 1)[:, None] + 0.5)
+    fires: BoolArray = np.diff(counts, axis=-2) > 0
+    return fires
+
+
 def cue(n_steps: int, start: int, stop: int) -> BoolArray:
     """A channel that fires in every step of the cue [start, stop) and in no other.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, Task, logits
+from lsnn_neuro.tasks.base import Batch, Decisions, FloatArray, Split, Task, logits
 
 if TYPE_CHECKING:
     import torch
@@ -79,16 +79,23 @@ def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Scor
     - unit: what 1 in the readout stands for; integer readouts come in units of their own, which
       matters to estimates and not to decisions
     """
+    each = by_decision(batch, readout, unit=unit)
+    measure: Measure = "accuracy" if isinstance(batch.decisions, Decisions) else "squared_error"
+    return Score(
+        measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum())
+    )
+
+
+def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> FloatArray:
+    """The measure of every decision on its own, shape (decision,); see :func:`score`."""
     asked = batch.decisions
     sums = logits(readout, asked)
     if isinstance(asked, Decisions):
-        measure: Measure = "accuracy"
-        total = float(asked.right(sums.argmax(axis=1)).sum())
-    else:
-        measure = "squared_error"
-        means = sums * (unit / (asked.stop - asked.start))[:, None]
-        total = float(np.square(means - asked.target).mean(axis=1).sum())
-    return Score(measure=measure, samples=batch.size, decisions=len(asked), total=total)
+        right: FloatArray = asked.right(sums.argmax(axis=1)).astype(np.float64)
+        return right
+    means = sums * (unit / (asked.stop - asked.start))[:, None]
+    errors: FloatArray = np.square(means - asked.target).mean(axis=1)
+    return errors
 
 
 def evaluate(

@@ -111,6 +111,9 @@ class LSTMConfig(_Section):
 
     kind: Literal["lstm"]
     units: int = Field(128, ge=1)
+    bin_steps: int = Field(
+        1, ge=1, description="steps whose input spikes it counts, and hears as one of its own"
+    )
 
 
 class DeepRConfig(_Section):

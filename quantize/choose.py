@@ -32,7 +32,7 @@ SCALE_MAX = 2.0**60
 
 
 def choose_population_scale(
-    population: PopulationSpec, incoming: Sequence[ProjectionSpec]
+    population: PopulationSpec, incoming: Sequence[ProjectionSpec], max_exp: int = WEIGHT_EXP_MAX
 ) -> float:
     """The largest power of two that keeps a population's states inside 24 bits.
 
@@ -40,8 +40,8 @@ def choose_population_scale(
     (an adaptation current lowers the membrane by as much as it would raise the threshold); by the
     input of one step if all excitatory, or all inhibitory, synapses are active at once (through
     ATRLIF's filter: in every step); and by the largest weight, threshold and threshold step the
-    mantissas can hold. Large is good: small adaptation states decay linearly, since rounding takes
-    away at least 1 per step.
+    mantissas can hold (with exponents up to ``max_exp``). Large is good: small adaptation states decay
+    linearly, since rounding takes away at least 1 per step.
     """
     gain = quantize_decay(population.alpha)[:, None] / DECAY_ONE  # 1 - alpha on its grid
     drive = [_worst_drive(gain * p.weight) for p in incoming]
@@ -57,7 +57,7 @@ def choose_population_scale(
         limits.append(ATRLIF_MANT_MAX * STATE_ONE / rise)
     if largest > 0:
         limits.append(STATE_MAX / float(np.max(np.sum(drive, axis=0))))
-        limits.append(STATE_ONE * WEIGHT_MAX * 2**WEIGHT_EXP_MAX / largest)
+        limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / largest)
     scale = _power_of_two_below(min(limits))
     if scale * float(population.b0.min()) < STATE_ONE:
         raise NetworkError(
@@ -84,11 +84,23 @@ def _worst_drive(weight: FloatArray) -> FloatArray:
     return np.stack([np.maximum(weight, 0).sum(axis=1), np.maximum(-weight, 0).sum(axis=1)])
 
 
-def choose_readout_scale(readout: ReadoutSpec, incoming: Sequence[ProjectionSpec]) -> float:
-    """The largest power of two for which no readout can saturate, whatever spikes arrive."""
+def choose_readout_scale(
+    readout: ReadoutSpec, incoming: Sequence[ProjectionSpec], max_exp: int = WEIGHT_EXP_MAX
+) -> float:
+    """The largest power of two for which no readout can saturate, whatever spikes arrive.
+
+    With an exponent limit below 7, also the largest for which the weights need no larger one.
+    """
     total = sum((np.abs(p.weight).sum(axis=1) for p in incoming), np.zeros(readout.size))
     largest = float(np.maximum(total, np.abs(readout.bias)).max())
-    return _power_of_two_below(STATE_MAX / largest) if largest > 0 else 1.0
+    if largest == 0:
+        return 1.0
+    limits = [STATE_MAX / largest]
+    if max_exp < WEIGHT_EXP_MAX:
+        gain = quantize_decay(readout.kappa)[:, None] / DECAY_ONE
+        weight = max(float(np.abs(gain * p.weight).max(initial=0)) for p in incoming)
+        limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / weight if weight else np.inf)
+    return _power_of_two_below(min(limits))
 
 
 def _power_of_two_below(limit: float) -> float:

@@ -38,7 +38,14 @@ from quantize.choose import (
     quantize_weight,
     weight_step,
 )
-from quantize.loihi import ATRLIF_MANT_MAX, DECAY_ONE, STATE_MAX, VTH_MANT_MAX, WEIGHT_BITS
+from quantize.loihi import (
+    ATRLIF_MANT_MAX,
+    DECAY_ONE,
+    STATE_MAX,
+    VTH_MANT_MAX,
+    WEIGHT_BITS,
+    WEIGHT_EXP_MAX,
+)
 from quantize.network import (
     UNKNOWN,
     Population,
@@ -96,15 +103,22 @@ class ConversionReport:
 
 
 def convert(
-    spec: LSNNSpec, *, weight_bits: int = WEIGHT_BITS, provenance: Provenance = UNKNOWN
+    spec: LSNNSpec,
+    *,
+    weight_bits: int = WEIGHT_BITS,
+    max_exp: int = WEIGHT_EXP_MAX,
+    provenance: Provenance = UNKNOWN,
 ) -> tuple[QuantizedNetwork, ConversionReport]:
     """Quantize a network; gives the integer network and what was lost.
 
-    ``weight_bits`` (2 to 8) coarsens the weights' grid without changing their range.
+    - weight_bits: 2 to 8, coarsens the weights' grid without changing their range
+    - max_exp: largest weight exponent, 0 to 7; a small one leaves the states fewer bits
     """
-    scales = {p.name: choose_population_scale(p, spec.into(p.name)) for p in spec.populations}
+    scales = {
+        p.name: choose_population_scale(p, spec.into(p.name), max_exp) for p in spec.populations
+    }
     populations = tuple(_population(p, scales[p.name]) for p in spec.populations)
-    readout_scale = choose_readout_scale(spec.readout, spec.into(READOUT))
+    readout_scale = choose_readout_scale(spec.readout, spec.into(READOUT), max_exp)
     decay_out = quantize_decay(spec.readout.kappa)
     gains = {
         p.name: p.decay_v / DECAY_ONE * (p.decay_i / DECAY_ONE) * p.scale / STATE_ONE

@@ -20,7 +20,7 @@ from lsnn_neuro.training import Wrap
 from quantize import file_format
 from quantize.aware import QuantizationAware
 from quantize.convert import ConversionReport, convert
-from quantize.loihi import WEIGHT_BITS
+from quantize.loihi import WEIGHT_BITS, WEIGHT_EXP_MAX
 from quantize.network import Provenance, QuantizedNetwork
 
 
@@ -51,16 +51,21 @@ class Trained:
         return self.network
 
     def quantized(
-        self, weight_bits: int | None = None
+        self, weight_bits: int | None = None, *, max_exp: int = WEIGHT_EXP_MAX
     ) -> tuple[QuantizedNetwork, ConversionReport]:
-        """The integer network and what was lost; by default as wide as it was trained for."""
+        """The integer network and what was lost; by default as wide as it was trained for.
+
+        ``max_exp``: largest exponent of weights.
+        """
         provenance = Provenance(
             checkpoint_sha256=sha256(self.file),
             recipe=self.recipe.name,
             tool_version=__version__,
         )
         bits = weight_bits or self.weight_bits
-        return convert(self.lsnn.to_spec(), weight_bits=bits, provenance=provenance)
+        return convert(
+            self.lsnn.to_spec(), weight_bits=bits, max_exp=max_exp, provenance=provenance
+        )
 
 
 def forward_for(recipe: Recipe) -> Wrap:
@@ -97,6 +102,13 @@ def load_quantized(path: Path) -> QuantizedNetwork:
     if (path / MANIFEST).is_file():
         return load_artifact(path).network
     return load_imported(path) or load_trained(path).quantized()[0]
+
+
+def load_for_netx(path: Path) -> QuantizedNetwork:
+    """The same, but what is quantized now gets weights as netx has them: even, without exponents."""
+    if (path / MANIFEST).is_file():
+        return load_artifact(path).network
+    return load_imported(path) or load_trained(path).quantized(WEIGHT_BITS - 1, max_exp=0)[0]
 
 
 def load_recipe_of(path: Path) -> Recipe:

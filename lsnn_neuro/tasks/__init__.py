@@ -13,6 +13,7 @@ from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.delayed_xor import DelayedXOR, DelayedXORConfig
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 from lsnn_neuro.tasks.phones import Phones, PhonesConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.spoken_digits import SpokenDigits, SpokenDigitsConfig
@@ -20,6 +21,7 @@ from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
     DelayedXORConfig
+    | LearningToLearnConfig
     | PhonesConfig
     | SequentialMNISTConfig
     | SpokenDigitsConfig
@@ -30,12 +32,16 @@ TaskConfig = Annotated[
 
 def make_task(config: TaskConfig) -> Task:
     """The task a configuration describes."""
-    if isinstance(config, DelayedXORConfig):
-        return DelayedXOR(config)
-    if isinstance(config, PhonesConfig):
-        return Phones(config)
-    if isinstance(config, SequentialMNISTConfig):
-        return SequentialMNIST(config)
-    if isinstance(config, SpokenDigitsConfig):
-        return SpokenDigits(config)
-    return StoreRecall(config)
+    match config:
+        case DelayedXORConfig():
+            return DelayedXOR(config)
+        case LearningToLearnConfig():
+            return LearningToLearn(config)
+        case PhonesConfig():
+            return Phones(config)
+        case SequentialMNISTConfig():
+            return SequentialMNIST(config)
+        case SpokenDigitsConfig():
+            return SpokenDigits(config)
+        case StoreRecallConfig():
+            return StoreRecall(config)

@@ -15,12 +15,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import random_inputs
+from tiny_runs import succeed, train_tiny
 
 from deploy.interchange.extension import EXTENSION, pack
 from deploy.interchange.netx import as_netx_uses, load, save
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.emulator import emulate
 from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from results.networks import load_trained
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 30
@@ -154,6 +156,23 @@ def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks,
     run_netx(tmp_path, seconds)
     mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
     assert total > 25 * networks
+    assert mismatches == 0
+
+
+@needs_lava_dl
+def test_netx_runs_a_network_that_was_trained_here(tmp_path):
+    run = train_tiny(
+        tmp_path / "run", "network.adaptive=0", "network.regular=30", "network.n_ref=0",
+        "network.reset=zero", "network.n_delays=1", "network.recurrent_scale=3.0",
+    )  # fmt: skip
+    succeed("convert", run, "--to", "netx", "--out", tmp_path / "trained.net")
+    network = load(tmp_path / "trained.net")
+    digits = next(load_trained(run).task.batches("test", 2)).inputs  # one after the other
+    inputs = digits.transpose(1, 0, 2).reshape(-1, digits.shape[2])[:N_STEPS]
+    np.save(tmp_path / "trained.inputs.npy", inputs)
+    run_netx(tmp_path, 280)
+    mismatches, total = compare(tmp_path, [("trained", network, inputs)], merged=False)
+    assert total > 25
     assert mismatches == 0
 
 

@@ -9,6 +9,7 @@ from lsnn_neuro.encoders import (
     cue,
     levels_reached,
     poisson,
+    population,
     threshold_crossing,
 )
 from lsnn_neuro.errors import DataError
@@ -156,3 +157,17 @@ def test_cue_fires_in_its_steps_and_no_others():
 def test_a_cue_outside_the_sample_is_refused(start, stop):
     with pytest.raises(DataError, match="do not lie within 6 steps"):
         cue(6, start, stop)
+
+
+def test_a_population_fires_evenly_around_the_number():
+    spikes = population(np.array([0.5]), (0, 1), size=5, n_steps=100, rate=0.4)[0]
+    counts = spikes.sum(axis=0)
+    expected = 40 * np.exp(-np.square(np.arange(5) - 2) / 2)
+    np.testing.assert_allclose(counts, expected, atol=1)
+    gaps = np.diff(np.flatnonzero(spikes[:, 2]))
+    assert set(gaps) == {2, 3}
+
+
+def test_a_population_refuses_what_is_not_a_number():
+    with pytest.raises(DataError, match="NaN or infinite"):
+        population(np.array([np.nan]), (0, 1), size=5, n_steps=10, rate=0.4)

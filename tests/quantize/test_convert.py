@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from random_lsnns import configs, lsnn, seeds
 
@@ -189,3 +189,18 @@ def test_every_weight_is_within_half_a_step_unless_reported(config, seed, bits):
         assert kept == sum(r.synapses - r.zeroed for r in reports)
         for part in parts:
             assert (part.delay == projection.delay[part.target_index, part.source_index]).all()
+
+
+@given(configs, seeds, st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_no_exponent_is_above_the_limit_and_nothing_is_clipped_by_it(config, seed, limit):
+    float_network = lsnn(config, seed).to_spec()
+    free, _ = convert(float_network)
+    try:
+        network, report = convert(float_network, max_exp=limit)
+    except NetworkError:  # a weight so far above the threshold that that rounds to 0
+        reject()
+    assert all(p.weight_exp <= limit for p in network.projections)
+    assert all(p.clipped == 0 for p in report.projections)
+    for one, other in zip(free.populations, network.populations, strict=True):
+        assert other.scale <= one.scale

@@ -1,0 +1,151 @@
+"""Learning to learn: a new function in every episode, to be told from examples while weights rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lsnn_neuro.encoders import population
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Estimates, FloatArray, Split, sample_ranges
+
+_SPLIT_KEY = {"validation": 1, "test": 2}
+HIDDEN = 10  # units of a teacher
+
+
+class LearningToLearnConfig(BaseModel):
+    """Settings of the families ``teacher-networks`` and ``sinusoids``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["teacher-networks", "sinusoids"]
+    examples: int = Field(200, ge=2, le=10_000, description="examples in an episode")
+    example_steps: int = Field(20, ge=2, le=1000, description="steps for which an example lasts")
+    answer_steps: int = Field(
+        10, ge=1, description="last steps of an example, over which the readout is the answer"
+    )
+    group_size: int = Field(
+        30, ge=2, le=1000, description="input neurons for each number (two inputs, one target)"
+    )
+    peak_rate: float = Field(
+        500.0, gt=0, le=1000, description="rate of a neuron at the centre of its tuning curve, Hz"
+    )
+    slope: float = Field(
+        3.0, gt=0, description="slope of the teachers' sigmoids: the larger, the less linear"
+    )
+    validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
+    test: int = Field(512, ge=1, le=1_000_000, description="episodes for the test")
+    seed: int = Field(0, ge=0, description="seed of the validation and test episodes")
+
+    @model_validator(mode="after")
+    def _check(self) -> LearningToLearnConfig:
+        if self.answer_steps > self.example_steps:
+            raise ValueError(
+                f"answer_steps is {self.answer_steps}, but an example lasts {self.example_steps} "
+                "steps"
+            )
+        return self
+
+
+class LearningToLearn:
+    """Every episode has a function of its own, drawn from a family, and shows it by examples.
+
+    An example lasts ``example_steps``. Its input, and the right answer to the example before, come
+    population-coded (:func:`lsnn_neuro.encoders.population`; nothing for the answer in the first
+    example). The mean readout over the example's last steps is the network's answer. To do well it
+    must find out about the function, from its state alone.
+
+    The families:
+
+    - teacher-networks: y = s(w2 s(W1 x + b1) + b2), s(u) = 1 / (1 + exp(-slope u)), with 2 inputs
+      drawn from [-1, 1], 10 hidden units, weights and biases drawn from [-1, 1]
+    - sinusoids: y = 1/2 + A/10 sin(5 x + phi), amplitude A drawn from [0.1, 5], phase phi from
+      [0, pi], x from [-1, 1]
+
+    Source: Bellec et al. 2018, section "LSNNs learn-to-learn from a teacher"; the sinusoids, scaled
+    to the unit interval, are those of Finn et al. 2017 (arXiv 1703.03400, section 5.1).
+    """
+
+    def __init__(self, config: LearningToLearnConfig) -> None:
+        """Keep the configuration; episodes are made on demand."""
+        self.config = config
+        self.name: str = config.name
+        self.n_features = 2 if config.name == "teacher-networks" else 1
+        self.n_inputs = (self.n_features + 1) * config.group_size
+        self.n_outputs = 1
+        self.n_steps = config.examples * config.example_steps
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` new episodes."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        return self.encode(*self.draw(size, rng))
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` episodes of a split (None: all), ``size`` at a time."""
+        for x, y in self.episodes(split, size, limit):
+            yield self.encode(x, y)
+
+    def episodes(
+        self, split: Split, size: int, limit: int | None = None
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """The same as numbers, see :meth:`draw`; each episode has a seed of its own."""
+        for samples in sample_ranges(self.n_samples(split), size, limit):
+            drawn = [
+                self.draw(1, np.random.default_rng((self.config.seed, _SPLIT_KEY[split], sample)))
+                for sample in samples
+            ]
+            x, y = (np.concatenate(part) for part in zip(*drawn, strict=True))
+            yield x, y
+
+    def n_samples(self, split: Split) -> int:
+        """Number of episodes in a split."""
+        if split not in _SPLIT_KEY:
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self.config.validation if split == "validation" else self.config.test
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Examples of ``n`` new functions.
+
+        - returns: x, shape (sample, example, feature), and y, shape (sample, example), in [0, 1]
+        """
+        x = rng.uniform(-1, 1, (n, self.config.examples, self.n_features))
+        if self.name == "sinusoids":
+            amplitude = rng.uniform(0.1, 5.0, (n, 1))
+            phase = rng.uniform(0, np.pi, (n, 1))
+            return x, 0.5 + amplitude / 10 * np.sin(5 * x[..., 0] + phase)
+        w1 = rng.uniform(-1, 1, (n, self.n_features, HIDDEN))
+        b1 = rng.uniform(-1, 1, (n, 1, HIDDEN))
+        w2, b2 = rng.uniform(-1, 1, (n, HIDDEN, 1)), rng.uniform(-1, 1, (n, 1, 1))
+        hidden = self._sigmoid(x @ w1 + b1)
+        return x, self._sigmoid(hidden @ w2 + b2)[..., 0]
+
+    def _sigmoid(self, u: FloatArray) -> FloatArray:
+        s: FloatArray = 1 / (1 + np.exp(-self.config.slope * u))
+        return s
+
+    def encode(self, x: FloatArray, y: FloatArray) -> Batch:
+        """The batch of some episodes as given by :meth:`draw`."""
+        config, n = self.config, len(x)
+        rate = config.peak_rate / 1000
+        groups = [
+            population(x[..., i], (-1, 1), config.group_size, config.example_steps, rate)
+            for i in range(self.n_features)
+        ]
+        before = population(y[:, :-1], (0, 1), config.group_size, config.example_steps, rate)
+        none_yet = np.zeros((n, 1, *before.shape[2:]), np.bool_)
+        groups.append(np.concatenate([none_yet, before], axis=1))
+        spikes = np.concatenate(groups, axis=-1)  # (sample, example, step, input)
+        stop = np.arange(1, config.examples + 1) * config.example_steps
+        return Batch(
+            inputs=np.ascontiguousarray(spikes.reshape(n, self.n_steps, -1).transpose(1, 0, 2)),
+            decisions=Estimates(
+                sample=np.repeat(np.arange(n), config.examples),
+                start=np.tile(stop - config.answer_steps, n),
+                stop=np.tile(stop, n),
+                target=y.reshape(-1, 1),
+            ),
+        )

@@ -1,0 +1,22 @@
+"""The LSTM baseline."""
+
+import torch
+
+from lsnn_neuro.baselines import LSTM
+from lsnn_neuro.recipe import LSTMConfig
+
+
+def lstm(bin_steps):
+    generator = torch.Generator().manual_seed(0)
+    config = LSTMConfig(kind="lstm", units=6, bin_steps=bin_steps)
+    return LSTM(config, 3, 2, generator=generator)
+
+
+def test_with_bins_it_hears_counts_and_holds_its_answer():
+    x = torch.rand(7, 4, 3, generator=torch.Generator().manual_seed(1)) < 0.5
+    counts = torch.stack([x[0:3].sum(0), x[3:6].sum(0), x[6:7].sum(0)])
+    expected = lstm(1)(counts).readout
+    readout = lstm(3)(x).readout
+    assert readout.shape == (7, 4, 2)
+    for step in range(7):
+        torch.testing.assert_close(readout[step], expected[step // 3])

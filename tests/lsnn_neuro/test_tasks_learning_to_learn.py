@@ -1,0 +1,99 @@
+"""Learning to learn: functions of a family, told by examples."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
+
+FAMILIES = ("teacher-networks", "sinusoids")
+
+
+def make(name="teacher-networks", **settings):
+    return LearningToLearn(LearningToLearnConfig(name=name, **({"examples": 12} | settings)))
+
+
+def decode(spikes, low, high):
+    """The number a group says, from its mean rates: (sample, example, step, neuron) -> (..., )."""
+    counts = spikes.sum(axis=2)
+    return (counts * np.linspace(low, high, spikes.shape[-1])).sum(-1) / counts.sum(-1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_inputs_say_x_and_the_answer_to_the_example_before(name):
+    task = make(name, group_size=40)
+    x, y = task.draw(3, np.random.default_rng(0))
+    x, y = 0.9 * x, 0.1 + 0.8 * y  # away from the ends, where a group knows half of its curve
+    inputs = task.encode(x, y).inputs
+    spikes = inputs.transpose(1, 0, 2).reshape(3, 12, 20, -1, 40)
+    for i in range(task.n_features):
+        np.testing.assert_allclose(decode(spikes[..., i, :], -1, 1), x[..., i], atol=0.03)
+    before = spikes[..., -1, :]
+    assert not before[:, 0].any()
+    np.testing.assert_allclose(decode(before[:, 1:], 0, 1), y[:, :-1], atol=0.015)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_answers_are_asked_for_in_the_last_steps_of_every_example(name):
+    task = make(name, example_steps=8, answer_steps=3)
+    x, y = task.draw(2, np.random.default_rng(1))
+    asked = task.encode(x, y).decisions
+    np.testing.assert_array_equal(asked.sample, np.repeat([0, 1], 12))
+    np.testing.assert_array_equal(asked.start[:12], 8 * np.arange(12) + 5)
+    np.testing.assert_array_equal(asked.stop, asked.start + 3)
+    np.testing.assert_array_equal(asked.target[:, 0], y.ravel())
+
+
+def test_a_teacher_is_the_network_of_its_equation():
+    class Known:
+        """Gives what a teacher asks for in the order x, W1, b1, w2, b2."""
+
+        values = (
+            np.full((1, 12, 2), 0.5),
+            np.full((1, 2, 10), 0.2),
+            np.full((1, 1, 10), -0.1),
+            np.full((1, 10, 1), 0.3),
+            np.full((1, 1, 1), -0.4),
+        )
+
+        def __init__(self):
+            self.left = list(self.values)
+
+        def uniform(self, low, high, size):
+            value = self.left.pop(0)
+            assert (low, high, size) == (-1, 1, value.shape)
+            return value
+
+    _, y = make(slope=2.0).draw(1, Known())
+    hidden = 1 / (1 + np.exp(-2 * (2 * 0.5 * 0.2 - 0.1)))
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-2 * (10 * hidden * 0.3 - 0.4))))
+
+
+def test_sinusoids_fill_the_unit_interval():
+    x, y = make("sinusoids", examples=200).draw(300, np.random.default_rng(2))
+    assert x.shape == (300, 200, 1)
+    assert 0 <= y.min() < 0.02
+    assert 0.98 < y.max() <= 1
+    amplitude = y.max(axis=1) - y.min(axis=1)
+    assert amplitude.min() < 0.1 < 0.9 < amplitude.max()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_held_out_episodes_do_not_depend_on_the_batch_size_and_differ_between_splits(name):
+    task = make(name, validation=5, test=5)
+    whole = next(task.batches("test", 5))
+    parts = list(task.batches("test", 2))
+    assert [p.size for p in parts] == [2, 2, 1]
+    np.testing.assert_array_equal(whole.inputs, np.concatenate([p.inputs for p in parts], axis=1))
+    other = next(task.batches("validation", 5))
+    assert (whole.decisions.target != other.decisions.target).all()
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ValidationError, match="an example lasts 5 steps"):
+        LearningToLearnConfig(name="sinusoids", example_steps=5, answer_steps=6)
+    with pytest.raises(DataError, match="batch of 0 samples"):
+        make().train_batch(0, np.random.default_rng(0))
+    with pytest.raises(DataError, match="'train'"):
+        make().n_samples("train")
