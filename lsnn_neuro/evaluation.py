@@ -81,9 +81,7 @@ def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Scor
     """
     each = by_decision(batch, readout, unit=unit)
     measure: Measure = "accuracy" if isinstance(batch.decisions, Decisions) else "squared_error"
-    return Score(
-        measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum())
-    )
+    return Score(measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum()))
 
 
 def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> FloatArray:
@@ -91,6 +89,11 @@ def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -
     asked = batch.decisions
     sums = logits(readout, asked)
     if isinstance(asked, Decisions):
+        if asked.scored_as is not None and sums.shape[1] != len(asked.scored_as):
+            raise DataError(
+                f"a readout of {sums.shape[1]} outputs for a task of {len(asked.scored_as)} classes; "
+                "score a network on the labels it was trained on"
+            )
         right: FloatArray = asked.right(sums.argmax(axis=1)).astype(np.float64)
         return right
     means = sums * (unit / (asked.stop - asked.start))[:, None]

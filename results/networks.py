@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -26,17 +27,21 @@ from quantize.network import Provenance, QuantizedNetwork
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """A trained network with what it was trained on; ``file`` is where it was read from."""
+    """A trained network; ``file`` is where it was read from."""
 
     file: Path
     checkpoint: Checkpoint
     network: nn.Module
-    task: Task
 
     @property
     def recipe(self) -> Recipe:
         """What it was trained by."""
         return self.checkpoint.recipe
+
+    @cached_property
+    def task(self) -> Task:
+        """What it was trained on. Reads the data, which the network itself does not need."""
+        return make_task(self.recipe.task)
 
     @property
     def weight_bits(self) -> int:
@@ -85,9 +90,12 @@ def load_trained(path: Path) -> Trained:
     """The best network of a run, a model or an artifact, or the one of a checkpoint file."""
     file = find_checkpoint(path)
     checkpoint = Checkpoint.load(file)
-    task = make_task(checkpoint.recipe.task)
-    network = restore_network(checkpoint, file, task.n_inputs, task.n_outputs)
-    return Trained(file=file, checkpoint=checkpoint, network=network, task=task)
+    n_inputs, n_outputs = checkpoint.n_inputs, checkpoint.n_outputs
+    if n_inputs is None or n_outputs is None:
+        task = make_task(checkpoint.recipe.task)
+        n_inputs, n_outputs = task.n_inputs, task.n_outputs
+    network = restore_network(checkpoint, file, n_inputs, n_outputs)
+    return Trained(file=file, checkpoint=checkpoint, network=network)
 
 
 def load_imported(path: Path) -> QuantizedNetwork | None:

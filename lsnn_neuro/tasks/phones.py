@@ -84,8 +84,8 @@ class Phones:
     glottal stop q, are heard and not judged.
 
     Labels that are TIMIT's are folded into 39, 48 or 60 classes (61 without q) for training and
-    into 39 for scoring (:mod:`lsnn_neuro.data.timit`); classes that don't occur have no output. Of
-    other label sets every label is a class.
+    into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or not. Of other
+    label sets every label that is found is a class.
 
     Training pieces are drawn with replacement; those of cut recordings start anywhere within half
     a piece of where they were cut.
@@ -190,19 +190,16 @@ class Folding:
 
 def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:
     """The classes of a label set; see :class:`Phones`."""
-    if set(labels) <= timit.PHONES:
-        trained = {39: timit.FOLD_39, 48: timit.FOLD_48, 61: {p: p for p in timit.FOLD_39}}[
-            n_classes
-        ]
-        scored = timit.FOLD_39
+    if set(labels) <= timit.PHONES:  # then all its classes, whichever of them occur here
+        labels, scored = timit.FOLD_39.keys(), timit.FOLD_39
+        trained = {39: scored, 48: timit.FOLD_48, 61: {label: label for label in labels}}[n_classes]
     else:
         trained = scored = {label: label for label in labels}
-    names = {label: trained[label] for label in sorted(labels) if label in trained}
-    classes = tuple(sorted(set(names.values())))
-    counts_as = {names[label]: scored[label] for label in names}
-    groups = sorted(set(counts_as.values()))
+    classes = tuple(sorted(set(trained.values())))
+    scores = tuple(sorted(set(scored.values())))
+    scored_as = {trained[label]: scores.index(scored[label]) for label in labels}
     return Folding(
         classes=classes,
-        index={label: classes.index(name) for label, name in names.items()},
-        scored_as=np.array([groups.index(counts_as[name]) for name in classes]),
+        index={label: classes.index(name) for label, name in trained.items()},
+        scored_as=np.array([scored_as[name] for name in classes]),
     )
