@@ -61,7 +61,8 @@ def timit(folder: Path, train: int = 8, test: int = 2) -> Path:
     for part, number in (("TRAIN", train), ("TEST", test)):
         for i in range(number):
             utterance(folder / part / f"DR{1 + i % 2}" / f"MAAA{part[1]}" / f"SX{i}.WAV")
-        utterance(folder / part / "DR1" / f"MAAA{part[1]}" / "SA1.WAV")
+        for sentence in ("SA1", "SA2"):
+            utterance(folder / part / "DR1" / f"MAAA{part[1]}" / f"{sentence}.WAV")
     return folder
 
 

@@ -117,7 +117,8 @@ class Phones:
         pieces, half = self._pieces["train"], self.config.max_frames // 2
         drawn = rng.integers(len(pieces), size=size)
         moves = rng.integers(-half, half + 1, size=size)
-        return self._batch([pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)])
+        chosen = [pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)]
+        return self._batch(chosen, rng)
 
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` pieces of a split (None: all), ``size`` at a time."""
@@ -147,13 +148,16 @@ class Phones:
             for frames, target in zip(as_bytes(*heard), targets, strict=True)
         ]
 
-    def _batch(self, pieces: Sequence[Piece]) -> Batch:
+    def _batch(self, pieces: Sequence[Piece], rng: np.random.Generator | None = None) -> Batch:
+        """Pieces as a batch; with ``rng`` for training."""
         config = self.config
         inputs = config.encode(
             [p.recording.frames[p.start : p.stop + config.lag_frames] for p in pieces],
             [0] * len(pieces),
             self.n_steps,
         )
+        if rng is not None:
+            inputs = config.augment(inputs, rng)
         targets = [p.recording.target[p.start : p.stop] for p in pieces]
         judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
         start = (np.concatenate(judged) + config.lag_frames) * config.frame_steps

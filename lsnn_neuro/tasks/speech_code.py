@@ -45,6 +45,9 @@ class SpeechConfig(BaseModel):
         5, ge=1, le=100, description="steps for which a frame of 10 ms of speech lasts"
     )
     max_frames: int = Field(ge=1, le=10_000, description="most frames of a sample")
+    drop: float = Field(
+        0.0, ge=0, lt=1, description="augmentation: share of the sound's training spikes left out"
+    )
 
     @property
     def n_features(self) -> int:
@@ -62,6 +65,14 @@ class SpeechConfig(BaseModel):
             samples, rate, kind=self.features, bands=self.bands, derivatives=self.derivatives
         )
         return features, len(samples)
+
+    def augment(
+        self, spikes: npt.NDArray[np.bool_], rng: np.random.Generator
+    ) -> npt.NDArray[np.bool_]:
+        """The same spikes, each of which is left out with probability ``drop``."""
+        if self.drop:
+            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop
+        return spikes
 
     def encode(
         self, samples: Sequence[ByteArray], starts: Iterable[int], n_steps: int

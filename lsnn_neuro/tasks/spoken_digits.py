@@ -95,7 +95,7 @@ class SpokenDigits:
         """``size`` training recordings drawn at random, with replacement."""
         if size < 1:
             raise DataError(f"a batch of {size} samples; must be at least 1")
-        return self._batch(self._train, rng.integers(len(self._train), size=size))
+        return self._batch(self._train, rng.integers(len(self._train), size=size), rng)
 
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` recordings of a split (None: all), ``size`` at a time."""
@@ -112,13 +112,20 @@ class SpokenDigits:
             raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
         return self._splits[split]
 
-    def _batch(self, recordings: _Recordings, index: npt.NDArray[np.intp]) -> Batch:
+    def _batch(
+        self,
+        recordings: _Recordings,
+        index: npt.NDArray[np.intp],
+        rng: np.random.Generator | None = None,
+    ) -> Batch:
+        """The recordings at some indices as a batch; with ``rng`` for training."""
         config, n = self.config, len(index)
         frames = [recordings.frames[i] for i in index]
         end = config.max_frames * config.frame_steps
         starts = [end - len(part) * config.frame_steps for part in frames]
         inputs = np.zeros((self.n_steps, n, self.n_inputs), np.bool_)
-        inputs[:, :, :-1] = config.encode(frames, starts, self.n_steps)
+        sound = config.encode(frames, starts, self.n_steps)
+        inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
         inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
         decisions = Decisions(
             sample=np.arange(n),

@@ -118,6 +118,16 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
     np.testing.assert_array_equal(first.decisions.target, second.decisions.target)
 
 
+def test_a_share_of_the_training_spikes_is_dropped_and_of_no_others(folder, task):
+    dropping = make(folder, drop=0.25)
+    full, some = (t.train_batch(50, np.random.default_rng(5)) for t in (task, dropping))
+    assert not (some.inputs & ~full.inputs).any()
+    assert some.inputs.sum() / full.inputs.sum() == pytest.approx(0.75, abs=0.01)
+    np.testing.assert_array_equal(some.decisions.target, full.decisions.target)
+    test, same = (next(t.batches("test", 2)) for t in (task, dropping))
+    np.testing.assert_array_equal(test.inputs, same.inputs)
+
+
 def test_a_split_is_the_same_at_every_batch_size(folder):
     task = make(folder, max_frames=15)
     whole, parts = next(task.batches("test", 6)), list(task.batches("test", 4))

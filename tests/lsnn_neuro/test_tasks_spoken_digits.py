@@ -67,6 +67,14 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
     np.testing.assert_array_equal(first.decisions.target, second.decisions.target)
 
 
+def test_a_share_of_the_sound_is_dropped_in_training_and_never_the_cue(folder, task):
+    batches = [t.train_batch(50, np.random.default_rng(5)) for t in (task, make(folder, drop=0.5))]
+    full, some = (batch.inputs for batch in batches)
+    assert not (some & ~full).any()
+    assert some[..., :-1].sum() / full[..., :-1].sum() == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_array_equal(some[..., -1], full[..., -1])
+
+
 def test_a_wrong_sampling_rate_is_refused(tmp_path):
     write_wav(fsdd(tmp_path) / "recordings" / "3_ann_2.wav", tone(1, 800, 16_000), 16_000)
     with pytest.raises(DataError, match=r"3_ann_2\.wav: sampling rate is 16000 Hz, expected 8000"):
