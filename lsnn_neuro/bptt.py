@@ -92,7 +92,7 @@ class CoreOutput:
 
 def run(
     core: Core, x: Tensor, weights: tuple[Tensor, ...],
-    neurons: tuple[Tensor, ...],
+    neurons: tuple[Tensor, ...], feedback: Tensor | None = None,
 ) -> CoreOutput:  # fmt: skip
     """Run an LSNN core on the kernel.
 
@@ -110,9 +110,11 @@ def run(
     - x: input spikes, bool, shape (time, batch, input)
     - weights: input, recurrent, readout, each (synapse,) in the order of the core's wirings
     - neurons: alpha, rho, step, vth and b (the scale of the pseudo-derivative), each (neuron,)
+    - feedback: if given, errors pass back through these in place of the readout's weights, (synapse,),
+      and not at all through recurrent synapses
     """
     bits: list[npt.NDArray[np.uint16]] = []
-    readout, rate = _BPTT.apply(core, x, bits, *weights, *neurons)  # type: ignore[no-untyped-call]
+    readout, rate = _BPTT.apply(core, x, bits, feedback, *weights, *neurons)  # type: ignore[no-untyped-call]
     n_samples = x.shape[1]
     return CoreOutput(
         readout=readout,
@@ -125,7 +127,9 @@ class _BPTT(torch.autograd.Function):
     """Forward and backward through time; gradients for weights and neuron parameters, not for x."""
 
     @staticmethod
-    def forward(ctx: Any, core: Core, x: Tensor, bits: list[Any], *learnt: Tensor) -> Any:
+    def forward(
+        ctx: Any, core: Core, x: Tensor, bits: list[Any], feedback: Tensor | None, *learnt: Tensor
+    ) -> Any:
         """See :func:`run`."""
         assert kernel.native is not None
         *weights, alpha, rho, step, vth, b = (_array(t, np.float32) for t in learnt)
@@ -138,11 +142,15 @@ class _BPTT(torch.autograd.Function):
             np.full(n, core.reset_to_zero, np.uint8),
         )
         kind = np.full(n, KIND[core.neuron, core.adaptation], np.uint8)
-        neurons_learn = any(ctx.needs_input_grad[6:])
+        neurons_learn = any(ctx.needs_input_grad[7:])
         keep = 3 if neurons_learn else 2 if any(ctx.needs_input_grad) else 1
         size = (n, core.n_outputs, core.max_delay)
 
-        def call(whole: bool) -> tuple[Any, ...]:
+        back = weights
+        if feedback is not None:
+            back = [weights[0], np.zeros_like(weights[1]), _array(feedback, np.float32)]
+
+        def call(whole: bool, weights: list[npt.NDArray[Any]]) -> tuple[Any, ...]:
             """Arguments of the kernel, as floats or as the integers they stand for."""
             dtype, unit = (np.int32, 4096) if whole else (np.float32, 1)
             decays = (alpha, rho, kappa, np.full(n, core.kappa_i), np.full(n, core.kappa_r))
@@ -155,10 +163,12 @@ class _BPTT(torch.autograd.Function):
             return (inputs, neurons, *synapses, *size)
 
         forward = kernel.native.forward_integer if core.integer else kernel.native.forward_float
-        readout, *kept, counts = forward(*call(core.integer), keep, core.compact, core.threads)
+        readout, *kept, counts = forward(
+            *call(core.integer, weights), keep, core.compact, core.threads
+        )
         bits.append(kept[0])
         ctx.core, ctx.neurons_learn, ctx.kept = core, neurons_learn, tuple(kept)
-        ctx.call, ctx.cells = call(False), x.shape[0] * x.shape[1]
+        ctx.call, ctx.cells = call(False, back), x.shape[0] * x.shape[1]
         y = torch.from_numpy(readout.reshape(*readout.shape[:2], -1)[..., : x.shape[1]])
         rate = torch.from_numpy((counts.sum(axis=0) / ctx.cells).astype(np.float32))
         return y.transpose(1, 2).float(), rate
@@ -177,7 +187,14 @@ class _BPTT(torch.autograd.Function):
             ctx.core.gamma, ctx.neurons_learn, ctx.core.threads,
         )  # fmt: skip
         learnt = [torch.from_numpy(g) for g in gradients]
-        return None, None, None, *learnt[:3], *(learnt[3:] if ctx.neurons_learn else [None] * 5)
+        return (
+            None,
+            None,
+            None,
+            None,
+            *learnt[:3],
+            *(learnt[3:] if ctx.neurons_learn else [None] * 5),
+        )
 
 
 def _array(tensor: Tensor, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -61,12 +61,19 @@ class LSNN(nn.Module):
     - y: readout; kappa = exp(-dt/tau_out)
 
     Source: Bellec et al. 2018, section 2. Regular neurons come first, adaptive ones after them.
+
+    How it learns (``config.learning``) does not change what it computes. With "random-feedback" the
+    error of an output reaches neurons through fixed random weights in place of W_out (where W_out has
+    synapses), and gradients don't travel back through recurrent synapses: event-driven random
+    backpropagation (Neftci et al. 2017, eRBP), here with the neurons' own traces through time. A
+    "liquid" learns its readout alone (Maass et al. 2002).
     """
 
     alpha: Tensor
     rho: Tensor
     beta: Tensor
     b0: Tensor
+    feedback: Tensor | None
 
     def __init__(
         self,
@@ -104,6 +111,13 @@ class LSNN(nn.Module):
             generator=generator,
         )  # fmt: skip
         self.bias = nn.Parameter(torch.zeros(n_outputs))
+        feedback = None
+        if config.learning == "random-feedback":
+            feedback = torch.randn(n_outputs, n, generator=generator) / math.sqrt(n)
+        self.register_buffer("feedback", feedback)
+        if config.learning == "liquid":
+            self.input.requires_grad_(False)
+            self.recurrent.requires_grad_(False)
         self.log_factor = nn.ParameterDict(
             {constant: nn.Parameter(torch.zeros(n)) for constant in config.learn}
         )
@@ -114,8 +128,12 @@ class LSNN(nn.Module):
         return len(self.b0)
 
     def synapses(self) -> tuple[Synapses, Synapses, Synapses]:
-        """Input, recurrent and readout synapses: what DEEP R rewires."""
+        """Input, recurrent and readout synapses."""
         return self.input, self.recurrent, self.readout
+
+    def learning_synapses(self) -> tuple[Synapses, ...]:
+        """Those that learn: what DEEP R rewires."""
+        return tuple(s for s in self.synapses() if s.theta.requires_grad)
 
     def populations(self) -> tuple[tuple[str, slice], ...]:
         """Name and place of each population; empty ones are left out."""
@@ -170,10 +188,29 @@ class LSNN(nn.Module):
         weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
         rise = p.beta * (1 - p.rho)
         step = -(1 - p.alpha) * rise if p.adaptation == "current" else rise
-        output = run(core, x, weights, (p.alpha, p.rho, step, p.b0, p.b0))
+        back = self.feedback_at(core.wirings[2], 1 - self.kappa)
+        output = run(core, x, weights, (p.alpha, p.rho, step, p.b0, p.b0), back)
         return NetworkOutput(
             readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
         )
+
+    def feedback_at(self, readout: Wiring, gain: float) -> Tensor | None:
+        """Random feedback where the readout has synapses, times a gain; None without it."""
+        return None if self.feedback is None else gain * readout.values(self.feedback)
+
+    def heard(self, z: Tensor) -> Tensor:
+        """Spikes as recurrent synapses hear them; random feedback does not come back this way."""
+        return z if self.feedback is None else z.detach()
+
+    def read(self, z: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
+        """W_out z, shape (..., output), with the gradient of what feeds errors back.
+
+        ``gain``: units of ``weight`` in one of the float weights
+        """
+        if self.feedback is None:
+            return z @ weight.T
+        back = z @ (gain * self.feedback * self.readout.wired()).to(z.dtype).T
+        return z.detach() @ weight.T + (back - back.detach())
 
     def core(self, *, integer: bool = False) -> Core:
         """What the kernel needs to know beside the learnt tensors."""
@@ -204,7 +241,7 @@ class LSNN(nn.Module):
         spikes = []
         for current in self._input_currents(x).unbind(0):
             state = advance(state, current + torch.cat(past, dim=1) @ w_rec, parameters)
-            past = [state.z, *past[:-1]]
+            past = [self.heard(state.z), *past[:-1]]
             spikes.append(state.z)
         z = torch.stack(spikes)  # (time, batch, neuron)
         return NetworkOutput(
@@ -226,7 +263,7 @@ class LSNN(nn.Module):
         """Low-pass filtered W_out z, shape (time, batch, output)."""
         y = torch.zeros(z.shape[1], len(self.bias), dtype=z.dtype, device=z.device)
         trajectory = []
-        for drive in (z @ self.readout.weight().T).unbind(0):
+        for drive in self.read(z, self.readout.weight()).unbind(0):
             y = self.kappa * y + (1 - self.kappa) * drive
             trajectory.append(y)
         return torch.stack(trajectory)

@@ -23,6 +23,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
 
 
+Learning = Literal["bptt", "random-feedback", "liquid"]
 NeuronConstant = Literal["tau_m", "tau_a", "beta", "b0"]
 
 
@@ -60,6 +61,11 @@ class LSNNConfig(_Section):
     learn: tuple[NeuronConstant, ...] = Field(
         (), description="neuron constants that are learnt, one value per neuron"
     )
+    learning: Learning = Field(
+        "bptt",
+        description="bptt: everything learns, by backpropagation through time; random-feedback: errors "
+        "reach neurons through fixed random weights and stay there; liquid: only the readout learns",
+    )
     gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
     n_delays: int = Field(
         10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"
@@ -81,6 +87,12 @@ class LSNNConfig(_Section):
     def _has_neurons(self) -> LSNNConfig:
         if self.regular + self.adaptive == 0:
             raise ValueError("regular and adaptive are both 0: a network needs neurons")
+        return self
+
+    @model_validator(mode="after")
+    def _a_liquid_rests(self) -> LSNNConfig:
+        if self.learning == "liquid" and self.learn:
+            raise ValueError(f"learn is {list(self.learn)}, but a liquid's neurons don't learn")
         return self
 
     @model_validator(mode="after")

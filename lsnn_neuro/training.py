@@ -65,7 +65,7 @@ class Trainer:
         self.deep_r: DeepR | None = None
         if recipe.deep_r and isinstance(self.network, LSNN):
             self.deep_r = DeepR(
-                self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
+                self.optimizer, self.network.learning_synapses(), l1=recipe.deep_r.l1,
                 temperature=recipe.deep_r.temperature, redraw_delays=recipe.deep_r.redraw_delays,
                 gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
             )  # fmt: skip

@@ -121,7 +121,8 @@ class QuantizationAware(nn.Module):
         )
         c = self._constants(quantized, x.device)
         keep = (1 - c.decay_v / DECAY_ONE, 1 - c.decay_a / DECAY_ONE)
-        output = run(core, x, weights, (*keep, c.step_a, c.vth, c.vth.clamp(min=1)))
+        back = net.feedback_at(core.wirings[2], (1 - net.kappa) * quantized.readout.scale)
+        output = run(core, x, weights, (*keep, c.step_a, c.vth, c.vth.clamp(min=1)), back)
         return NetworkOutput(readout=output.readout, rate=output.rate, read_spikes=output.spikes)
 
     @torch.no_grad()
@@ -162,8 +163,9 @@ class QuantizationAware(nn.Module):
         for current in self._delayed(x, w_in).unbind(0):
             current = current + torch.cat(past, dim=1) @ w_rec_stacked
             state = advance(state, current * STATE_ONE, constants)
-            past = [state.z, *past[:-1]]
-            o = _saturate(_decay(o, decay_out) + (state.z @ w_out.T) * STATE_ONE)
+            past = [net.heard(state.z), *past[:-1]]
+            drive = net.read(state.z, w_out, (1 - net.kappa) * quantized.readout.scale / STATE_ONE)
+            o = _saturate(_decay(o, decay_out) + drive * STATE_ONE)
             state = replace(state, o=o)
             yield state
 

@@ -66,6 +66,7 @@ class Card(_Part):
     - seconds: time the training steps took
     - parameters, places: learnt numbers that are not 0, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
+    - curves: of learning to learn, the mean squared error by example, of the network and its rivals
     - sha256: of the model's other files; a card belongs to exactly these
     """
 
@@ -85,6 +86,7 @@ class Card(_Part):
     integers: Integers | None
     tool_version: str
     sha256: dict[str, str]
+    curves: dict[str, list[float]] = {}
 
     def save(self, folder: Path) -> None:
         """Write the card as JSON, and as a page to read."""

@@ -16,6 +16,7 @@ from quantize.choose import STATE_ONE
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
 from results.families import Families, Family, Model
+from results.learning_to_learn import IN_FLOAT, ON_INTEGERS
 from results.literature import LSNN_FAMILIES
 from results.metrics import read_metrics
 from results.networks import load_trained
@@ -50,17 +51,19 @@ def figures(families: Families) -> dict[str, str]:
         "connectivity.svg": connectivity(families),
         "weight-bits.svg": weight_bits(families),
         "raster.svg": raster(families),
+        "learning-to-learn.svg": learning_to_learn(families),
     }
     return {name: svg(figure) for name, figure in drawn.items() if figure is not None}
 
 
 def learning_curves(families: Families) -> Figure | None:
     """Validation accuracy against iterations: a colour for each family, a line for each seed."""
-    if not families:
+    digits = [f for f in families.values() if f.first.recipe.task.name == "sequential-mnist"]
+    if not digits:
         return None
     figure, axes = _axes("iteration", "validation accuracy (%)")
     low = 100.0
-    for i, family in enumerate(families.values()):
+    for i, family in enumerate(digits):
         for j, model in enumerate(family.models):
             lines = [m for m in read_metrics(model.folder) if "validation_accuracy" in m]
             x = [m["iteration"] for m in lines]
@@ -116,6 +119,33 @@ def weight_bits(families: Families) -> Figure | None:
             axes.plot([trained], [100 * family.reached.mean], "*", color=f"C{i % 10}", ms=14,
                       label=f"{family.name}, trained with {trained} bits")  # fmt: skip
     _legend(axes)
+    return figure
+
+
+def learning_to_learn(families: Families) -> Figure | None:
+    """Squared error against the examples seen, a panel for each family of functions."""
+    shown = [family for family in families.values() if family.first.card.curves]
+    tasks = sorted({family.first.recipe.task.name for family in shown})
+    if not tasks:
+        return None
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.5 * len(tasks), 3.6), layout="constrained")
+        panels = figure.subplots(1, len(tasks), squeeze=False)[0]
+    for axes, task in zip(panels, tasks, strict=True):
+        rivals: dict[str, list[float]] = {}
+        for i, family in enumerate(f for f in shown if f.first.recipe.task.name == task):
+            for name, curve in family.first.card.curves.items():
+                if name in (IN_FLOAT, ON_INTEGERS):
+                    label = f"{family.name}, {name.removeprefix('network, ')}"
+                    axes.plot(
+                        curve, color=f"C{i}", ls="--" if name == IN_FLOAT else "-", label=label
+                    )
+                else:
+                    rivals[name] = curve
+        for j, (name, curve) in enumerate(rivals.items()):
+            axes.plot(curve, color="0.55", ls=("-", "--", ":")[j % 3], lw=1, label=name)
+        axes.set(xlabel="examples seen", ylabel="mean squared error", title=task, yscale="log")
+        axes.legend(fontsize=7)
     return figure
 
 

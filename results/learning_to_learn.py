@@ -5,6 +5,8 @@ Errors are squared, shape (episode, example): how well example k is told after k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
@@ -13,6 +15,7 @@ from lsnn_neuro.tasks.base import FloatArray
 from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn
 
 BATCH = 64
+IN_FLOAT, ON_INTEGERS = "network, float", "network, integers"
 LINEAR_OF_ALL = "linear, fitted to the whole episode"
 LINEAR_SO_FAR = "linear, fitted to the examples so far"
 BACKPROPAGATION = "backpropagation on a network of the teacher's shape"
@@ -24,16 +27,17 @@ def network_errors(task: LearningToLearn, run: Run, *, unit: float = 1.0) -> Flo
     return np.concatenate(errors).reshape(-1, task.config.examples)
 
 
-def baseline_curves(task: LearningToLearn) -> dict[str, FloatArray]:
-    """Mean error by example, shape (example,), of every baseline on the test episodes."""
-    n = task.n_samples("test")
-    x, y = next(task.episodes("test", n))
-    errors = {
-        LINEAR_OF_ALL: linear_of_all(x, y),
-        LINEAR_SO_FAR: linear_so_far(x, y),
-        BACKPROPAGATION: backpropagation(x, y),
-    }
-    return {name: e.mean(axis=0) for name, e in errors.items()}
+def curves(task: LearningToLearn, runs: Mapping[str, tuple[Run, float]]) -> dict[str, list[float]]:
+    """Mean error by example on the test episodes: networks, by name, and the baselines.
+
+    - runs: each with the unit of its readout
+    """
+    x, y = next(task.episodes("test", task.n_samples("test")))
+    errors = {name: network_errors(task, run, unit=unit) for name, (run, unit) in runs.items()}
+    errors[LINEAR_OF_ALL] = linear_of_all(x, y)
+    errors[LINEAR_SO_FAR] = linear_so_far(x, y)
+    errors[BACKPROPAGATION] = backpropagation(x, y)
+    return {name: e.mean(axis=0).round(9).tolist() for name, e in errors.items()}
 
 
 def linear_of_all(x: FloatArray, y: FloatArray) -> FloatArray:

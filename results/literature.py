@@ -78,7 +78,12 @@ ROWS = (
         network="LSTM, 128 units",
         published=Published(source=PAPER, best=0.985, mean=0.798, sd=0.266, parameters="67,850"),
     ),
-    Row(family="smnist-best", network="ours for the least error: LSNN, 150 + 150, 10 to 15 %"),
+    Row(
+        family="smnist-best",
+        network="ours for the least error: LSNN, 200 + 200, 10 to 15 %, images shifted by up to a pixel",
+    ),
+    Row(family="smnist-1ms-current", network="LSNN, 120 + 100, adaptation current (as on Loihi 1)"),
+    Row(family="smnist-1ms-atrlif", network="LSNN, 120 + 100, Lava's ATRLIF neurons"),
     Row(family="psmnist", network="LSNN, 120 + 100, DEEP R 12 %, pixels permuted"),
 )
 

@@ -21,12 +21,14 @@ from lsnn_neuro.evaluation import Measure, Run, evaluate, float_runner, join_sco
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
 from quantize.aware import QuantizationAware, record_torch
 from quantize.convert import convert
 from quantize.emulator import emulate
 from quantize.loihi import WEIGHT_BITS
 from quantize.network import QuantizedNetwork
 from results.card import Card, Integers, ParityCount
+from results.learning_to_learn import IN_FLOAT, ON_INTEGERS, curves
 from results.metrics import METRICS, RECIPE, read_metrics
 from results.networks import load_trained
 
@@ -44,10 +46,13 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     last = [progress, *read_metrics(folder)][-1]
     places = sum(parameter.numel() for parameter in network.parameters())
     dormant, integers = 0, None
+    run = float_runner(network, torch.device("cpu"))
+    runs = {IN_FLOAT: (run, 1.0)}
     if isinstance(network, LSNN):
         dormant = sum(s.theta.numel() - s.n_active for s in network.synapses())
         integers = _integers(task, network, trained.weight_bits, lava_samples)
-    run = float_runner(network, torch.device("cpu"))
+        quantized, _ = trained.quantized()
+        runs[ON_INTEGERS] = emulator_runner(quantized), 1 / quantized.readout.scale
     tested = evaluate(task, "test", run, batch_size=BATCH)
     return Card(
         measure=tested.measure,
@@ -64,6 +69,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         parameters=places - dormant,
         places=places,
         integers=integers,
+        curves=curves(task, runs) if isinstance(task, LearningToLearn) else {},
         tool_version=__version__,
         sha256={name: tensor_file.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},
     )

@@ -23,6 +23,7 @@ fields = {
     "beta": st.floats(0, 3),
     "n_delays": st.integers(1, 4),
     "signs": st.sampled_from(["dale", "free", "unconstrained"]),
+    "learning": st.sampled_from(["bptt", "random-feedback"]),
     "excitatory": st.sampled_from([0.5, 0.75, 1.0]),
     "input_connectivity": connectivities,
     "recurrent_connectivity": connectivities,

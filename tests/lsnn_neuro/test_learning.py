@@ -1,0 +1,78 @@
+"""What learns, and by which gradient: random feedback, liquids."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from random_lsnns import lsnn, spikes, tiny_recipe
+
+from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.training import Trainer
+from quantize.aware import QuantizationAware
+
+DENSE = {
+    "regular": 5, "adaptive": 4, "input_connectivity": 1.0, "recurrent_connectivity": 1.0,
+    "readout_connectivity": 1.0, "n_ref": 1, "b0": 0.02,
+}  # fmt: skip
+
+
+def readout_gradient(network, name):
+    output = network(spikes(3, n_steps=30, n_samples=4))
+    (gradient,) = torch.autograd.grad(output.readout[20:].sum(), network.get_parameter(name))
+    return gradient
+
+
+def test_errors_pass_through_the_fixed_weights_and_not_through_the_readouts():
+    network = lsnn(LSNNConfig(learning="random-feedback", **DENSE), 1)
+    before = readout_gradient(network, "input.theta")
+    assert before.abs().max() > 0
+    own = readout_gradient(network, "readout.theta")
+    with torch.no_grad():
+        network.readout.theta.mul_(2.0)
+    torch.testing.assert_close(readout_gradient(network, "input.theta"), before)
+    torch.testing.assert_close(readout_gradient(network, "readout.theta"), own)
+    network.feedback.mul_(-3.0)
+    torch.testing.assert_close(readout_gradient(network, "input.theta"), -3 * before)
+
+
+def test_errors_do_not_pass_back_through_recurrent_synapses():
+    """Only neuron 0 has feedback, so nobody else's input weights get a gradient."""
+    shares = {}
+    for learning in ("random-feedback", "bptt"):
+        network = lsnn(LSNNConfig(learning=learning, **DENSE), 1)
+        with torch.no_grad():
+            (network.readout.theta if learning == "bptt" else network.feedback)[:, 1:] = 0
+        shares[learning] = (readout_gradient(network, "input.theta")[1:] != 0).any()
+    assert shares == {"random-feedback": False, "bptt": True}
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_a_liquid_learns_its_readout_alone(aware):
+    recipe = tiny_recipe(network={"learning": "liquid"})
+    trainer = Trainer(recipe, wrap=QuantizationAware if aware else lambda network: network)
+    before = {name: t.clone() for name, t in trainer.network.state_dict().items()}
+    for _ in range(5):
+        trainer.train_step()
+    changed = {
+        name for name, t in trainer.network.state_dict().items() if not torch.equal(t, before[name])
+    }
+    assert {"readout.theta", "bias"} <= changed
+    assert not {name for name in changed if name.startswith(("input", "recurrent"))}
+    active = trainer.network.readout.n_active
+    assert active == trainer.network.readout.n_active_at_start
+
+
+@pytest.mark.parametrize("learning", ["random-feedback", "liquid"])
+def test_the_loss_falls(learning):
+    recipe = tiny_recipe(
+        network={"learning": learning, "regular": 20, "adaptive": 20, "readout_connectivity": 1.0},
+        training={"iterations": 60, "lr": 0.02, "lr_decay": 1.0, "batch_size": 32, "logit_scale": 20},
+    )
+    trainer = Trainer(recipe)
+    losses = [trainer.train_step()["loss"] for _ in range(60)]
+    assert np.mean(losses[-15:]) < 0.95 * np.mean(losses[:15])
+
+
+def test_a_liquids_neurons_do_not_learn():
+    with pytest.raises(ValidationError, match="a liquid's neurons don't learn"):
+        LSNNConfig(learning="liquid", learn=("beta",))
