@@ -61,7 +61,7 @@ from quantize.network import (
 class PopulationReport:
     """What quantization made of a population.
 
-    - tau_m, tau_a: (asked for, got), ms, mean over neurons
+    - tau_m, tau_a, tau_i, tau_r: (asked for, got), ms, mean over neurons; None where there is none
     - linear_below: adaptation below this many spikes' worth decays linearly, not exponentially; the
       smallest state dec() treats as an exponential is 4096 / decay_a
     """
@@ -71,6 +71,8 @@ class PopulationReport:
     vth_mant: tuple[int, int]
     tau_m: tuple[float, float]
     tau_a: tuple[float, float] | None
+    tau_i: tuple[float, float] | None
+    tau_r: tuple[float, float] | None
     step_a: tuple[int, int] | None
     linear_below: float | None
 
@@ -231,6 +233,8 @@ def _population_report(spec: PopulationSpec, quantized: Population) -> Populatio
         vth_mant=(int(low), int(high)),
         tau_m=taus(spec.alpha, quantized.decay_v),
         tau_a=taus(spec.rho[adapts], quantized.decay_a[adapts]) if adapts.any() else None,
+        tau_i=taus(np.array(spec.kappa_i), quantized.decay_i) if spec.kappa_i > 0 else None,
+        tau_r=taus(np.array(spec.kappa_r), quantized.decay_r) if spec.kappa_r > 0 else None,
         step_a=(int(quantized.step_a.min()), int(quantized.step_a.max())) if adapts.any() else None,
         linear_below=float(linear[adapts].max()) if adapts.any() else None,
     )

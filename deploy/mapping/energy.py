@@ -21,7 +21,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from deploy.mapping.chips import Figure
-from deploy.mapping.placement import Link, Placement
+from deploy.mapping.links import Link
+from deploy.mapping.placement import Placement
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.record import SpikeRecord

@@ -10,7 +10,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from deploy.mapping.placement import CORE_LIMITS, Placement
+from deploy.mapping.filling import CORE_LIMITS
+from deploy.mapping.placement import Placement
 
 INK = "#010203"
 """Stands for the page's own text colour, which Matplotlib can't name."""

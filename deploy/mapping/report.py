@@ -13,9 +13,10 @@ import numpy.typing as npt
 from deploy.mapping.alternatives import Alternative, alternatives
 from deploy.mapping.chips import Chip
 from deploy.mapping.energy import LOIHI1_LSNN, Estimate, estimate
+from deploy.mapping.filling import CORE_LIMITS, Core
 from deploy.mapping.metrics import NeuroBenchMetrics, neurobench_metrics
 from deploy.mapping.picture import cores_svg
-from deploy.mapping.placement import CORE_LIMITS, Core, Placement, neuron_models, try_to_place
+from deploy.mapping.placement import Placement, neuron_models, try_to_place
 from quantize.design_rules import Violation
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord

@@ -62,17 +62,20 @@ def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
             f"artifact: its manifest holds no readable conversion report "
             f"({error.errors()[0]['msg']}); export it again"
         ) from error
+    constants = [
+        c for c in ("tau_m", "tau_a", "tau_i", "tau_r")
+        if any(getattr(p, c) for p in report.populations)
+    ]  # fmt: skip
     populations = Table(
         caption="Scales and time constants",
-        columns=("population", "scale", "threshold", "tau_m asked (ms)", "tau_m got (ms)",
-                 "tau_a asked (ms)", "tau_a got (ms)", "adaptation a spike"),
+        columns=("population", "scale", "threshold", "adaptation a spike", *constants),
         rows=tuple(
-            (p.name, number(p.scale), _range(p.vth_mant), *_pair(p.tau_m), *_pair(p.tau_a),
-             _range(p.step_a))
+            (p.name, number(p.scale), _range(p.vth_mant), _range(p.step_a),
+             *(_pair(getattr(p, c)) for c in constants))
             for p in report.populations
         ),
         note="Scale: membrane units a float unit. Threshold: vth_mant, the threshold divided by 64. "
-        "Time constants: means over the neurons.",
+        "Time constants: asked for, and got, in ms; means over the neurons.",
     )  # fmt: skip
     projections = Table(
         caption="Weights",
@@ -107,8 +110,8 @@ def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
     )
 
 
-def _pair(values: tuple[float, float] | None) -> tuple[str, str]:
-    return ("none", "none") if values is None else (f"{values[0]:.4g}", f"{values[1]:.4g}")
+def _pair(values: tuple[float, float] | None) -> str:
+    return "none" if values is None else f"{values[0]:.4g}, {values[1]:.4g}"
 
 
 def _range(values: tuple[int, int] | None) -> str:

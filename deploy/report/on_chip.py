@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from deploy.mapping.energy import Estimate
+from deploy.mapping.filling import CORE_LIMITS
 from deploy.mapping.metrics import NeuroBenchMetrics
 from deploy.mapping.picture import cores_svg
-from deploy.mapping.placement import CORE_LIMITS, Placement
+from deploy.mapping.placement import Placement
 from deploy.mapping.report import NOT_COUNTED, Resources, comparison_lines, resources
 from deploy.report.evidence import Evidence
 from deploy.report.page import Section, Table, inline_svg, number

@@ -83,7 +83,7 @@ def conversion(own: QuantizedNetwork) -> ConversionReport:
         populations=tuple(
             PopulationReport(
                 name=p.name, scale=p.scale, vth_mant=(1, 2), tau_m=(20.0, 19.98),
-                tau_a=(700.0, 682.2), step_a=(3, 4), linear_below=0.1,
+                tau_a=(700.0, 682.2), tau_i=None, tau_r=None, step_a=(3, 4), linear_below=0.1,
             )
             for p in own.populations
         ),

@@ -12,8 +12,8 @@ from random_networks import random_network
 
 from deploy.mapping.alternatives import alternatives
 from deploy.mapping.chips import load_chip
+from deploy.mapping.filling import CORE_LIMITS
 from deploy.mapping.placement import (
-    CORE_LIMITS,
     Placement,
     neuron_models,
     place,

@@ -151,6 +151,15 @@ def test_an_adaptation_current_passes_the_membranes_leak():
     assert threshold.step_a[0] == round(threshold.scale * 1.8 * 6 / 4096)
 
 
+def test_the_report_tells_atrlifs_own_time_constants():
+    kappas = {"kappa_i": np.exp(-1 / 5), "kappa_r": np.exp(-1 / 30)}
+    _, report = convert(spec([[0.5]], n_ref=0, neuron="atrlif", **kappas))
+    (population,) = report.populations
+    assert population.tau_i == pytest.approx((5, 5), abs=0.01)
+    assert population.tau_r == pytest.approx((30, 30), abs=0.2)
+    assert convert(spec([[0.5]]))[1].populations[0].tau_r is None
+
+
 def test_atrlif_gets_what_lavas_process_takes():
     atrlif = {"neuron": "atrlif", "kappa_i": np.exp(-1 / 5), "kappa_r": np.exp(-1 / 20)}
     (population,) = convert(spec([[0.5]], n_ref=0, **atrlif))[0].populations
