@@ -46,15 +46,22 @@ class Checkpoint:
 
     - arrays: the network's tensors by name; in ``last`` also those of optimizer and generators
     - progress: iteration, best validation accuracy and the like; JSON values only
+    - n_inputs, n_outputs: the network's, so that it can be read without the task's data; None in
+      files from before they were kept
     """
 
     recipe: Recipe
     arrays: Mapping[str, Array]
     progress: Mapping[str, Any] = field(default_factory=dict)
+    n_inputs: int | None = None
+    n_outputs: int | None = None
 
     def save(self, path: Path) -> None:
         """Write atomically."""
-        header = {"recipe": self.recipe.model_dump(mode="json"), "progress": dict(self.progress)}
+        header = {
+            "recipe": self.recipe.model_dump(mode="json"), "progress": dict(self.progress),
+            "n_inputs": self.n_inputs, "n_outputs": self.n_outputs,
+        }  # fmt: skip
         tensor_file.write(path, KIND, VERSION, header, self.arrays)
 
     @classmethod
@@ -64,7 +71,10 @@ class Checkpoint:
         if not {"recipe", "progress"} <= header.keys():
             raise FileFormatError(f"{path}: {KIND} without a recipe or without its progress")
         recipe = parse_recipe(header["recipe"], str(path))
-        return cls(recipe=recipe, arrays=arrays, progress=header["progress"])
+        return cls(
+            recipe=recipe, arrays=arrays, progress=header["progress"],
+            n_inputs=header.get("n_inputs"), n_outputs=header.get("n_outputs"),
+        )  # fmt: skip
 
 
 def find_checkpoint(path: Path) -> Path:

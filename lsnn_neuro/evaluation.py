@@ -90,7 +90,12 @@ def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -
     asked = batch.decisions
     sums = logits(readout, asked)
     if isinstance(asked, Decisions):
-        right: FloatArray = (sums.argmax(axis=1) == asked.target).astype(np.float64)
+        if asked.scored_as is not None and sums.shape[1] != len(asked.scored_as):
+            raise DataError(
+                f"a readout of {sums.shape[1]} outputs for a task of {len(asked.scored_as)} classes; "
+                "score a network on the labels it was trained on"
+            )
+        right: FloatArray = asked.right(sums.argmax(axis=1)).astype(np.float64)
         return right
     means = sums * (unit / (asked.stop - asked.start))[:, None]
     errors: FloatArray = np.square(means - asked.target).mean(axis=1)

@@ -62,7 +62,8 @@ class Supervised:
         target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
         if isinstance(batch.decisions, Decisions):
             value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
-            metrics = {"accuracy": float((answers.argmax(1) == target).float().mean())}
+            right = batch.decisions.right(answers.argmax(1).cpu().numpy())
+            metrics = {"accuracy": float(right.mean())}
         else:
             value, metrics = nn.functional.mse_loss(answers, target.to(answers.dtype)), {}
         return Loss(value=value, output=output, metrics=metrics)
@@ -84,13 +85,15 @@ class Supervised:
 
 def window_means(readout: Tensor, asked: Decisions | Estimates) -> Tensor:
     """Mean readout over each window, shape (decision, output); differentiable."""
-    windows, which = np.unique(np.stack([asked.start, asked.stop]), axis=1, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    counts = np.bincount(which.ravel(), minlength=windows.shape[1])
-    samples = torch.split(torch.from_numpy(asked.sample[order]).to(readout.device), counts.tolist())
-    means = [
-        readout[start:stop].mean(dim=0)[here]
-        for (start, stop), here in zip(windows.T, samples, strict=True)
-    ]
-    back = torch.from_numpy(np.argsort(order, kind="stable")).to(readout.device)
-    return torch.cat([readout.new_zeros(0, readout.shape[2]), *means])[back]
+    _, n_samples, n_outputs = readout.shape
+    rows = readout.reshape(-1, n_outputs)  # (step and sample, output)
+    lengths = asked.stop - asked.start
+    means = readout.new_zeros(len(asked), n_outputs)
+    for length in np.unique(lengths):  # few, where the windows of speech are hundreds
+        here = np.flatnonzero(lengths == length)
+        steps = asked.start[here] + np.arange(length)[:, None]  # (step, decision)
+        at = torch.from_numpy(steps * n_samples + asked.sample[here]).to(readout.device)
+        windows = rows.index_select(0, at.ravel()).reshape(*at.shape, n_outputs)
+        decisions = torch.from_numpy(here).to(readout.device)
+        means = means.index_copy(0, decisions, windows.mean(dim=0))
+    return means

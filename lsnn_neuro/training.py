@@ -172,7 +172,10 @@ class Trainer:
             for index, state in self.optimizer.state_dict()["state"].items():
                 for name, value in state.items():
                     arrays[f"optimizer.{index}.{name}"] = to_numpy(value)
-        return Checkpoint(recipe=self.recipe, arrays=arrays, progress=progress)
+        return Checkpoint(
+            recipe=self.recipe, arrays=arrays, progress=progress,
+            n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs,
+        )  # fmt: skip
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the state of a resumable checkpoint."""

@@ -16,11 +16,12 @@ from deploy.parity import Comparison, Side, compare_levels, join_levels
 from deploy.report.evidence import Evidence, TaskScore
 from deploy.report.parity import failed_levels
 from deploy.targets import Target, get_target
-from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.errors import DataError, NetworkError
 from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network import LSNN
-from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch, Task
+from lsnn_neuro.recipe import Recipe
+from lsnn_neuro.tasks import AnyTask, make_task
+from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import Spikes, trace
@@ -65,8 +66,9 @@ def parity_runs(
     - path: where the float network is; quantized: the integer one
     """
     network = None if load_imported(path) else load_trained(path).lsnn
-    task = make_task(load_recipe_of(path).task)
+    recipe = load_recipe_of(path)
     if artifact is None or samples is not None:
+        task = make_task(recipe.task)
         seen = 0
         for inputs, batch in held_out(task, quantized, BATCH, samples or PARITY_SAMPLES):
             _, sides = _sides(quantized, network, inputs, target)
@@ -82,18 +84,17 @@ def parity_runs(
     inputs = artifact.inputs
     emulator, sides = _sides(quantized, network, inputs, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    heard, first = next(held_out(task, quantized, inputs.shape[1], inputs.shape[1]))
-    if np.array_equal(heard, inputs):
-        sides |= _closed_loop(task, quantized, target, range(inputs.shape[1]))
+    whence, batch = _whence(recipe, quantized, inputs)
+    sides |= _closed_loop(whence, quantized, target, range(inputs.shape[1]))
     yield ParityRun(
         inputs=inputs,
-        batch=first if np.array_equal(heard, inputs) else None,
+        batch=batch,
         sides={GOLDEN: (golden, emulator), **sides},
     )
 
 
 def held_out(
-    task: Task | Navigation, quantized: QuantizedNetwork, size: int, limit: int
+    task: AnyTask, quantized: QuantizedNetwork, size: int, limit: int
 ) -> Iterator[tuple[Spikes, Batch | None]]:
     """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
 
@@ -109,7 +110,7 @@ def held_out(
 
 
 def _closed_loop(
-    task: Task | Navigation, quantized: QuantizedNetwork, target: Target, episodes: range
+    task: AnyTask | None, quantized: QuantizedNetwork, target: Target, episodes: range
 ) -> Sides:
     """One more level where the task is played on another target than the emulator."""
     if not isinstance(task, Navigation) or target.name == "emulator":
@@ -119,6 +120,23 @@ def _closed_loop(
 
 def _level(target: Target) -> str:
     return "P3" if target.name == "loihi2" else "P2"
+
+
+def _whence(
+    recipe: Recipe, quantized: QuantizedNetwork, inputs: Spikes
+) -> tuple[AnyTask | None, Batch | None]:
+    """The task whose first test samples these are, and what it asks of them.
+
+    Neither, if they are not, or if the task's data are not at hand: an artifact may be where they are
+    not, since speech is licensed, and parity needs none of it.
+    """
+    n = inputs.shape[1]
+    try:
+        task = make_task(recipe.task)
+        heard, batch = next(held_out(task, quantized, n, n))
+    except DataError:
+        return None, None
+    return (task, batch) if np.array_equal(heard, inputs) else (None, None)
 
 
 def _sides(

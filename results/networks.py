@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -13,9 +14,7 @@ from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint, restore_net
 from lsnn_neuro.errors import NetworkError, RecipeError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
-from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Task
-from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks import AnyTask, make_task
 from lsnn_neuro.tensor_file import kind_of, sha256
 from lsnn_neuro.training import Wrap
 from quantize import file_format
@@ -27,17 +26,21 @@ from quantize.network import Provenance, QuantizedNetwork
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """A trained network with what it was trained on; ``file`` is where it was read from."""
+    """A trained network; ``file`` is where it was read from."""
 
     file: Path
     checkpoint: Checkpoint
     network: nn.Module
-    task: Task | Navigation
 
     @property
     def recipe(self) -> Recipe:
         """What it was trained by."""
         return self.checkpoint.recipe
+
+    @cached_property
+    def task(self) -> AnyTask:
+        """What it was trained on. Reads the data, which the network itself does not need."""
+        return make_task(self.recipe.task)
 
     @property
     def weight_bits(self) -> int:
@@ -86,9 +89,12 @@ def load_trained(path: Path) -> Trained:
     """The best network of a run, a model or an artifact, or the one of a checkpoint file."""
     file = find_checkpoint(path)
     checkpoint = Checkpoint.load(file)
-    task = make_task(checkpoint.recipe.task)
-    network = restore_network(checkpoint, file, task.n_inputs, task.n_outputs)
-    return Trained(file=file, checkpoint=checkpoint, network=network, task=task)
+    n_inputs, n_outputs = checkpoint.n_inputs, checkpoint.n_outputs
+    if n_inputs is None or n_outputs is None:
+        task = make_task(checkpoint.recipe.task)
+        n_inputs, n_outputs = task.n_inputs, task.n_outputs
+    network = restore_network(checkpoint, file, n_inputs, n_outputs)
+    return Trained(file=file, checkpoint=checkpoint, network=network)
 
 
 def load_imported(path: Path) -> QuantizedNetwork | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lsnn_neuro import tensor_file
-from lsnn_neuro.checkpoint import BEST, Checkpoint, compact_arrays
+from lsnn_neuro.checkpoint import BEST, compact_arrays
 from lsnn_neuro.errors import FileFormatError
 from results.card import CARD, Card
 from results.measure import LAVA_SAMPLES, measure
@@ -28,8 +29,8 @@ def publish(
         if not (out / CARD).is_file() and any(out.iterdir()):
             raise FileFormatError(f"{out}: is not a model and is not overwritten; choose another")
     trained = load_trained(run)
-    compact = Checkpoint(
-        recipe=trained.recipe,
+    compact = replace(
+        trained.checkpoint,
         arrays=compact_arrays(trained.network),
         progress={k: v for k, v in trained.checkpoint.progress.items() if k != "rng"},
     )

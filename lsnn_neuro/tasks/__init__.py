@@ -12,23 +12,44 @@ from typing import Annotated
 from pydantic import Field
 
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.delayed_xor import DelayedXOR, DelayedXORConfig
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
+from lsnn_neuro.tasks.phones import Phones, PhonesConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
+from lsnn_neuro.tasks.spoken_digits import SpokenDigits, SpokenDigitsConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
 TaskConfig = Annotated[
-    SequentialMNISTConfig | StoreRecallConfig | LearningToLearnConfig | NavigationConfig,
+    DelayedXORConfig
+    | LearningToLearnConfig
+    | NavigationConfig
+    | PhonesConfig
+    | SequentialMNISTConfig
+    | SpokenDigitsConfig
+    | StoreRecallConfig,
     Field(discriminator="name"),
 ]
 
 
-def make_task(config: TaskConfig) -> Task | Navigation:
+AnyTask = Task | Navigation
+"""Samples to judge, or episodes to play."""
+
+
+def make_task(config: TaskConfig) -> AnyTask:
     """The task a configuration describes."""
-    if isinstance(config, NavigationConfig):
-        return Navigation(config)
-    if isinstance(config, SequentialMNISTConfig):
-        return SequentialMNIST(config)
-    if isinstance(config, LearningToLearnConfig):
-        return LearningToLearn(config)
-    return StoreRecall(config)
+    match config:
+        case DelayedXORConfig():
+            return DelayedXOR(config)
+        case LearningToLearnConfig():
+            return LearningToLearn(config)
+        case NavigationConfig():
+            return Navigation(config)
+        case PhonesConfig():
+            return Phones(config)
+        case SequentialMNISTConfig():
+            return SequentialMNIST(config)
+        case SpokenDigitsConfig():
+            return SpokenDigits(config)
+        case StoreRecallConfig():
+            return StoreRecall(config)

@@ -75,9 +75,12 @@ class Decisions(_Windows):
     at all.
 
     - target: index of the right output, shape (decision,)
+    - scored_as: what each output counts as when it is scored, shape (output,), for tasks that train
+      finer classes than they score (phones); by default every output counts as itself
     """
 
     target: IntArray
+    scored_as: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only int64 copies."""
@@ -89,6 +92,21 @@ class Decisions(_Windows):
             )
         if len(self) and self.target.min() < 0:
             raise DataError("decisions: target must be at least 0")
+        if self.scored_as is not None:
+            self._keep_indices("scored_as")
+            if len(self) and self.target.max() >= len(self.scored_as):
+                raise DataError(
+                    f"decisions: target {self.target.max()}, but scored_as names "
+                    f"{len(self.scored_as)} outputs; it must name all of them"
+                )
+
+    def right(self, decided: IntArray) -> npt.NDArray[np.bool_]:
+        """Which decisions are right if these outputs were chosen; both of shape (decision,)."""
+        target = self.target
+        if self.scored_as is not None:
+            decided, target = self.scored_as[decided], self.scored_as[target]
+        right: npt.NDArray[np.bool_] = decided == target
+        return right
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

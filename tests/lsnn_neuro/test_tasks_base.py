@@ -151,3 +151,23 @@ def test_unknown_tasks_and_fields_are_refused(wrong):
 def test_wrong_estimates_are_refused(target):
     with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, output\)"):
         Estimates(sample=[0, 1], start=[0, 0], stop=[1, 2], target=target)
+
+
+def test_outputs_that_are_scored_as_the_same_are_no_mistake():
+    one = np.ones(4, np.int64)
+    asked = Decisions(
+        sample=0 * one, start=0 * one, stop=one, target=np.array([0, 1, 2, 0]),
+        scored_as=np.array([0, 1, 0]),
+    )  # fmt: skip
+    decided = np.array([2, 1, 1, 1])
+    assert asked.right(decided).tolist() == [True, True, False, False]
+    asked = Decisions(sample=0 * one, start=0 * one, stop=one, target=asked.target)
+    assert asked.right(decided).tolist() == [False, True, False, False]
+
+
+def test_every_output_that_is_a_target_must_be_scored():
+    with pytest.raises(DataError, match="target 2, but scored_as names 2 outputs"):
+        Decisions(
+            sample=np.array([0]), start=np.array([0]), stop=np.array([1]), target=np.array([2]),
+            scored_as=np.array([0, 1]),
+        )  # fmt: skip

@@ -1,0 +1,209 @@
+"""Phones: which sound of speech is being made, asked of every frame of 10 ms."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from lsnn_neuro.data import timit
+from lsnn_neuro.data.speech import (
+    FloatArray,
+    LabelledSpeech,
+    find_phones,
+    phone_of_frames,
+)
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.features import samples_per_frame
+from lsnn_neuro.tasks.base import Batch, Decisions, IntArray, Split, sample_ranges
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
+
+UNLABELLED = -1
+
+
+class PhonesConfig(SpeechConfig):
+    """Settings of the phones; the data are a folder laid out like TIMIT."""
+
+    name: Literal["phones"] = "phones"
+    sample_rate: int = Field(16_000, ge=4000, le=96_000, description="of the recordings, in Hz")
+    phones: Literal[39, 48, 61] = Field(
+        61, description="classes that are trained, of TIMIT's phones; 39 are scored"
+    )
+    max_frames: int = Field(
+        300, ge=1, le=10_000, description="most frames of a sample; longer recordings are cut up"
+    )
+    lag_frames: int = Field(
+        0, ge=0, le=1000, description="frames that are heard before the decision on a frame is made"
+    )
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a sample: the longest, and the lag."""
+        return (self.max_frames + self.lag_frames) * self.frame_steps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """A recording as it is heard and labelled.
+
+    - frames: features as bytes, shape (frame, feature)
+    - target: index of the class of each frame, or UNLABELLED, shape (frame,)
+    """
+
+    frames: ByteArray
+    target: IntArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """Frames [start, stop) of a recording: a sample."""
+
+    recording: Recording
+    start: int
+    stop: int
+
+    def moved(self, frames: int) -> Piece:
+        """The same piece so many frames later, as far as the recording goes."""
+        least, most = -self.start, len(self.recording.frames) - self.stop
+        by = min(max(frames, least), most)
+        return Piece(recording=self.recording, start=self.start + by, stop=self.stop + by)
+
+
+class Phones:
+    """Frame-wise classification of phones.
+
+    Each frame is one decision, ``frame_steps`` steps long and ``lag_frames`` later than the frame.
+    A recording of more than ``max_frames`` frames is cut into pieces of equal length, each a sample
+    that starts from rest but hears ``lag_frames`` frames of what follows. Shorter samples are
+    followed by silence, in which nothing is decided. Frames without a label, and those of the
+    glottal stop q, are heard and not judged.
+
+    Labels that are TIMIT's are folded into 39, 48 or 60 classes (61 without q) for training and
+    into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or not. Of other
+    label sets every label that is found is a class.
+
+    Training pieces are drawn with replacement; those of cut recordings start anywhere within half
+    a piece of where they were cut.
+    """
+
+    name = "phones"
+
+    def __init__(self, config: PhonesConfig) -> None:
+        """Read all recordings and keep their features."""
+        self.config = config
+        found = find_phones(Path(config.data).expanduser(), config.validation)
+        parts = (found.train, found.validation, found.test)
+        labels = {segment.phone for part in parts for r in part for segment in r.segments}
+        self.folding = fold_labels(labels, config.phones)
+        self.n_inputs = config.n_features * config.levels
+        self.n_outputs = len(self.folding.classes)
+        self.n_steps = config.n_steps
+        train, validation, test = self._read(parts)
+        self.recordings = {"train": train, "validation": validation, "test": test}
+        self._pieces = {
+            name: tuple(piece for recording in part for piece in cut(recording, config.max_frames))
+            for name, part in self.recordings.items()
+        }
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` training pieces drawn at random, with replacement."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        pieces, half = self._pieces["train"], self.config.max_frames // 2
+        drawn = rng.integers(len(pieces), size=size)
+        moves = rng.integers(-half, half + 1, size=size)
+        chosen = [pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)]
+        return self._batch(chosen, rng)
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` pieces of a split (None: all), ``size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), size, limit):
+            yield self._batch(self._pieces[split][samples.start : samples.stop])
+
+    def n_samples(self, split: Split) -> int:
+        """Number of pieces in a split."""
+        if split not in ("validation", "test"):
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return len(self._pieces[split])
+
+    def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
+        """The recordings of each part, the first of which is the training split."""
+        rate, index = self.config.sample_rate, self.folding.index
+        heard: list[list[FloatArray]] = [[] for _ in parts]
+        targets: list[list[IntArray]] = [[] for _ in parts]
+        for i, part in enumerate(parts):
+            for speech in part:
+                features, n_samples = self.config.hear(speech.file, rate)
+                frame = samples_per_frame(rate)
+                phones = phone_of_frames(speech, n_samples, len(features), frame)
+                heard[i].append(features)
+                targets[i].append(np.array([index.get(phone, UNLABELLED) for phone in phones]))
+        return [
+            tuple(Recording(frames=f, target=t) for f, t in zip(frames, target, strict=True))
+            for frames, target in zip(as_bytes(*heard), targets, strict=True)
+        ]
+
+    def _batch(self, pieces: Sequence[Piece], rng: np.random.Generator | None = None) -> Batch:
+        """Pieces as a batch; with ``rng`` for training."""
+        config = self.config
+        inputs = config.encode(
+            [p.recording.frames[p.start : p.stop + config.lag_frames] for p in pieces],
+            [0] * len(pieces),
+            self.n_steps,
+        )
+        if rng is not None:
+            inputs = config.augment(inputs, rng)
+        targets = [p.recording.target[p.start : p.stop] for p in pieces]
+        judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
+        start = (np.concatenate(judged) + config.lag_frames) * config.frame_steps
+        decisions = Decisions(
+            sample=np.repeat(np.arange(len(pieces)), [len(frames) for frames in judged]),
+            start=start,
+            stop=start + config.frame_steps,
+            target=np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)]),
+            scored_as=self.folding.scored_as,
+        )
+        return Batch(inputs=inputs, decisions=decisions)
+
+
+def cut(recording: Recording, most: int) -> list[Piece]:
+    """Pieces of a recording of at most so many frames, as few and as equal as can be."""
+    n = len(recording.frames)
+    ends = np.linspace(0, n, -(-n // most) + 1).astype(int).tolist()
+    return [Piece(recording=recording, start=a, stop=b) for a, b in itertools.pairwise(ends)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Folding:
+    """Which class a label is trained as, and which classes are the same when scored.
+
+    - classes: their names, in order
+    - index: from label to class; labels that are not judged are missing
+    - scored_as: what each class counts as, shape (class,)
+    """
+
+    classes: tuple[str, ...]
+    index: dict[str | None, int]
+    scored_as: IntArray
+
+
+def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:
+    """The classes of a label set; see :class:`Phones`."""
+    if set(labels) <= timit.PHONES:  # then all its classes, whichever of them occur here
+        labels, scored = timit.FOLD_39.keys(), timit.FOLD_39
+        trained = {39: scored, 48: timit.FOLD_48, 61: {label: label for label in labels}}[n_classes]
+    else:
+        trained = scored = {label: label for label in labels}
+    classes = tuple(sorted(set(trained.values())))
+    scores = tuple(sorted(set(scored.values())))
+    scored_as = {trained[label]: scores.index(scored[label]) for label in labels}
+    return Folding(
+        classes=classes,
+        index={label: classes.index(name) for label, name in trained.items()},
+        scored_as=np.array([scored_as[name] for name in classes]),
+    )

@@ -1,0 +1,105 @@
+"""How the speech tasks hear: sound as bytes, frame by frame, and the bytes as spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from lsnn_neuro.data.speech import FloatArray, read_samples
+from lsnn_neuro.encoders import levels_reached
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.features import (
+    FRAME_MS,
+    ByteScale,
+    Kind,
+    n_features,
+    samples_per_frame,
+    speech_features,
+)
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+class SpeechConfig(BaseModel):
+    """Settings that all speech tasks share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = Field(min_length=1, description="folder with your copy of the recordings")
+    validation: int | None = Field(
+        None, ge=1, description="training recordings set aside; by default an eighth"
+    )
+    features: Kind = Field(
+        "fbank", description="fbank: log filter banks; mfcc: 13 cepstral coefficients"
+    )
+    bands: int = Field(26, ge=13, le=80, description="mel-spaced filters")
+    derivatives: int = Field(
+        0, ge=0, le=2, description="temporal derivatives of the features that are shown beside them"
+    )
+    levels: int = Field(5, ge=1, le=100, description="inputs for each feature, one a level")
+    frame_steps: int = Field(
+        5, ge=1, le=100, description="steps for which a frame of 10 ms of speech lasts"
+    )
+    max_frames: int = Field(ge=1, le=10_000, description="most frames of a sample")
+    drop: float = Field(
+        0.0, ge=0, lt=1, description="augmentation: share of the sound's training spikes left out"
+    )
+
+    @property
+    def n_features(self) -> int:
+        """Features of a frame."""
+        return n_features(self.features, self.bands, self.derivatives)
+
+    def hear(self, file: Path, rate: int) -> tuple[FloatArray, int]:
+        """The features of a mono recording, shape (frame, feature), and its number of samples."""
+        samples = read_samples(file, rate)
+        if len(samples) < samples_per_frame(rate):
+            raise DataError(
+                f"{file}: {len(samples)} samples, shorter than a frame of {FRAME_MS} ms; remove it"
+            )
+        features = speech_features(
+            samples, rate, kind=self.features, bands=self.bands, derivatives=self.derivatives
+        )
+        return features, len(samples)
+
+    def augment(
+        self, spikes: npt.NDArray[np.bool_], rng: np.random.Generator
+    ) -> npt.NDArray[np.bool_]:
+        """The same spikes, each of which is left out with probability ``drop``."""
+        if self.drop:
+            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop
+        return spikes
+
+    def encode(
+        self, samples: Sequence[ByteArray], starts: Iterable[int], n_steps: int
+    ) -> npt.NDArray[np.bool_]:
+        """Input spikes of some samples: in the first step of a frame, the levels it reaches.
+
+        A value that reaches level k also reaches those below it; in the other steps, and before and
+        after the frames, nothing fires. Levels divide the training frames evenly
+        (:class:`lsnn_neuro.features.ByteScale`), so each input fires in a known share of the frames
+        and a chip can be fed by comparing each feature with constants. Inputs are ordered by
+        feature, then by level.
+
+        - samples: bytes of each, shape (frame, feature)
+        - starts: the step in which each begins
+        - returns: shape (time, sample, input)
+        """
+        spikes = np.zeros((n_steps, len(samples), self.n_features * self.levels), np.bool_)
+        for i, (frames, start) in enumerate(zip(samples, starts, strict=True)):
+            stop = start + len(frames) * self.frame_steps
+            reached = levels_reached(frames, self.levels)  # (frame, feature, level)
+            spikes[start : stop : self.frame_steps, i] = reached.reshape(len(frames), -1)
+        return spikes
+
+
+def as_bytes(
+    train: Sequence[FloatArray], *others: Sequence[FloatArray]
+) -> tuple[list[ByteArray], ...]:
+    """Features of recordings as bytes, all on the scale of the training split, which comes first."""
+    scale = ByteScale.of(np.concatenate(train))
+    return tuple([scale.bytes(features) for features in part] for part in (train, *others))

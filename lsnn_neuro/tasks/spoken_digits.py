@@ -1,0 +1,136 @@
+"""Spoken digits: a recording of one digit, then a cue to name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
+from lsnn_neuro.encoders import cue
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
+
+N_CLASSES = 10
+
+
+class SpokenDigitsConfig(SpeechConfig):
+    """Settings of the spoken digits; the data are the Free Spoken Digit Dataset."""
+
+    name: Literal["spoken-digits"] = "spoken-digits"
+    max_frames: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="most frames of a recording; of longer ones the end is cut",
+    )
+    cue_steps: int = Field(
+        40, ge=0, le=10_000, description="steps after the recording in which the cue input fires"
+    )
+    decision_steps: int = Field(
+        40, ge=1, le=10_000, description="steps at the end over which the readout is summed"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SpokenDigitsConfig:
+        if self.decision_steps > self.n_steps:
+            raise ValueError(
+                f"decision_steps is {self.decision_steps}, but there are only {self.n_steps} steps"
+            )
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a sample: recording, then cue."""
+        return self.max_frames * self.frame_steps + self.cue_steps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Recordings:
+    """Bytes of each recording, shape (frame, feature), and which digits they are."""
+
+    frames: tuple[ByteArray, ...]
+    digits: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+
+class SpokenDigits:
+    """The Free Spoken Digit Dataset: which of ten digits was said.
+
+    All recordings end in the same step, shorter ones begin later; then comes the cue, and the
+    decision is made over the last ``decision_steps`` steps. Inputs are those of
+    :meth:`SpeechConfig.encode` and at last the cue. The test split are the recordings with index 0
+    to 4 of each digit and speaker. Training recordings are drawn with replacement.
+    """
+
+    name = "spoken-digits"
+
+    def __init__(self, config: SpokenDigitsConfig) -> None:
+        """Read all recordings and keep their features."""
+        self.config = config
+        self.n_inputs = config.n_features * config.levels + 1
+        self.n_outputs = N_CLASSES
+        self.n_steps = config.n_steps
+        found = find_digits(Path(config.data).expanduser(), config.validation)
+        parts = [found.train, found.validation, found.test]
+        heard = [[config.hear(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
+        self._train, validation, test = (
+            _Recordings(
+                frames=tuple(frames[: config.max_frames] for frames in ranks),
+                digits=np.array([recording.digit for recording in part]),
+            )
+            for part, ranks in zip(parts, as_bytes(*heard), strict=True)
+        )
+        self._splits = {"validation": validation, "test": test}
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` training recordings drawn at random, with replacement."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        return self._batch(self._train, rng.integers(len(self._train), size=size), rng)
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` recordings of a split (None: all), ``size`` at a time."""
+        recordings = self._split(split)
+        for samples in sample_ranges(len(recordings), size, limit):
+            yield self._batch(recordings, np.arange(samples.start, samples.stop))
+
+    def n_samples(self, split: Split) -> int:
+        """Number of recordings in a split."""
+        return len(self._split(split))
+
+    def _split(self, split: Split) -> _Recordings:
+        if split not in self._splits:
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self._splits[split]
+
+    def _batch(
+        self,
+        recordings: _Recordings,
+        index: npt.NDArray[np.intp],
+        rng: np.random.Generator | None = None,
+    ) -> Batch:
+        """The recordings at some indices as a batch; with ``rng`` for training."""
+        config, n = self.config, len(index)
+        frames = [recordings.frames[i] for i in index]
+        end = config.max_frames * config.frame_steps
+        starts = [end - len(part) * config.frame_steps for part in frames]
+        inputs = np.zeros((self.n_steps, n, self.n_inputs), np.bool_)
+        sound = config.encode(frames, starts, self.n_steps)
+        inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
+        inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
+        decisions = Decisions(
+            sample=np.arange(n),
+            start=np.full(n, self.n_steps - config.decision_steps),
+            stop=np.full(n, self.n_steps),
+            target=recordings.digits[index],
+        )
+        return Batch(inputs=inputs, decisions=decisions)
