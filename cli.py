@@ -144,56 +144,28 @@ def evaluate(
       lsnn-neuro evaluate runs/smnist-rows
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
-    import torch
-
-    from deploy.emulated import EmulatorTarget
     from deploy.targets import get_target
-    from lsnn_neuro.closed_loop import outcome, random_walk
-    from lsnn_neuro.evaluation import evaluate as score
-    from lsnn_neuro.evaluation import float_runner
     from lsnn_neuro.tasks import make_task
     from lsnn_neuro.tasks.navigation import Navigation
-    from results.episodes import float_session, played, target_session
     from results.networks import load_quantized, load_recipe_of, load_trained
+    from results.scoring import float_score, integer_score, walk_score
 
     lava = _lava_options(target, lava_model, lava_synapses)
-    recipe = load_recipe_of(path)
-    ran, unit = target, 1.0
-    task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
-    task = make_task(task_config)
+    config = load_recipe_of(path).task
+    task = make_task(config if data is None else config.model_copy(update={"data": data}))
     start = time.perf_counter()
-    if isinstance(task, Navigation):
-        open_session = (
-            float_session(load_trained(path).network)
-            if target == "float"
-            else target_session(task, load_quantized(path), get_target(target, lava))
-        )
-        limit = min(samples or task.n_samples(split), task.n_samples(split))
-        done = outcome(played(task, split, open_session, size=batch_size, limit=limit))
-        walk = outcome([random_walk(task, task.chances(split, range(limit)))])["goals"]
-        _show(
-            {"target": target, "split": split, "samples": limit, **done, "goals_random_walk": walk,
-             "seconds": time.perf_counter() - start}, as_json,
-        )  # fmt: skip
-        return
     if target == "float":
-        run = float_runner(load_trained(path).network, torch.device("cpu"))
+        network = load_trained(path).network
+        result = float_score(task, network, split, size=batch_size, limit=samples)
     else:
+        where = get_target(target, lava)
         quantized = load_quantized(path)
-        unit = 1 / quantized.readout.scale
-        where: Target = (
-            EmulatorTarget(spikes=False) if target == "emulator" else get_target(target, lava)
-        )
-
-        def run(inputs: Any) -> Any:
-            nonlocal ran
-            record = where.run(quantized, inputs)
-            ran = record.target
-            return record.readout + quantized.readout.bias
-
-    result = score(task, split, run, batch_size=batch_size, limit=samples, unit=unit)
-    about = {"target": target, "ran": ran, "split": split}
-    _show(about | result.as_dict() | {"seconds": time.perf_counter() - start}, as_json)
+        result = integer_score(task, quantized, where, split, size=batch_size, limit=samples)
+    seconds = time.perf_counter() - start
+    about: dict[str, Any] = {"target": target, "split": split}
+    if isinstance(task, Navigation):
+        about["goals_random_walk"] = walk_score(task, split, samples).value
+    _show(about | result.as_dict() | {"seconds": seconds}, as_json)
 
 
 @main.command()

@@ -92,24 +92,24 @@ def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) 
     )  # fmt: skip
 
 
-def outcome(batches: Iterable[Episodes]) -> dict[str, float]:
-    """What some episodes came to: means over all of them."""
-    each: dict[str, list[npt.NDArray[Any]]]
-    each = {"goals": [], "goals_first_half": [], "goals_second_half": [], "reward": []}
-    for e in batches:
-        half = len(e.reached) // 2
-        each["goals"].append(e.reached.sum(axis=0))
-        each["goals_first_half"].append(e.reached[:half].sum(axis=0))
-        each["goals_second_half"].append(e.reached[half:].sum(axis=0))
-        each["reward"].append(e.reward.sum(axis=0))
-    return {name: float(np.concatenate(counts).mean()) for name, counts in each.items()}
+def episodes_score(batches: Iterable[Episodes]) -> Score:
+    """Goals per episode; also those of its halves, and the reward."""
+    return join_scores(_score(episodes) for episodes in batches)
 
 
-def goals_score(batches: Iterable[Episodes]) -> Score:
-    """Goals per episode."""
-    return join_scores(
-        Score(measure="goals", samples=e.size, decisions=e.size, total=float(e.reached.sum()))
-        for e in batches
+def _score(e: Episodes) -> Score:
+    half = len(e.reached) // 2
+    also = {
+        "goals_first_half": e.reached[:half].sum(),
+        "goals_second_half": e.reached[half:].sum(),
+        "reward": e.reward.sum(),
+    }
+    return Score(
+        measure="goals",
+        samples=e.size,
+        decisions=e.size,
+        total=float(e.reached.sum()),
+        also={name: float(total) for name, total in also.items()},
     )
 
 

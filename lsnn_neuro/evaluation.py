@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,12 +28,14 @@ class Score:
     """How well a task was done on some samples.
 
     - total: sum of the measure over all decisions
+    - also: sums of what else is worth knowing, by name
     """
 
     measure: Measure
     samples: int
     decisions: int
     total: float
+    also: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
@@ -52,12 +54,18 @@ class Score:
         """The measure, short."""
         return f"{self.value:.1%}" if self.measure == "accuracy" else f"{self.value:.4g}"
 
+    @property
+    def also_each(self) -> dict[str, float]:
+        """What else is known, per decision."""
+        return {name: total / self.decisions for name, total in self.also.items()}
+
     def as_dict(self) -> dict[str, Any]:
         """For people and machines; the measure goes by its name."""
         return {
             "samples": self.samples,
             "decisions": self.decisions,
             self.measure: self.value,
+            **self.also_each,
         }
 
 
@@ -70,6 +78,7 @@ def join_scores(scores: Iterable[Score]) -> Score:
             samples=first.samples + score.samples,
             decisions=first.decisions + score.decisions,
             total=first.total + score.total,
+            also={name: total + score.also[name] for name, total in first.also.items()},
         )
     return first
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lsnn_neuro.closed_loop import Episodes, goals_score, outcome, play, teach
+from lsnn_neuro.closed_loop import Episodes, episodes_score, play, teach
 from lsnn_neuro.evaluation import Score
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.recipe import ReinforcementConfig, TrainingConfig
@@ -106,7 +106,8 @@ class ActorCritic:
         metrics: dict[str, float] = {}
         if self.updates % self.config.epochs == 0 or self._rollout is None:
             episodes, noise = self._play(model, rng)
-            metrics = outcome([episodes])
+            played = episodes_score([episodes])
+            metrics = {played.measure: played.value, **played.also_each}
             self._rollout = self._prepare(episodes, noise)
         r = self._rollout
         output = model(torch.from_numpy(r.inputs).to(self.device))
@@ -138,7 +139,7 @@ class ActorCritic:
         """Goals per episode of the validation split."""
         limit = self.training.validation_samples
         ranges = sample_ranges(self.task.n_samples("validation"), self.training.batch_size, limit)
-        return goals_score(
+        return episodes_score(
             play(self.task, model.session(len(these)), self.task.chances("validation", these))
             for these in ranges
         )

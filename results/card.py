@@ -67,6 +67,7 @@ class Card(_Part):
     - parameters, places: learnt numbers that are not 0, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
     - curves: of learning to learn, the mean squared error by example, of the network and its rivals
+    - episodes: of navigation, goals and reward per episode, of the network and of a random walk
     - sha256: of the model's other files; a card belongs to exactly these
     """
 
@@ -87,6 +88,7 @@ class Card(_Part):
     tool_version: str
     sha256: dict[str, str]
     curves: dict[str, list[float]] = {}
+    episodes: dict[str, dict[str, float]] = {}
 
     def save(self, folder: Path) -> None:
         """Write the card as JSON, and as a page to read."""
@@ -152,6 +154,11 @@ class Card(_Part):
             (f"test {name} in float, {self.test_samples:,} samples", self.say(self.score)),
             ("parameters that are not 0", f"{self.parameters:,} of {self.places:,}"),
         ]
+        for who, found in self.episodes.items():
+            named = ("goals", "goals_first_half", "goals_second_half", "reward")
+            goals, first, second, reward = (found[name] for name in named)
+            what = f"{goals:.2f} goals ({first:.2f} in the first half, {second:.2f} in the second)"
+            rows.append((f"an episode, {who}", f"{what}, reward {reward:.2f}"))
         if (i := self.integers) is None:
             return [*rows, ("on Loihi's integers", "can't be quantized")]
         rows += [

@@ -77,7 +77,7 @@ def parity_runs(
                     f"{path}: was made elsewhere, so there is no float network to compare the emulator "
                     "with; choose another --target"
                 )
-            sides |= _closed_loop(task, quantized, target, range(seen, seen + inputs.shape[1]))
+            sides |= closed_loop(task, quantized, target, range(seen, seen + inputs.shape[1]))
             seen += inputs.shape[1]
             yield ParityRun(inputs=inputs, batch=batch, sides=sides)
         return
@@ -85,7 +85,7 @@ def parity_runs(
     emulator, sides = _sides(quantized, network, inputs, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
     whence, batch = _whence(recipe, quantized, inputs)
-    sides |= _closed_loop(whence, quantized, target, range(inputs.shape[1]))
+    sides |= closed_loop(whence, quantized, target, range(inputs.shape[1]))
     yield ParityRun(
         inputs=inputs,
         batch=batch,
@@ -109,7 +109,7 @@ def held_out(
         yield batch.inputs, batch
 
 
-def _closed_loop(
+def closed_loop(
     task: AnyTask | None, quantized: QuantizedNetwork, target: Target, episodes: range
 ) -> Sides:
     """One more level where the task is played on another target than the emulator."""

@@ -10,6 +10,7 @@ import pytest
 from tiny_runs import lsnn_neuro, succeed
 
 from deploy.artifact import load_artifact
+from results.card import Card
 from results.navigation import trial_lengths
 
 TINY = (
@@ -78,14 +79,18 @@ def test_report_shows_the_closed_loop(artifact: Path) -> None:
     assert "P2 closed loop" in (artifact / "report.html").read_text()
 
 
-def test_publishing_says_that_it_cannot(run: Path, tmp_path: Path) -> None:
-    result = lsnn_neuro("publish", run, "--out", tmp_path / "model")
-    assert result.exit_code == 1
-    assert "navigation" in result.output
-
-
-def test_trials_run_from_goal_to_goal() -> None:
-    reached = np.zeros((9, 2), bool)
-    reached[[3, 5, 8], 0] = True  # 4 actions, then (after the step at the goal) 1, and 2
-    reached[6, 1] = True
-    assert trial_lengths(reached) == [[4, 7], [1], [2]]
+def test_a_published_run_has_its_goals_on_its_card(run: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    succeed("publish", run, "--out", model, "--lava-samples", 1)
+    card = Card.load(model)
+    assert card.measure == "goals"
+    assert card.integers is not None
+    on_emulator = evaluated(model, "--target", "emulator")
+    assert card.integers.score == card.integers.aware == pytest.approx(on_emulator["goals"])
+    assert {level for level, p in card.integers.parity.items() if p.exact} == {
+        "P1", "P2", "P2 closed loop",
+    }  # fmt: skip
+    walk = card.episodes["random walk"]
+    assert walk["goals"] == pytest.approx(walk["goals_first_half"] + walk["goals_second_half"])
+    assert walk["goals"] == pytest.approx(on_emulator["goals_random_walk"])
+    assert "an episode, network, integers" in card.page("model")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lsnn_neuro.closed_loop import Episodes, outcome, play, random_walk, teach
+from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk, teach
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig
@@ -100,8 +100,8 @@ def test_the_teacher_is_far_better_than_the_random_walk() -> None:
     velocity = np.zeros((60, 64, 2))
     for k in range(60):  # what it says of action k depends on the actions before
         velocity[k:] = teach(task, play(task, Guide(velocity, task), chances, noise=0))[k:]
-    taught = outcome([play(task, Guide(velocity, task), chances, noise=0)])
-    walked = outcome([random_walk(task, chances)])
+    taught = episodes_score([play(task, Guide(velocity, task), chances, noise=0)]).as_dict()
+    walked = episodes_score([random_walk(task, chances)]).as_dict()
     assert walked["goals"] < 2.5
     assert taught["goals"] > 3 * walked["goals"]
     assert taught["goals_second_half"] > taught["goals_first_half"]
