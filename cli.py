@@ -148,15 +148,34 @@ def evaluate(
 
     from deploy.emulated import EmulatorTarget
     from deploy.targets import get_target
+    from lsnn_neuro.closed_loop import outcome, random_walk
     from lsnn_neuro.evaluation import evaluate as score
     from lsnn_neuro.evaluation import float_runner
     from lsnn_neuro.tasks import make_task
+    from lsnn_neuro.tasks.navigation import Navigation
+    from results.episodes import float_session, played, target_session
     from results.networks import load_quantized, load_recipe_of, load_trained
 
     lava = _lava_options(target, lava_model, lava_synapses)
     recipe = load_recipe_of(path)
     ran, unit = target, 1.0
     task_config = recipe.task if data is None else recipe.task.model_copy(update={"data": data})
+    task = make_task(task_config)
+    start = time.perf_counter()
+    if isinstance(task, Navigation):
+        open_session = (
+            float_session(load_trained(path).network)
+            if target == "float"
+            else target_session(task, load_quantized(path), get_target(target, lava))
+        )
+        limit = min(samples or task.n_samples(split), task.n_samples(split))
+        done = outcome(played(task, split, open_session, size=batch_size, limit=limit))
+        walk = outcome([random_walk(task, task.chances(split, range(limit)))])["goals"]
+        _show(
+            {"target": target, "split": split, "samples": limit, **done, "goals_random_walk": walk,
+             "seconds": time.perf_counter() - start}, as_json,
+        )  # fmt: skip
+        return
     if target == "float":
         run = float_runner(load_trained(path).network, torch.device("cpu"))
     else:
@@ -172,10 +191,7 @@ def evaluate(
             ran = record.target
             return record.readout + quantized.readout.bias
 
-    start = time.perf_counter()
-    result = score(
-        make_task(task_config), split, run, batch_size=batch_size, limit=samples, unit=unit
-    )
+    result = score(task, split, run, batch_size=batch_size, limit=samples, unit=unit)
     about = {"target": target, "ran": ran, "split": split}
     _show(about | result.as_dict() | {"seconds": time.perf_counter() - start}, as_json)
 
@@ -214,6 +230,7 @@ def export(
     from lsnn_neuro.tasks import make_task
     from quantize.design_rules import check
     from quantize.emulator import emulate
+    from results.levels import held_out
     from results.networks import load_imported, load_recipe_of, load_trained
 
     recipe, imported = load_recipe_of(checkpoint), load_imported(checkpoint)
@@ -227,10 +244,9 @@ def export(
         raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
     else:
         quantized = imported
-    task = make_task(recipe.task)
-    batch = next(task.batches("test", samples, samples))
-    golden = emulate(quantized, batch.inputs)
-    found = resources(quantized, load_chip(chip), batch.inputs, golden)
+    inputs, _ = next(held_out(make_task(recipe.task), quantized, samples, samples))
+    golden = emulate(quantized, inputs)
+    found = resources(quantized, load_chip(chip), inputs, golden)
     violations = [*check(quantized), *found.violations]
     for violation in violations:
         click.echo(f"design rule {violation}", err=True)
@@ -243,7 +259,7 @@ def export(
         out,
         quantized,
         target=target,
-        inputs=batch.inputs,
+        inputs=inputs,
         golden=golden,
         about=about | {"violations": [asdict(violation) for violation in violations]},
         files=files | resources_files(found),
@@ -254,7 +270,7 @@ def export(
         "target": target,
         "neurons": sum(p.size for p in quantized.populations),
         "synapses": quantized.n_synapses,
-        "golden_samples": batch.size,
+        "golden_samples": inputs.shape[1],
         "chip": chip,
         "cores": len(found.placement.cores) if found.placement else None,
         "microjoule": found.estimate.joule * 1e6 if found.estimate else None,

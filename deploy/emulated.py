@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from lsnn_neuro.errors import RecipeError
-from quantize.emulator import Spikes, check_inputs, emulate, trace
+from lsnn_neuro.session import FloatArray
+from quantize.emulator import Spikes, check_inputs, emulate, session, trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -55,12 +58,38 @@ class EmulatorTarget:
             seconds=time.perf_counter() - start,
         )
 
+    @contextmanager
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int
+    ) -> Iterator[EmulatorSession]:
+        """The network at rest, to run ``n_steps`` steps, some at a time."""
+        yield EmulatorSession(network, n_samples)
+
     def states(
         self, network: QuantizedNetwork, inputs: Spikes, step: int
     ) -> tuple[PopulationState, ...]:
         """States of every population at the end of ``step``; one sample, inputs (time, input)."""
         check_step(inputs, step)
         return next(islice(trace(network, inputs), step, None))
+
+
+class EmulatorSession:
+    """A network on the emulator that runs some steps at a time."""
+
+    lag = 0
+
+    def __init__(self, network: QuantizedNetwork, n_samples: int):
+        self._network, self._session = network, session(network, n_samples)
+        self._inputs: list[Spikes] = []
+
+    def step(self, inputs: Spikes) -> FloatArray:
+        """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
+        self._inputs.append(inputs.copy())
+        return self._session.step(inputs)
+
+    def record(self) -> SpikeRecord:
+        """What the network did: the same steps again, in one go."""
+        return EmulatorTarget().run(self._network, np.concatenate(self._inputs))
 
 
 def check_step(inputs: Spikes, step: int) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 
@@ -28,6 +29,7 @@ from deploy.lava.job import Spikes
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
 from deploy.lava.target import LavaRunner, lava_missing
+from deploy.session import TargetSession
 from lsnn_neuro.errors import LSNNError, RecipeError, TargetUnavailableError
 from lsnn_neuro.spec import READOUT
 from quantize.fixed_point import decay, saturate, shift
@@ -135,6 +137,15 @@ class Loihi2Target:
         """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
         record = self._runner(network).run(network, inputs, self.name)
         return replace(record, readout=host_readout(network, [p.spikes for p in record.spikes]))
+
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int
+    ) -> AbstractContextManager[TargetSession]:
+        """Refused: the host computes the readout afterwards, from all spikes."""
+        self._runner(network)
+        raise TargetUnavailableError(
+            f"target {self.name!r}: does not run step by step, so it can't close a loop; use 'loihi-sim'"
+        )
 
     def states(
         self, network: QuantizedNetwork, inputs: Spikes, step: int

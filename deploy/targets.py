@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from deploy.emulated import EmulatorTarget
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget
 from deploy.loihi2 import Loihi2Target
+from deploy.session import TargetSession
 from lsnn_neuro.errors import RecipeError
 from quantize.emulator import Spikes
 from quantize.network import QuantizedNetwork
@@ -32,6 +34,14 @@ class Target(Protocol):
         """Run a batch of samples from rest; inputs are bool, shape (time, sample, input).
 
         Raises TargetUnavailableError if it can't run here, TargetFailedError if it broke down.
+        """
+
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int
+    ) -> AbstractContextManager[TargetSession]:
+        """The network at rest, to run ``n_steps`` steps, some at a time: for closed loops.
+
+        Raises what ``run`` raises.
         """
 
     def states(

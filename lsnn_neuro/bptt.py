@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lsnn_neuro import kernel
-from lsnn_neuro.kernel import KIND, SynapseList, unpack_spikes
+from lsnn_neuro.kernel import KIND, KernelSession, SynapseList, unpack_spikes
 from lsnn_neuro.spec import Adaptation, Neuron
 
 
@@ -132,43 +132,20 @@ class _BPTT(torch.autograd.Function):
     ) -> Any:
         """See :func:`run`."""
         assert kernel.native is not None
-        *weights, alpha, rho, step, vth, b = (_array(t, np.float32) for t in learnt)
-        n = len(alpha)
+        arrays = [_array(t, np.float32) for t in learnt]
         inputs = _array(x, np.bool_).view(np.uint8)
-        kappa = np.full(core.n_outputs, core.kappa, np.float32)
-        fixed = (
-            1 / b,
-            np.full(n, core.n_ref, np.int32),
-            np.full(n, core.reset_to_zero, np.uint8),
-        )
-        kind = np.full(n, KIND[core.neuron, core.adaptation], np.uint8)
         neurons_learn = any(ctx.needs_input_grad[7:])
         keep = 3 if neurons_learn else 2 if any(ctx.needs_input_grad) else 1
-        size = (n, core.n_outputs, core.max_delay)
-
-        back = weights
+        back = arrays
         if feedback is not None:
-            back = [weights[0], np.zeros_like(weights[1]), _array(feedback, np.float32)]
-
-        def call(whole: bool, weights: list[npt.NDArray[Any]]) -> tuple[Any, ...]:
-            """Arguments of the kernel, as floats or as the integers they stand for."""
-            dtype, unit = (np.int32, 4096) if whole else (np.float32, 1)
-            decays = (alpha, rho, kappa, np.full(n, core.kappa_i), np.full(n, core.kappa_r))
-            a, r, k, i, ref = (np.asarray(d * unit, dtype) for d in decays)
-            neurons = (a, r, step.astype(dtype), vth.astype(dtype), k, *fixed, i, ref, kind)
-            synapses = (
-                wiring.with_weight(weight.astype(dtype)).arrays()
-                for wiring, weight in zip(core.wirings, weights, strict=True)
-            )
-            return (inputs, neurons, *synapses, *size)
-
+            back = [arrays[0], np.zeros_like(arrays[1]), _array(feedback, np.float32), *arrays[3:]]
         forward = kernel.native.forward_integer if core.integer else kernel.native.forward_float
-        readout, *kept, counts = forward(
-            *call(core.integer, weights), keep, core.compact, core.threads
-        )
+        call = _arguments(core, arrays, whole=core.integer)
+        readout, *kept, counts = forward(inputs, *call, keep, core.compact, core.threads)
         bits.append(kept[0])
         ctx.core, ctx.neurons_learn, ctx.kept = core, neurons_learn, tuple(kept)
-        ctx.call, ctx.cells = call(False, back), x.shape[0] * x.shape[1]
+        ctx.call = (inputs, *_arguments(core, back, whole=False))
+        ctx.cells = x.shape[0] * x.shape[1]
         y = torch.from_numpy(readout.reshape(*readout.shape[:2], -1)[..., : x.shape[1]])
         rate = torch.from_numpy((counts.sum(axis=0) / ctx.cells).astype(np.float32))
         return y.transpose(1, 2).float(), rate
@@ -195,6 +172,37 @@ class _BPTT(torch.autograd.Function):
             *learnt[:3],
             *(learnt[3:] if ctx.neurons_learn else [None] * 5),
         )
+
+
+def session(
+    core: Core, n_samples: int, weights: tuple[Tensor, ...], neurons: tuple[Tensor, ...]
+) -> KernelSession:
+    """A float core that runs some steps at a time, with the tensors of :func:`run` as they are now."""
+    assert kernel.native is not None
+    arrays = [_array(t, np.float32) for t in (*weights, *neurons)]
+    return KernelSession(
+        kernel.native.forward_float,
+        _arguments(core, arrays, whole=False),
+        n_samples=n_samples,
+        threads=core.threads,
+    )
+
+
+def _arguments(core: Core, learnt: list[npt.NDArray[Any]], *, whole: bool) -> tuple[Any, ...]:
+    """What the kernel wants to know after the inputs, as floats or as the integers they stand for."""
+    *weights, alpha, rho, step, vth, b = learnt
+    n, (dtype, unit) = len(alpha), (np.int32, 4096) if whole else (np.float32, 1)
+    kappa = np.full(core.n_outputs, core.kappa, np.float32)
+    decays = (alpha, rho, kappa, np.full(n, core.kappa_i), np.full(n, core.kappa_r))
+    a, r, k, i, ref = (np.asarray(d * unit, dtype) for d in decays)
+    fixed = (1 / b, np.full(n, core.n_ref, np.int32), np.full(n, core.reset_to_zero, np.uint8))
+    kind = np.full(n, KIND[core.neuron, core.adaptation], np.uint8)
+    synapses = (
+        wiring.with_weight(weight.astype(dtype)).arrays()
+        for wiring, weight in zip(core.wirings, weights, strict=True)
+    )
+    neurons = (a, r, step.astype(dtype), vth.astype(dtype), k, *fixed, i, ref, kind)
+    return (neurons, *synapses, n, core.n_outputs, core.max_delay)
 
 
 def _array(tensor: Tensor, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

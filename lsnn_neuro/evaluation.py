@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 Run = Callable[[npt.NDArray[np.bool_]], npt.NDArray[Any]]
 """Input spikes (time, sample, input) -> readout (time, sample, output)."""
 
-Measure = Literal["accuracy", "squared_error"]
-"""What is counted: right decisions, or the squared errors of estimates (mean over the outputs)."""
+Measure = Literal["accuracy", "squared_error", "goals"]
+"""What is counted: right decisions, the squared errors of estimates (mean over the outputs), or goals
+reached in an episode of navigation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Score:
     @property
     def merit(self) -> float:
         """The same with a sign by which more is better."""
-        return self.value if self.measure == "accuracy" else -self.value
+        return -self.value if self.measure == "squared_error" else self.value
 
     @property
     def text(self) -> str:

@@ -96,6 +96,37 @@ class SynapseList:
         return self.start, self.target, self.delay, self.weight
 
 
+class KernelSession:
+    """A core that runs some steps at a time and keeps its state in between; at rest at the start.
+
+    It computes the very bits that one run over all steps computes.
+
+    - forward: ``native.forward_float`` or ``native.forward_integer``
+    - core: what these take between the inputs and ``keep``; it must not change meanwhile
+    """
+
+    def __init__(
+        self, forward: Any, core: tuple[Any, ...], *, n_samples: int, threads: int = 0
+    ) -> None:
+        assert native is not None
+        self._forward, self._core, self._threads = forward, core, threads
+        neurons, *_, n, n_outputs, max_delay = core
+        n_ref = int(neurons[6].max())
+        size = native.state_bytes(n, n_outputs, max_delay, n_ref)
+        self._state = np.zeros((-(-n_samples // LANES), size), np.uint8)
+        self.n_samples, self.n_steps = n_samples, 0
+
+    def step(self, inputs: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """The readout, (step, sample, output), to inputs of shape (step, sample, input)."""
+        x = np.ascontiguousarray(inputs).view(np.uint8)
+        readout, *_ = self._forward(
+            x, *self._core, 0, True, self._threads, self._state, self.n_steps
+        )
+        self.n_steps += len(inputs)
+        y: npt.NDArray[Any] = readout.reshape(*readout.shape[:2], -1)[..., : self.n_samples]
+        return y.transpose(0, 2, 1).copy()
+
+
 def unpack_spikes(bits: npt.NDArray[np.uint16], n_samples: int) -> npt.NDArray[np.bool_]:
     """Spike bits (block, time, neuron) as bool (time, sample, neuron)."""
     as_bytes = np.ascontiguousarray(bits.transpose(1, 0, 2)[..., None]).view(np.uint8)

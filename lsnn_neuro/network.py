@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from lsnn_neuro import kernel
 from lsnn_neuro.bptt import Core, Wiring, run
+from lsnn_neuro.bptt import session as kernel_session
 from lsnn_neuro.neurons import NeuronParameters, NeuronState, advance
 from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.session import LocalSession, Spikes
 from lsnn_neuro.spec import (
     DT,
     INPUT,
@@ -45,6 +47,19 @@ class NetworkOutput:
     def spikes(self) -> Tensor | None:
         """0 or 1, shape (time, batch, neuron); unpacked on demand, since it is large."""
         return self.read_spikes() if self.read_spikes else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _LoopState:
+    """Where the time loop stands.
+
+    - past: spikes z[t-1], z[t-2], ... as far as delays reach; heard: as many input steps, oldest first
+    """
+
+    neurons: NeuronState
+    past: tuple[Tensor, ...]
+    heard: Tensor
+    y: Tensor
 
 
 class LSNN(nn.Module):
@@ -177,6 +192,15 @@ class LSNN(nn.Module):
 
     def forward_kernel(self, x: Tensor) -> NetworkOutput:
         """``forward`` on the native kernel; the same network up to rounding of sums."""
+        core, weights, neurons = self._kernel_tensors()
+        back = self.feedback_at(core.wirings[2], 1 - self.kappa)
+        output = run(core, x, weights, neurons, back)
+        return NetworkOutput(
+            readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
+        )
+
+    def _kernel_tensors(self) -> tuple[Core, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The core with the weights of its synapses and its neurons' constants, as the kernel has them."""
         p = self.parameters_of_neurons()
         incoming = ((1 - p.alpha) * (1 - p.kappa_i))[:, None]
         matrices = (
@@ -188,11 +212,7 @@ class LSNN(nn.Module):
         weights = tuple(w.values(m) for w, m in zip(core.wirings, matrices, strict=True))
         rise = p.beta * (1 - p.rho)
         step = -(1 - p.alpha) * rise if p.adaptation == "current" else rise
-        back = self.feedback_at(core.wirings[2], 1 - self.kappa)
-        output = run(core, x, weights, (p.alpha, p.rho, step, p.b0, p.b0), back)
-        return NetworkOutput(
-            readout=output.readout + self.bias, rate=output.rate, read_spikes=output.spikes
-        )
+        return core, weights, (p.alpha, p.rho, step, p.b0, p.b0)
 
     def feedback_at(self, readout: Wiring, gain: float) -> Tensor | None:
         """Random feedback where the readout has synapses, times a gain; None without it."""
@@ -231,24 +251,57 @@ class LSNN(nn.Module):
 
     def forward_loop(self, x: Tensor) -> NetworkOutput:
         """``forward`` as a readable time loop: the reference the kernel is checked against."""
-        x = x.to(self.input.theta.dtype)
+        readout, z, _ = self._loop(x, self._loop_at_rest(x.shape[1]))
+        return NetworkOutput(
+            readout=readout + self.bias, rate=z.mean(dim=(0, 1)), read_spikes=lambda: z
+        )
+
+    def session(self, n_samples: int) -> LocalSession:
+        """The network as it is now, to run some steps at a time; no gradients."""
+        bias = self.bias.detach().cpu().numpy().copy()
+        if self.runs_on_kernel():
+            core, weights, neurons = self._kernel_tensors()
+            return LocalSession(
+                run=kernel_session(core, n_samples, weights, neurons).step, bias=bias
+            )
+        state = self._loop_at_rest(n_samples)
+
+        @torch.no_grad()
+        def run_on(inputs: Spikes) -> FloatArray:
+            nonlocal state
+            readout, _, state = self._loop(torch.from_numpy(inputs).to(self.bias.device), state)
+            return _array(readout)
+
+        return LocalSession(run=run_on, bias=bias)
+
+    def _loop_at_rest(self, n_samples: int) -> _LoopState:
+        like = self.input.theta
+        rest = NeuronState.at_rest(n_samples, self.n_neurons, like=like)
+        return _LoopState(
+            neurons=rest,
+            past=(rest.z,) * self.recurrent.n_delays,
+            heard=like.new_zeros(self.input.n_delays - 1, n_samples, like.shape[1]),
+            y=like.new_zeros(n_samples, len(self.bias)),
+        )
+
+    def _loop(self, x: Tensor, start: _LoopState) -> tuple[Tensor, Tensor, _LoopState]:
+        """Readout without bias, (time, batch, output), spikes and the state afterwards."""
         parameters = self.parameters_of_neurons()
-        n_delays = self.recurrent.n_delays
         by_delay = self.recurrent.weight_by_delay()  # (delay, target, source)
         w_rec = by_delay.transpose(1, 2).flatten(0, 1)  # (delay x source, target)
-        state = NeuronState.at_rest(x.shape[1], self.n_neurons, like=x)
-        past = [state.z] * n_delays  # z[t-1], z[t-2], ...
-        spikes = []
-        for current in self._input_currents(x).unbind(0):
-            state = advance(state, current + torch.cat(past, dim=1) @ w_rec, parameters)
-            past = [self.heard(state.z), *past[:-1]]
-            spikes.append(state.z)
+        heard = torch.cat([start.heard, x.to(start.heard.dtype)])
+        neurons, past, y = start.neurons, start.past, start.y
+        spikes, readout = [], []
+        for current in self._input_currents(heard)[len(start.heard) :].unbind(0):
+            neurons = advance(neurons, current + torch.cat(past, dim=1) @ w_rec, parameters)
+            past = (self.heard(neurons.z), *past[:-1])
+            spikes.append(neurons.z)
         z = torch.stack(spikes)  # (time, batch, neuron)
-        return NetworkOutput(
-            readout=self._leaky_readout(z) + self.bias,
-            rate=z.mean(dim=(0, 1)),
-            read_spikes=lambda: z,
-        )
+        for drive in self.read(z, self.readout.weight()).unbind(0):
+            y = self.kappa * y + (1 - self.kappa) * drive
+            readout.append(y)
+        state = _LoopState(neurons=neurons, past=past, heard=heard[len(x) :], y=y)
+        return torch.stack(readout), z, state
 
     def _input_currents(self, x: Tensor) -> Tensor:
         """Delayed input through W_in for all steps at once, shape (time, batch, neuron)."""
@@ -258,15 +311,6 @@ class LSNN(nn.Module):
                 arriving = x[: len(x) - d] @ weight.T
                 current = current + nn.functional.pad(arriving, (0, 0, 0, 0, d, 0))
         return current
-
-    def _leaky_readout(self, z: Tensor) -> Tensor:
-        """Low-pass filtered W_out z, shape (time, batch, output)."""
-        y = torch.zeros(z.shape[1], len(self.bias), dtype=z.dtype, device=z.device)
-        trajectory = []
-        for drive in self.read(z, self.readout.weight()).unbind(0):
-            y = self.kappa * y + (1 - self.kappa) * drive
-            trajectory.append(y)
-        return torch.stack(trajectory)
 
     def to_spec(self) -> LSNNSpec:
         """The frozen float description that :mod:`quantize` works on."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,12 @@ class Objective(Protocol):
     def validate(self, model: nn.Module) -> Score:
         """How well the model does on the validation split."""
 
+    def state(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What a run that is resumed between two iterations needs to go on exactly."""
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a state."""
+
 
 class Supervised:
     """Cross-entropy of decisions, mean squared error of estimates."""
@@ -66,6 +74,13 @@ class Supervised:
             self.task, "validation", float_runner(model, self.device),
             batch_size=self.config.batch_size, limit=self.config.validation_samples,
         )  # fmt: skip
+
+    def state(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Nothing: every iteration has a batch of its own."""
+        return {}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Nothing to go back to."""
 
 
 def window_means(readout: Tensor, asked: Decisions | Estimates) -> Tensor:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.spec import DT, Adaptation, Neuron, Reset
 from lsnn_neuro.tasks import TaskConfig
+from lsnn_neuro.tasks.navigation import NavigationConfig
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere on Python 3.14
@@ -179,6 +180,30 @@ class TrainingConfig(_Section):
         return self.lr * self.lr_decay ** (iteration // self.lr_decay_every)
 
 
+class ReinforcementConfig(_Section):
+    """Proximal policy optimization; for tasks that are played in episodes."""
+
+    discount: float = Field(0.95, ge=0, lt=1, description="gamma, of a reward one action later")
+    trace: float = Field(0.9, ge=0, le=1, description="lambda of generalized advantage estimation")
+    epochs: int = Field(2, ge=1, description="iterations that learn from the same episodes")
+    clip: float = Field(0.2, gt=0, lt=1, description="how far the policy's ratio may pay off")
+    value_weight: float = Field(0.5, ge=0, description="weight of the critic's squared error")
+    noise: float = Field(
+        0.7, gt=0, description="noise of actions in the first iteration, see task.noise"
+    )
+    noise_iterations: int = Field(
+        2000, ge=1, description="iterations until it has come to task.noise, in a straight line"
+    )
+    longest: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
+    excess_weight: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
+    teacher_weight: float = Field(
+        1.0, ge=0, description="weight of the squared distance from a teacher that knows the goal"
+    )
+    teacher_iterations: int = Field(
+        0, ge=0, description="iterations until that weight has fallen to 0; 0 for no teacher"
+    )
+
+
 class Recipe(_Section):
     """A named training run. A time step is 1 ms."""
 
@@ -189,6 +214,7 @@ class Recipe(_Section):
     deep_r: DeepRConfig | None = None
     quantization: QuantizationConfig | None = None
     training: TrainingConfig
+    reinforcement: ReinforcementConfig | None = None
 
     @model_validator(mode="after")
     def _sections_fit_the_network(self) -> Recipe:
@@ -197,6 +223,12 @@ class Recipe(_Section):
             raise ValueError("deep_r needs an LSNN with signs 'dale' or 'free'")
         if self.quantization and lsnn is None:
             raise ValueError("quantization needs an LSNN")
+        if (self.reinforcement is not None) != isinstance(self.task, NavigationConfig):
+            raise ValueError(
+                "a section reinforcement goes with the task 'navigation', and only with it"
+            )
+        if isinstance(self.task, NavigationConfig) and self.task.noise == 0:
+            raise ValueError("task.noise is 0: reinforcement learning needs noise to learn from")
         return self
 
     def to_toml(self) -> str:

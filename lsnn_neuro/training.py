@@ -35,9 +35,10 @@ from lsnn_neuro.evaluation import Score
 from lsnn_neuro.network import LSNN, NetworkOutput
 from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
+from lsnn_neuro.reinforcement import ActorCritic
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.navigation import Navigation
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -53,14 +54,21 @@ class Trainer:
         self, recipe: Recipe, *, wrap: Wrap = lambda network: network, device: str = "cpu"
     ):
         self.recipe, self.device = recipe, torch.device(device)
-        self.task: Task = make_task(recipe.task)
+        self.task = make_task(recipe.task)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
         self.network = build_network(
             recipe, self.task.n_inputs, self.task.n_outputs, self.generator
         ).to(self.device)
         self.model = wrap(self.network)
-        self.objective: Objective = Supervised(self.task, recipe.training, self.device)
+        self.objective: Objective
+        if isinstance(self.task, Navigation):
+            assert recipe.reinforcement is not None  # the recipe has seen to that
+            self.objective = ActorCritic(
+                self.task, recipe.training, recipe.reinforcement, self.device
+            )
+        else:
+            self.objective = Supervised(self.task, recipe.training, self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.training.lr)
         self.deep_r: DeepR | None = None
         if recipe.deep_r and isinstance(self.network, LSNN):
@@ -159,6 +167,7 @@ class Trainer:
         }
         if resumable:
             progress["rng"] = self.rng.bit_generator.state
+            arrays |= {f"objective.{k}": array for k, array in self.objective.state().items()}
             arrays["generator"] = to_numpy(self.generator.get_state())
             for index, state in self.optimizer.state_dict()["state"].items():
                 for name, value in state.items():
@@ -173,6 +182,13 @@ class Trainer:
         tensors = {name: torch.from_numpy(a.copy()) for name, a in checkpoint.arrays.items()}
         self.network.load_state_dict(
             {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        )
+        self.objective.restore(
+            {
+                k.removeprefix("objective."): array
+                for k, array in checkpoint.arrays.items()
+                if k.startswith("objective.")
+            }
         )
         self.generator.set_state(tensors["generator"])
         self.rng.bit_generator.state = checkpoint.progress["rng"]

@@ -135,6 +135,14 @@ struct Rows {  // 64-byte aligned rows of 16 lanes
   ~Rows() { std::free(data); }
   Rows(const Rows &) = delete;
   T &operator[](size_t i) { return data[i]; }
+  const uint8_t *copy_from(const uint8_t *at) {  // gives where the next one stands
+    std::memcpy(static_cast<void *>(data), at, n * sizeof(T));
+    return at + n * sizeof(T);
+  }
+  uint8_t *copy_to(uint8_t *at) const {
+    std::memcpy(at, data, n * sizeof(T));
+    return at + n * sizeof(T);
+  }
   void clear() { std::memset(static_cast<void *>(data), 0, n * sizeof(T)); }
 };
 
@@ -202,18 +210,24 @@ static inline void store_state(int32_t *at, I v, I a, I r) {
 template <class A, class Store>
 void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const Synapses<typename A::Scalar> &in,
                    const Synapses<typename A::Scalar> &rec, const Synapses<typename A::Scalar> &out,
-                   const uint8_t *x, int64_t block, Tape &tape, typename A::Scalar *readout) {
+                   const uint8_t *x, int64_t block, const Carried &carried, Tape &tape,
+                   typename A::Scalar *readout) {
   typedef typename A::Row Row;
-  const int64_t n = s.neurons, ring_length = s.ring;
-  int64_t past_length = 1;  // steps back to the spike that ends the longest refractory period, and now
-  for (int64_t j = 0; j < n; ++j)
-    if (p.n_ref[j] + 1 > past_length) past_length = p.n_ref[j] + 1;
+  const int64_t n = s.neurons, ring_length = s.ring, past_length = steps_remembered(n, p.n_ref);
   Rows<Row> ring(size_t(ring_length * n)), v(n), a(n), y(s.outputs), drive(s.outputs);
   Rows<Row> current(n), refractory(n);  // of ATRLIF neurons
   Rows<uint16_t> bits(s.inputs), past(size_t(past_length * n)), held(n);  // held: lanes that are refractory
   Rows<uint16_t *> z_at(static_cast<size_t>(past_length));  // spikes of this step, the one before, ...
   const uint16_t valid = valid_lanes(s, block);
-  const int64_t begin = quiet_steps(s, p, x, block);
+  uint8_t *const memory = carried.memory ? carried.memory + block * carried.bytes : nullptr;
+  Rows<Row> *const states[] = {&ring, &v, &a, &y, &current, &refractory};  // what goes on from call to call
+  Rows<uint16_t> *const spike_states[] = {&past, &held};
+  if (memory) {
+    const uint8_t *at = memory;
+    for (auto *rows : states) at = rows->copy_from(at);
+    for (auto *rows : spike_states) at = rows->copy_from(at);
+  }
+  const int64_t begin = memory ? 0 : quiet_steps(s, p, x, block);  // a run that goes on need not be at rest
   if (tape.spikes) std::memset(tape.spikes + tape.at(s, block, 0, 0), 0, size_t(begin * n) * sizeof(uint16_t));
   if (tape.membrane) std::memset(tape.membrane + tape.at(s, block, 0, 0) * LANES, 0, size_t(begin * n) * sizeof(F));
   if (tape.state)
@@ -221,10 +235,11 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
   for (int64_t row = 0; row < begin * s.outputs; ++row) store(readout + (row * s.blocks() + block) * LANES, Row{});
   for (int64_t t = begin; t < s.steps; ++t) {
     pack_inputs(s, x, block, t, bits.data);
+    const int64_t now = carried.before + t;
     Row *row_at[MAX_RING];  // the ring's slot for the input of this step, the next, ...
-    for (int64_t d = 0; d < ring_length; ++d) row_at[d] = &ring[size_t(((t + d) % ring_length) * n)];
+    for (int64_t d = 0; d < ring_length; ++d) row_at[d] = &ring[size_t(((now + d) % ring_length) * n)];
     for (int64_t d = 0; d < past_length; ++d)
-      z_at[size_t(d)] = &past[size_t(((t + past_length - d) % past_length) * n)];
+      z_at[size_t(d)] = &past[size_t(((now + past_length - d) % past_length) * n)];
     for (int64_t i = 0; i < s.inputs; ++i) {
       if (!bits[i]) continue;
       const I mask = lane_mask(bits[i]);
@@ -299,6 +314,11 @@ void forward_block(const Shape &s, const Neurons<typename A::Scalar> &p, const S
       y[c] = A::saturate(A::decay(y[c], splat(p.kappa[c])) + drive[c]);
       store(readout + ((t * s.outputs + c) * s.blocks() + block) * LANES, y[c]);
     }
+  }
+  if (memory) {
+    uint8_t *at = memory;
+    for (auto *rows : states) at = rows->copy_to(at);
+    for (auto *rows : spike_states) at = rows->copy_to(at);
   }
 }
 

@@ -63,10 +63,13 @@ static Synapses<T> synapses(const py::tuple &arrays, int64_t sources, int64_t ta
   require(start.data()[0] == 0 && start.data()[sources] == n, std::string(name) + " synapses: bad start");
   for (int64_t i = 0; i < sources; ++i)
     require(start.data()[i] <= start.data()[i + 1], std::string(name) + " synapses: start must not fall");
+  bool targets_fit = true, delays_fit = true;  // a message per synapse would cost more than a short run
   for (int64_t k = 0; k < n; ++k) {
-    require(target.data()[k] >= 0 && target.data()[k] < targets, std::string(name) + " synapses: target out of range");
-    require(delay.data()[k] >= 0 && delay.data()[k] <= max_delay, std::string(name) + " synapses: delay out of range");
+    targets_fit &= target.data()[k] >= 0 && target.data()[k] < targets;
+    delays_fit &= delay.data()[k] >= 0 && delay.data()[k] <= max_delay;
   }
+  require(targets_fit, std::string(name) + " synapses: target out of range");
+  require(delays_fit, std::string(name) + " synapses: delay out of range");
   return {start.data(), target.data(), delay.data(), weight.data()};
 }
 
@@ -168,14 +171,24 @@ class Spare {
 
 // Forward. keep: 0 nothing but the readout, 1 spikes, 2 what backward needs, 3 also the membrane, 4 spikes and
 // states (integers only).
+// carried: None, or the state a run goes on from, bytes (block, byte), which is written back; before: its steps so far.
 // Returns (readout (time, output, block, lane), spikes, distance, adaptation, membrane, state, counts); None where
 // not kept.
 template <class T>
 static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays, const py::tuple &in,
                          const py::tuple &rec, const py::tuple &out, int64_t n, int64_t outputs, int64_t max_delay,
-                         int keep, bool compact, int threads) {
+                         int keep, bool compact, int threads, const py::object &carried_array, int64_t before) {
   const Shape s = shape_of(x, n, outputs, max_delay);
   const Neurons<T> p = neurons<T>(neuron_arrays, n, outputs);
+  Carried carried;
+  if (!carried_array.is_none()) {
+    auto memory = typed<uint8_t>(carried_array, "carried");
+    carried.bytes = state_bytes(s, p.n_ref);
+    carried.before = before;
+    require(memory.size() == s.blocks() * carried.bytes, "the carried state does not belong to this network and batch");
+    require(before >= 0 && keep <= 1, "a run that goes on keeps spikes or nothing");
+    carried.memory = memory.mutable_data();
+  }
   const Synapses<T> s_in = synapses<T>(in, s.inputs, n, max_delay, "input");
   const Synapses<T> s_rec = synapses<T>(rec, n, n, max_delay, "recurrent");
   const Synapses<T> s_out = synapses<T>(out, n, outputs, 0, "readout");
@@ -226,7 +239,7 @@ static py::tuple forward(const Array<uint8_t> &x, const py::tuple &neuron_arrays
       run = kernels().forward_float[compact];
     else
       run = kernels().forward_integer[compact];
-    over_blocks(s.blocks(), threads, [&](int64_t block) { run(s, p, s_in, s_rec, s_out, inputs, block, tape, y); });
+    over_blocks(s.blocks(), threads, [&](int64_t block) { run(s, p, s_in, s_rec, s_out, inputs, block, carried, tape, y); });
   }
   return py::make_tuple(readout, spikes, distance, adaptation, membrane, state, counts);
 }
@@ -302,12 +315,18 @@ PYBIND11_MODULE(_kernel, m) {
   m.def("threads", [] { return omp_get_max_threads(); }, "How many threads run by default.");
   m.def("release_memory", &Spare::release, "Give the memory that is held for the next call back to the system.");
   const auto exact = [](const char *name) { return py::arg(name).noconvert(); };
+  m.def("state_bytes", [](int64_t n, int64_t outputs, int64_t max_delay, int64_t n_ref) {
+    const int32_t longest = int32_t(n_ref);
+    Shape s = {1, 1, 1, n, outputs, max_delay + 2};
+    return state_bytes(s, std::vector<int32_t>(size_t(n), longest).data());
+  }, py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("n_ref"),
+        "Bytes of a block's state, for a run that goes on; n_ref is the longest refractory period.");
   m.def("forward_float", &forward<float>, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
         py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("keep"),
-        py::arg("compact"), py::arg("threads"));
+        py::arg("compact"), py::arg("threads"), py::arg("carried") = py::none(), py::arg("before") = 0);
   m.def("forward_integer", &forward<int32_t>, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
         py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("keep"),
-        py::arg("compact"), py::arg("threads"));
+        py::arg("compact"), py::arg("threads"), py::arg("carried") = py::none(), py::arg("before") = 0);
   m.def("backward", &backward, exact("x"), py::arg("neurons"), py::arg("input"), py::arg("recurrent"),
         py::arg("readout"), py::arg("n"), py::arg("outputs"), py::arg("max_delay"), py::arg("kept"),
         exact("grad_readout"), exact("grad_rate"), py::arg("gamma"), py::arg("neurons_learn"), py::arg("threads"));

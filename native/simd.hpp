@@ -5,7 +5,7 @@
 
 template <class T>
 using Forward = void (*)(const Shape &, const Neurons<T> &, const Synapses<T> &, const Synapses<T> &,
-                         const Synapses<T> &, const uint8_t *inputs, int64_t block, Tape &, T *readout);
+                         const Synapses<T> &, const uint8_t *inputs, int64_t block, const Carried &, Tape &, T *readout);
 using Backward = void (*)(const Shape &, const Neurons<float> &, const Synapses<float> &, const Synapses<float> &,
                           const Synapses<float> &, const uint8_t *inputs, int64_t block, const Tape &,
                           const float *grad_readout, const float *grad_rate, float gamma, Gradients);

@@ -45,6 +45,27 @@ struct Tape {
   }
 };
 
+// Steps back to the spike that ends the longest refractory period, and now.
+inline int64_t steps_remembered(int64_t neurons, const int32_t *n_ref) {
+  int64_t longest = 0;
+  for (int64_t j = 0; j < neurons; ++j)
+    if (n_ref[j] > longest) longest = n_ref[j];
+  return longest + 1;
+}
+
+// The state of a run that goes on from call to call: one stretch of memory per block, all zero before the first step.
+struct Carried {
+  uint8_t *memory = nullptr;  // (block, byte); null for a run from rest to its end
+  int64_t bytes = 0;          // of a block
+  int64_t before = 0;         // steps that lie behind
+};
+
+// Bytes of a block's state: ring, v, a, readout, current and refractory variable in rows of 64 bytes; past spikes and
+// who is refractory in 16 bits.
+inline int64_t state_bytes(const Shape &s, const int32_t *n_ref) {
+  return 64 * (s.ring * s.neurons + 4 * s.neurons + s.outputs) + 2 * (steps_remembered(s.neurons, n_ref) + 1) * s.neurons;
+}
+
 // Gradients of one block; summed over blocks in a fixed order, so that threads change nothing.
 struct Gradients {
   float *in, *rec, *out;             // per synapse

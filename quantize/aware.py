@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from lsnn_neuro.bptt import run
 from lsnn_neuro.network import LSNN, NetworkOutput
+from lsnn_neuro.session import LocalSession
 from lsnn_neuro.spec import INPUT, READOUT
 from lsnn_neuro.surrogate import spike
 from lsnn_neuro.synapses import Synapses
 from quantize.choose import STATE_ONE
 from quantize.convert import convert
+from quantize.emulator import session
 from quantize.loihi import DECAY_ONE, STATE_MAX, WEIGHT_BITS
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
@@ -103,6 +105,11 @@ class QuantizationAware(nn.Module):
             o.new_tensor(readout.bias) / readout.scale, self.network.bias.double()
         )
         return replace(output, readout=o / readout.scale + bias)
+
+    def session(self, n_samples: int) -> LocalSession:
+        """The integers of the network as it is now, to run some steps at a time."""
+        quantized, _ = convert(self.network.to_spec(), weight_bits=self.weight_bits)
+        return session(quantized, n_samples)
 
     def _run_kernel(self, quantized: QuantizedNetwork, x: Tensor) -> NetworkOutput:
         """The integer model on the native kernel; the readout is o."""

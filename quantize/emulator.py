@@ -44,10 +44,16 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.session import LocalSession
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.fixed_point import Ints, decay, saturate, shift, wrap
 from quantize.loihi import STATE_SHIFT
-from quantize.native_emulator import emulate_on_kernel, runs_on_kernel, trace_on_kernel
+from quantize.native_emulator import (
+    emulate_on_kernel,
+    runs_on_kernel,
+    session_on_kernel,
+    trace_on_kernel,
+)
 from quantize.network import Population, Projection, QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -231,6 +237,24 @@ def emulate_reference(
         readout[t] = emulator.readout
     spikes = tuple(PopulationSpikes(name=name, spikes=train) for name, train in trains.items())
     return spikes, readout
+
+
+def session(network: QuantizedNetwork, n_samples: int) -> LocalSession:
+    """The network as something to run some steps at a time: in a closed loop."""
+    if runs_on_kernel(network):
+        run = session_on_kernel(network, n_samples).step
+    else:
+        emulator = Emulator(network, n_samples)
+
+        def run(inputs: Spikes) -> npt.NDArray[np.int32]:
+            readout = []
+            for x in inputs:
+                emulator.step(x)
+                readout.append(emulator.readout)
+            return np.stack(readout)
+
+    readout = network.readout
+    return LocalSession(run=run, scale=readout.scale, bias=readout.bias / readout.scale)
 
 
 def trace(network: QuantizedNetwork, inputs: Spikes) -> Iterator[tuple[PopulationState, ...]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro import kernel
-from lsnn_neuro.kernel import KIND, SynapseList, unpack_spikes
+from lsnn_neuro.kernel import KIND, KernelSession, SynapseList, unpack_spikes
 from lsnn_neuro.spec import INPUT, READOUT
 from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_SHIFT
 from quantize.network import Projection, QuantizedNetwork
@@ -97,6 +97,21 @@ def _run(
 ) -> tuple[npt.NDArray[Any], ...]:
     """The kernel's answer; ``keep`` as there."""
     assert kernel.native is not None
+    x = np.ascontiguousarray(inputs).view(np.uint8)
+    answer: tuple[npt.NDArray[Any], ...] = kernel.native.forward_integer(
+        x, *_core(network), keep, True, 0
+    )
+    return answer
+
+
+def session_on_kernel(network: QuantizedNetwork, n_samples: int) -> KernelSession:
+    """The network as something to run some steps at a time."""
+    assert kernel.native is not None
+    return KernelSession(kernel.native.forward_integer, _core(network), n_samples=n_samples)
+
+
+def _core(network: QuantizedNetwork) -> tuple[Any, ...]:
+    """What the kernel wants to know of a network."""
     first = _first_neurons(network)
     n = sum(p.size for p in network.populations)
     recurrent = [p for p in network.projections if p.source != INPUT and p.target != READOUT]
@@ -107,18 +122,13 @@ def _run(
         _side_by_side(n, recurrent, first),
         _side_by_side(n, list(network.into(READOUT)), first),
     )
-    answer: tuple[npt.NDArray[Any], ...] = kernel.native.forward_integer(
-        np.ascontiguousarray(inputs).view(np.uint8),
+    return (
         _neurons(network),
         *(s.arrays() for s in synapses),
         n,
         network.readout.size,
         max((p.max_delay for p in network.projections), default=0),
-        keep,
-        True,
-        0,
     )
-    return answer
 
 
 def _neurons(network: QuantizedNetwork) -> tuple[npt.NDArray[np.generic], ...]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lsnn_neuro.tasks.navigation import Navigation
 from quantize.choose import STATE_ONE
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
@@ -155,6 +156,7 @@ def raster(families: Families) -> Figure | None:
     if model is None:
         return None
     trained = load_trained(model.folder)
+    assert not isinstance(trained.task, Navigation)  # none of those families
     batch = next(trained.task.batches("test", 1, 1))
     network, _ = trained.quantized()
     record = emulate(network, batch.inputs)

@@ -21,11 +21,13 @@ from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch
+from lsnn_neuro.tasks.base import Batch, Task
+from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import Spikes, trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState
+from results.episodes import closed_loop_sides, played, target_session
 from results.networks import load_imported, load_recipe_of, load_trained
 
 BATCH = 128
@@ -67,36 +69,74 @@ def parity_runs(
     recipe = load_recipe_of(path)
     if artifact is None or samples is not None:
         task = make_task(recipe.task)
-        for batch in task.batches("test", BATCH, samples or PARITY_SAMPLES):
-            _, sides = _sides(quantized, network, batch.inputs, target)
+        seen = 0
+        for inputs, batch in held_out(task, quantized, BATCH, samples or PARITY_SAMPLES):
+            _, sides = _sides(quantized, network, inputs, target)
             if not sides:
                 raise NetworkError(
                     f"{path}: was made elsewhere, so there is no float network to compare the emulator "
                     "with; choose another --target"
                 )
-            yield ParityRun(inputs=batch.inputs, batch=batch, sides=sides)
+            sides |= _closed_loop(task, quantized, target, range(seen, seen + inputs.shape[1]))
+            seen += inputs.shape[1]
+            yield ParityRun(inputs=inputs, batch=batch, sides=sides)
         return
     inputs = artifact.inputs
     emulator, sides = _sides(quantized, network, inputs, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
+    first = _first_samples(recipe, quantized, inputs)
+    if first is not None:
+        sides |= _closed_loop(first[0], quantized, target, range(inputs.shape[1]))
     yield ParityRun(
         inputs=inputs,
-        batch=_test_batch(recipe, inputs),
+        batch=None if first is None else first[1],
         sides={GOLDEN: (golden, emulator), **sides},
     )
 
 
-def _test_batch(recipe: Recipe, inputs: Spikes) -> Batch | None:
-    """The first test samples of the task, if these inputs are theirs and its data are at hand.
+def _first_samples(
+    recipe: Recipe, quantized: QuantizedNetwork, inputs: Spikes
+) -> tuple[Task | Navigation, Batch | None] | None:
+    """The task and what it asks, if these inputs are its first test samples and its data are at hand.
 
     An artifact may be where the data are not: speech is licensed, and parity needs none of it.
     """
     n = inputs.shape[1]
     try:
-        batch = next(make_task(recipe.task).batches("test", n, n))
+        task = make_task(recipe.task)
+        heard, batch = next(held_out(task, quantized, n, n))
     except DataError:
         return None
-    return batch if np.array_equal(batch.inputs, inputs) else None
+    return (task, batch) if np.array_equal(heard, inputs) else None
+
+
+def held_out(
+    task: Task | Navigation, quantized: QuantizedNetwork, size: int, limit: int
+) -> Iterator[tuple[Spikes, Batch | None]]:
+    """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
+
+    In navigation, where nothing is asked, the network's own episodes on the emulator.
+    """
+    if isinstance(task, Navigation):
+        emulator = target_session(task, quantized, get_target("emulator"))
+        for episodes in played(task, "test", emulator, size=size, limit=limit):
+            yield episodes.inputs, None
+        return
+    for batch in task.batches("test", size, limit):
+        yield batch.inputs, batch
+
+
+def _closed_loop(
+    task: Task | Navigation, quantized: QuantizedNetwork, target: Target, episodes: range
+) -> Sides:
+    """One more level where the task is played on another target than the emulator."""
+    if not isinstance(task, Navigation) or target.name == "emulator":
+        return {}
+    return {f"{_level(target)} closed loop": closed_loop_sides(task, quantized, target, episodes)}
+
+
+def _level(target: Target) -> str:
+    return "P3" if target.name == "loihi2" else "P2"
 
 
 def _sides(
@@ -129,7 +169,7 @@ def _sides(
             record=target.run(quantized, inputs),
             states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
         )
-        sides["P3" if target.name == "loihi2" else "P2"] = (emulator, deployed)
+        sides[_level(target)] = (emulator, deployed)
     return emulator, sides
 
 

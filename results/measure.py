@@ -16,12 +16,13 @@ from deploy.parity import Comparison, compare, join
 from deploy.targets import get_target
 from lsnn_neuro import __version__, tensor_file
 from lsnn_neuro.checkpoint import BEST
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.errors import FileFormatError, RecipeError
 from lsnn_neuro.evaluation import Measure, Run, evaluate, float_runner, join_scores, score
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
+from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
 from quantize.convert import convert
 from quantize.emulator import emulate
@@ -43,6 +44,10 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     trained = load_trained(folder)
     recipe, progress = trained.recipe, trained.checkpoint.progress
     task, network = trained.task, trained.network
+    if isinstance(task, Navigation):
+        raise RecipeError(
+            f"{folder}: a card of the task 'navigation' can't be made yet; use lsnn-neuro evaluate"
+        )
     last = [progress, *read_metrics(folder)][-1]
     places = sum(parameter.numel() for parameter in network.parameters())
     dormant, integers = 0, None

@@ -16,6 +16,7 @@ from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.navigation import Navigation
 from lsnn_neuro.tensor_file import kind_of, sha256
 from lsnn_neuro.training import Wrap
 from quantize import file_format
@@ -39,7 +40,7 @@ class Trained:
         return self.checkpoint.recipe
 
     @cached_property
-    def task(self) -> Task:
+    def task(self) -> Task | Navigation:
         """What it was trained on. Reads the data, which the network itself does not need."""
         return make_task(self.recipe.task)
 

@@ -44,7 +44,13 @@ def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
     assert not wrong
 
 
-DOOR = ("lsnn_neuro.spec", "lsnn_neuro.errors", "lsnn_neuro.tensor_file", "lsnn_neuro.kernel")
+DOOR = (
+    "lsnn_neuro.spec",
+    "lsnn_neuro.errors",
+    "lsnn_neuro.tensor_file",
+    "lsnn_neuro.kernel",
+    "lsnn_neuro.session",
+)
 
 
 @pytest.mark.parametrize("path", modules("quantize"), ids=named)

@@ -36,7 +36,7 @@ from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 
 from deploy.lava.fused_core import LSNNCore, PyLSNNCoreModelFixed
-from deploy.lava.job import READOUT_FILE, SPIKES_FILE, Job
+from deploy.lava.job import INPUTS_FILE, READOUT_FILE, SPIKES_FILE, Job
 from deploy.lava.neuron.models import PyALIFModelFixed
 from deploy.lava.neuron.process import ALIF
 from deploy.lava.readout.models import PyLeakyReadoutModelFixed
@@ -205,7 +205,7 @@ def _run_config(models: Models) -> RunConfig:
 
 
 def _source(network: QuantizedNetwork, copies: int, folder: Path) -> SpikeSource:
-    return SpikeSource(path=str(folder / "inputs.npy"), width=copies * network.n_inputs, name=INPUT)
+    return SpikeSource(path=str(folder / INPUTS_FILE), width=copies * network.n_inputs, name=INPUT)
 
 
 def _alif(population: Population, copies: int) -> ALIF:

@@ -8,6 +8,7 @@
     spikes.npy            bool (time, sample, neuron)        parent makes room, child fills
     readout.npy           int32 (time, sample, output)       parent makes room, child fills
     states.npy            int32 (3, neuron): v, a, r         child writes, if asked for
+    progress.npy          int64 (2,): steps, lag             child writes, where it runs step by step
     outcome.json          ``Outcome``                        child writes, last
     log.txt               whatever child and Lava print
 
@@ -33,6 +34,7 @@ Backend = Literal["simulation", "chip"]
 Spikes = npt.NDArray[np.bool_]
 
 OUTCOME_FILE = "outcome.json"
+INPUTS_FILE, PROGRESS_FILE = "inputs.npy", "progress.npy"
 SPIKES_FILE, READOUT_FILE, STATES_FILE = "spikes.npy", "readout.npy", "states.npy"
 
 
@@ -42,6 +44,7 @@ class Job:
 
     - n_steps, n_samples: shape of the input, in steps of the emulator
     - want_states: stop right after the last step and hand back the states of all neurons
+    - step_by_step: run as many steps at a time as lines on stdin say; inputs are written meanwhile
     - chip_models: ``module:class`` of the NcProcessModel of our own processes, by process name
     """
 
@@ -51,13 +54,16 @@ class Job:
     lif: LifModel
     synapses: SynapseModel
     want_states: bool
+    step_by_step: bool = False
     backend: Backend = "simulation"
     chip_models: dict[str, str]
 
     def write(self, folder: Path, network: QuantizedNetwork, inputs: Spikes) -> None:
         """Fill a job folder; inputs have shape (time, sample, input)."""
         file_format.save(network, folder / "network.safetensors")
-        np.save(folder / "inputs.npy", np.ascontiguousarray(inputs), allow_pickle=False)
+        np.save(folder / INPUTS_FILE, np.ascontiguousarray(inputs), allow_pickle=False)
+        if self.step_by_step:
+            np.save(folder / PROGRESS_FILE, np.array([-1, 0]), allow_pickle=False)
         n_neurons = sum(p.size for p in network.populations)
         self._make_room(folder / SPIKES_FILE, np.bool_, n_neurons)
         self._make_room(folder / READOUT_FILE, np.int32, network.readout.size)

@@ -30,12 +30,13 @@ from lava.proc.atrlif.process import ATRLIF
 from lava.proc.lif.process import LIF
 
 from deploy.lava.graph import LavaGraph, build_fused_graph, build_graph
-from deploy.lava.job import STATES_FILE, Job, Outcome, how_it_ended
+from deploy.lava.job import PROGRESS_FILE, STATES_FILE, Job, Outcome, how_it_ended
 from lsnn_neuro.errors import LSNNError, TargetFailedError
 from quantize.loihi import STATE_SHIFT
 from quantize.network import QuantizedNetwork
 
 LOOK_SECONDS = 0.005
+WAIT_SECONDS = 0.5
 EXCEPTION_GRACE_SECONDS = 2.0
 STOP_SECONDS = 10
 
@@ -99,9 +100,14 @@ def actor_names(executable: Executable) -> list[str]:
 
 def check_alive(runtime: Runtime, names: list[str]) -> None:
     """Raise if a process of this run has ended, or the one that started it."""
-    # The parent holds the other end of stdin and never writes: readable means closed.
+    # The parent holds the other end of stdin and does not write while steps run: readable means closed.
     if select.select([sys.stdin], [], [], 0)[0]:
         raise ParentGoneError
+    check_actors(runtime, names)
+
+
+def check_actors(runtime: Runtime, names: list[str]) -> None:
+    """Raise if a process of this run has ended."""
     for name, actor in zip(names, runtime._messaging_infrastructure.actors, strict=False):
         if actor.exitcode is None:
             continue
@@ -125,6 +131,22 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
             time.sleep(LOOK_SECONDS)
         raise TargetFailedError("a Lava process reported an error without saying which")
     runtime.wait()
+
+
+def run_as_told(
+    runtime: Runtime, names: list[str], graph: LavaGraph, job: Job, folder: Path
+) -> None:
+    """Run all steps of a job, as many at a time as the parent says, and tell it where we are."""
+    progress = np.load(folder / PROGRESS_FILE, mmap_mode="r+", allow_pickle=False)
+    progress[:] = done, _ = 0, graph.readout_lag
+    while done < job.n_steps + graph.readout_lag:
+        while not select.select([sys.stdin], [], [], WAIT_SECONDS)[0]:
+            check_actors(runtime, names)
+        told = os.read(sys.stdin.fileno(), 64)  # one line: the parent waits for its answer
+        if not told:
+            raise ParentGoneError
+        run_steps(runtime, names, int(told))
+        progress[0] = done = done + int(told)
 
 
 def save_states(graph: LavaGraph, folder: Path) -> None:
@@ -160,8 +182,12 @@ def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
     with undisturbed():
         runtime.initialize()
     built = time.perf_counter()
-    lag = graph.population_lag if job.want_states else graph.readout_lag
-    run_steps(runtime, actor_names(executable), job.n_steps + lag)
+    names = actor_names(executable)
+    if job.step_by_step:
+        run_as_told(runtime, names, graph, job, folder)
+    else:
+        lag = graph.population_lag if job.want_states else graph.readout_lag
+        run_steps(runtime, names, job.n_steps + lag)
     finished = time.perf_counter()
     if job.want_states:
         save_states(graph, folder)

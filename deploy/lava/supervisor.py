@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.lava.job import Outcome, how_it_ended, last_words
+import numpy as np
+
+from deploy.lava.job import PROGRESS_FILE, Outcome, how_it_ended, last_words
 from lsnn_neuro.errors import TargetFailedError
 
 GRACE_SECONDS = 5.0
+LOOK_SECONDS = 0.001
 
 
 def run_job(folder: Path, time_limit: float) -> Outcome:
@@ -21,10 +26,21 @@ def run_job(folder: Path, time_limit: float) -> Outcome:
     Whatever happens here (a result, a failure, the time limit, Ctrl-C), no process of the run is
     alive afterwards.
     """
+    with started_job(folder) as child:
+        try:
+            child.wait(timeout=time_limit)
+        except subprocess.TimeoutExpired:
+            raise _too_long(folder, time_limit) from None
+    return _outcome(child, folder)
+
+
+@contextmanager
+def started_job(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The child process of a job, and the end of all its processes."""
     with (folder / "log.txt").open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "deploy.lava.runner", str(folder)],
-            stdin=subprocess.PIPE,  # never written to: the child ends when its other end is gone
+            stdin=subprocess.PIPE,  # the child ends when its other end is gone
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -32,14 +48,58 @@ def run_job(folder: Path, time_limit: float) -> Outcome:
             start_new_session=True,
         )
     try:
-        child.wait(timeout=time_limit)
-    except subprocess.TimeoutExpired:
-        raise TargetFailedError(
-            f"Lava did not finish within {time_limit:g} s; raise time_limit, or run fewer "
-            f"samples or steps at a time (last words: {last_words(folder)})"
-        ) from None
+        yield child
     finally:
         _end_group(child)
+
+
+class SteppedJob:
+    """A job that runs some steps at a time, each time when it is told to; ``time_limit`` is for all."""
+
+    def __init__(self, child: subprocess.Popen[bytes], folder: Path, time_limit: float):
+        self._child, self._folder = child, folder
+        self._time_limit, self._end = time_limit, time.monotonic() + time_limit
+        self._progress = np.load(folder / PROGRESS_FILE, mmap_mode="r", allow_pickle=False)
+        self.steps = 0
+
+    def lag(self) -> int:
+        """Steps by which the readout comes late; known once the network is built."""
+        self._wait_until(0)
+        return int(self._progress[1])
+
+    def run(self, n_steps: int) -> None:
+        """Run on for so many steps of Lava."""
+        assert self._child.stdin
+        self.steps += n_steps
+        try:
+            self._child.stdin.write(f"{n_steps}\n".encode())
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            self._child.wait()
+        self._wait_until(self.steps)
+
+    def _wait_until(self, steps: int) -> None:
+        while self._progress[0] < steps:
+            if self._child.poll() is not None:
+                _outcome(self._child, self._folder)  # says what went wrong
+                if self._progress[0] < steps:
+                    raise TargetFailedError(
+                        f"Lava ended after {self._progress[0]} of {steps} steps"
+                    )
+            if time.monotonic() > self._end:
+                raise _too_long(self._folder, self._time_limit)
+            time.sleep(LOOK_SECONDS)
+
+
+def _too_long(folder: Path, time_limit: float) -> TargetFailedError:
+    return TargetFailedError(
+        f"Lava did not finish within {time_limit:g} s; raise time_limit, or run fewer "
+        f"samples or steps at a time (last words: {last_words(folder)})"
+    )
+
+
+def _outcome(child: subprocess.Popen[bytes], folder: Path) -> Outcome:
+    """The outcome of a child that has ended, if it is a good one."""
     outcome = Outcome.read(folder)
     if outcome is None:
         raise TargetFailedError(

@@ -7,19 +7,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from deploy.emulated import check_step
-from deploy.lava.job import READOUT_FILE, SPIKES_FILE, STATES_FILE, Backend, Job, Spikes
+from deploy.lava.job import (
+    INPUTS_FILE,
+    READOUT_FILE,
+    SPIKES_FILE,
+    STATES_FILE,
+    Backend,
+    Job,
+    Spikes,
+)
 from deploy.lava.options import LavaOptions
 from deploy.lava.stock_atrlif import check_atrlif
 from deploy.lava.stock_lif import on_stock_lif
-from deploy.lava.supervisor import run_job
-from lsnn_neuro.errors import TargetUnavailableError
+from deploy.lava.supervisor import SteppedJob, run_job, started_job
+from lsnn_neuro.errors import TargetFailedError, TargetUnavailableError
+from lsnn_neuro.session import FloatArray
 from quantize.emulator import check_inputs
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
@@ -67,6 +76,22 @@ class LavaRunner:
             seconds=time.perf_counter() - start,
         )
 
+    @contextmanager
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int, target: str
+    ) -> Iterator[LavaSession]:
+        """The network at rest, to run ``n_steps`` steps, some at a time."""
+        if n_samples > self.options.copies:
+            raise TargetFailedError(
+                f"target {target!r}: {n_samples} samples at a time, step by step at most "
+                f"{self.options.copies} (Lava option copies)"
+            )
+        silence = np.zeros((n_steps, n_samples, network.n_inputs), np.bool_)
+        check_inputs(network, silence)
+        with self._job(network, silence, step_by_step=True) as folder, started_job(folder) as child:
+            job = SteppedJob(child, folder, self.options.time_limit)
+            yield LavaSession(network, job, folder, self.variant(network, target))
+
     def states(
         self, network: QuantizedNetwork, inputs: Spikes, step: int
     ) -> tuple[PopulationState, ...]:
@@ -105,6 +130,20 @@ class LavaRunner:
         self, network: QuantizedNetwork, inputs: Spikes, *, want_states: bool
     ) -> Iterator[Path]:
         """Run one batch; gives the job folder with the results and removes it afterwards."""
+        with self._job(network, inputs, want_states=want_states) as folder:
+            run_job(folder, self.options.time_limit)
+            yield folder
+
+    @contextmanager
+    def _job(
+        self,
+        network: QuantizedNetwork,
+        inputs: Spikes,
+        *,
+        want_states: bool = False,
+        step_by_step: bool = False,
+    ) -> Iterator[Path]:
+        """The folder of a job that is ready to run."""
         if self.options.model == "graph":  # refuse here what the child could only fail at
             on_stock_lif(network, self.options.lif)
             check_atrlif(network)
@@ -115,14 +154,60 @@ class LavaRunner:
             lif=self.options.lif,
             synapses=self.options.synapses,
             want_states=want_states,
+            step_by_step=step_by_step,
             backend=self.backend,
             chip_models=self.chip_models,
         )
         with tempfile.TemporaryDirectory(prefix="lsnn-neuro-lava-") as name:
             folder = Path(name)
             job.write(folder, network, inputs)
-            run_job(folder, self.options.time_limit)
             yield folder
+
+
+class LavaSession:
+    """A network on Lava that runs some steps at a time."""
+
+    def __init__(self, network: QuantizedNetwork, job: SteppedJob, folder: Path, variant: str):
+        self._network, self._job, self._variant = network, job, variant
+        self._inputs = np.load(folder / INPUTS_FILE, mmap_mode="r+", allow_pickle=False)
+        self._spikes = np.load(folder / SPIKES_FILE, mmap_mode="r", allow_pickle=False)
+        self._readout = np.load(folder / READOUT_FILE, mmap_mode="r", allow_pickle=False)
+        self._start = time.perf_counter()
+        self.lag = job.lag()
+
+    def step(self, inputs: Spikes) -> FloatArray:
+        """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
+        before = self._job.steps
+        after = before + len(inputs)
+        if after > len(self._inputs):
+            raise TargetFailedError(
+                f"{self._variant}: asked for step {after - 1}, announced were {len(self._inputs)} steps"
+            )
+        self._inputs[before:after] = inputs
+        self._job.run(len(inputs))
+        readout = self._network.readout
+        arrived = self._readout[max(before - self.lag, 0) : max(after - self.lag, 0)]
+        value: FloatArray = arrived / readout.scale + readout.bias / readout.scale
+        return value
+
+    def record(self) -> SpikeRecord:
+        """What the network did, once all steps have run; lets the last answers arrive."""
+        left = len(self._inputs) + self.lag - self._job.steps
+        if left > self.lag:
+            raise TargetFailedError(f"{self._variant}: {left - self.lag} steps have not run yet")
+        if left:
+            self._job.run(left)
+        sizes = np.cumsum([p.size for p in self._network.populations])[:-1]
+        trains = np.split(np.array(self._spikes), sizes, axis=2)
+        return SpikeRecord(
+            spikes=tuple(
+                PopulationSpikes(name=p.name, spikes=train)
+                for p, train in zip(self._network.populations, trains, strict=True)
+            ),
+            readout=np.array(self._readout),
+            target=self._variant,
+            seconds=time.perf_counter() - self._start,
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +224,12 @@ class LoihiSimTarget:
     def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
         """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
         return self._runner().run(network, inputs, self.name)
+
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int
+    ) -> AbstractContextManager[LavaSession]:
+        """The network at rest, to run ``n_steps`` steps, some at a time."""
+        return self._runner().session(network, n_samples, n_steps, self.name)
 
     def states(
         self, network: QuantizedNetwork, inputs: Spikes, step: int

@@ -22,6 +22,7 @@ MEANING = {
     "P0": "float network and integers, a distance",
     "P1": "forward pass of training and emulator",
     "P2": "emulator and Lava",
+    "P2 closed loop": "emulator and Lava, each acting on what it did",
     "P3": "emulator and chip",
 }
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.delayed_xor import DelayedXOR, DelayedXORConfig
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
+from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 from lsnn_neuro.tasks.phones import Phones, PhonesConfig
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.spoken_digits import SpokenDigits, SpokenDigitsConfig
@@ -22,6 +23,7 @@ from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 TaskConfig = Annotated[
     DelayedXORConfig
     | LearningToLearnConfig
+    | NavigationConfig
     | PhonesConfig
     | SequentialMNISTConfig
     | SpokenDigitsConfig
@@ -30,13 +32,15 @@ TaskConfig = Annotated[
 ]
 
 
-def make_task(config: TaskConfig) -> Task:
+def make_task(config: TaskConfig) -> Task | Navigation:
     """The task a configuration describes."""
     match config:
         case DelayedXORConfig():
             return DelayedXOR(config)
         case LearningToLearnConfig():
             return LearningToLearn(config)
+        case NavigationConfig():
+            return Navigation(config)
         case PhonesConfig():
             return Phones(config)
         case SequentialMNISTConfig():

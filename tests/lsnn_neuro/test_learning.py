@@ -66,7 +66,13 @@ def test_a_liquid_learns_its_readout_alone(aware):
 def test_the_loss_falls(learning):
     recipe = tiny_recipe(
         network={"learning": learning, "regular": 20, "adaptive": 20, "readout_connectivity": 1.0},
-        training={"iterations": 60, "lr": 0.02, "lr_decay": 1.0, "batch_size": 32, "logit_scale": 20},
+        training={
+            "iterations": 60,
+            "lr": 0.02,
+            "lr_decay": 1.0,
+            "batch_size": 32,
+            "logit_scale": 20,
+        },
     )
     trainer = Trainer(recipe)
     losses = [trainer.train_step()["loss"] for _ in range(60)]

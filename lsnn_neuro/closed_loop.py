@@ -1,0 +1,163 @@
+"""Episodes in closed loop: what a network does decides what it hears next. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.evaluation import Score, join_scores
+from lsnn_neuro.session import FloatArray, Session, Spikes
+from lsnn_neuro.tasks.navigation import VELOCITY, Chances, Navigation
+
+Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
+"""(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Episodes:
+    """Some episodes that were played, side by side.
+
+    - inputs: spikes, bool (time, sample, input)
+    - readout: what was looked at for each action, (action, sample, output)
+    - action: velocity before it is shortened, (action, sample, 2); mean plus noise
+    - reward: (action, sample); moved: whether the action counted; reached: whether it led to the goal
+    - position: where the agent was before each action, (action, sample, 2); goal: (sample, 2)
+    """
+
+    inputs: Spikes
+    readout: FloatArray
+    action: FloatArray
+    reward: FloatArray
+    moved: npt.NDArray[np.bool_]
+    reached: npt.NDArray[np.bool_]
+    position: FloatArray
+    goal: FloatArray
+
+    @property
+    def size(self) -> int:
+        """Number of episodes."""
+        return self.inputs.shape[1]
+
+
+def play(
+    task: Navigation, session: Session, chances: Chances, *, noise: float | None = None
+) -> Episodes:
+    """Let a network act through some episodes; ``noise`` is the task's unless given."""
+    c = task.config
+    if session.lag > c.latency:
+        raise DataError(
+            f"task 'navigation': latency is {c.latency} steps, but the network's readout comes "
+            f"{session.lag} steps late here; train with a task.latency of at least {session.lag}"
+        )
+    n, length = len(chances.arena), c.steps_per_action
+    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.persistence**2)
+    deviation = np.zeros((n, 2))
+    inputs = np.empty((task.n_steps, n, task.n_inputs), np.bool_)
+    arrived = np.empty((0, n, task.n_outputs))  # readouts not yet looked past, up to ...
+    end = 0  # ... this step
+
+    def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
+        nonlocal deviation, arrived, end
+        window = slice(k * length, (k + 1) * length)
+        inputs[window] = task.encode(observation, chances.spikes[window])
+        new = session.step(inputs[window])
+        arrived, end = np.concatenate([arrived, new])[-length:], end + len(new)
+        readout = arrived[window.stop - 1 - c.latency - end]
+        deviation = c.persistence * deviation + fresh * chances.noise[k]
+        return readout, readout[:, VELOCITY] + deviation
+
+    return _run_episodes(task, chances, act, inputs)
+
+
+def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) -> Episodes:
+    """The loop: the agent observes and acts, the arena answers."""
+    arenas = task.arenas(len(chances.arena))
+    observation, info = arenas.reset(seed=chances.arena)
+    kept: list[tuple[Any, ...]] = []
+    for k in range(task.config.actions):
+        readout, action = act(observation, k)
+        before = arenas.position
+        observation, reward, _, _, did = arenas.step(action)
+        kept.append((readout, action, reward, did["moved"], arenas.at_goal, before))
+    columns = zip(*kept, strict=True)
+    readout, action, reward, moved, reached, position = (np.stack(column) for column in columns)
+    return Episodes(
+        inputs=inputs, readout=readout, action=action, reward=reward, moved=moved, reached=reached,
+        position=position, goal=info["goal"],
+    )  # fmt: skip
+
+
+def outcome(batches: Iterable[Episodes]) -> dict[str, float]:
+    """What some episodes came to: means over all of them."""
+    each: dict[str, list[npt.NDArray[Any]]]
+    each = {"goals": [], "goals_first_half": [], "goals_second_half": [], "reward": []}
+    for e in batches:
+        half = len(e.reached) // 2
+        each["goals"].append(e.reached.sum(axis=0))
+        each["goals_first_half"].append(e.reached[:half].sum(axis=0))
+        each["goals_second_half"].append(e.reached[half:].sum(axis=0))
+        each["reward"].append(e.reward.sum(axis=0))
+    return {name: float(np.concatenate(counts).mean()) for name, counts in each.items()}
+
+
+def goals_score(batches: Iterable[Episodes]) -> Score:
+    """Goals per episode."""
+    return join_scores(
+        Score(measure="goals", samples=e.size, decisions=e.size, total=float(e.reached.sum()))
+        for e in batches
+    )
+
+
+def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Episodes:
+    """Episodes of an agent that walks at full speed and never learns.
+
+    Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and to
+    anywhere at the wall. 0.1 reaches most goals, of 0.01 to 1.2: 2.69 in an episode of the default arena.
+    """
+    rng = np.random.default_rng(chances.arena[0])
+    n = len(chances.arena)
+    heading = np.zeros(n)
+    anywhere = np.ones(n, np.bool_)
+
+    def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
+        nonlocal heading
+        lost = anywhere if k == 0 else observation[:, 3] > 0  # at the wall
+        turned = heading + turn * rng.normal(size=n)
+        heading = np.where(lost, rng.uniform(0, 2 * np.pi, n), turned)
+        velocity = np.column_stack([np.cos(heading), np.sin(heading)])
+        return np.column_stack([velocity, np.zeros(n)]), velocity
+
+    silence = np.zeros((0, n, task.n_inputs), np.bool_)  # nothing was heard
+    return _run_episodes(task, chances, act, silence)
+
+
+def teach(task: Navigation, episodes: Episodes) -> FloatArray:
+    """What someone who knows the goal would show in an agent's place, (action, sample, 2).
+
+    Before the goal was reached for the first time: go round the arena at the goals' distance from its
+    centre. Afterwards: straight to the goal.
+    """
+    c = task.config
+    position = episodes.position
+    before: npt.NDArray[np.int64] = (
+        np.cumsum(episodes.reached, axis=0) - episodes.reached
+    )  # how often until now
+    found = np.greater(before, 0)  # (action, sample)
+    radius = np.maximum(np.sqrt(np.square(position).sum(axis=2, keepdims=True)), 1e-9)
+    outward = position / radius
+    around = np.stack([-outward[..., 1], outward[..., 0]], axis=-1)
+    search = _unit(c.speed * around + (c.goal_distance - radius) * outward)
+    advice: FloatArray = np.where(found[..., None], _unit(episodes.goal - position), search)
+    return advice
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    unit: FloatArray = vectors / np.maximum(
+        np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True)), 1e-9
+    )
+    return unit

@@ -1,0 +1,218 @@
+"""Reinforcement learning through time: proximal policy optimization of whole episodes.
+
+A network plays a batch of episodes, its readout giving mean velocity and value; then the recorded input
+spikes go through it again, backwards through time as well, and the readouts at the actions are judged.
+The second run is the first one bit for bit (on the native kernel), so that the ratio of the first update
+is exactly 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.closed_loop import Episodes, goals_score, outcome, play, teach
+from lsnn_neuro.evaluation import Score
+from lsnn_neuro.objectives import Loss
+from lsnn_neuro.recipe import ReinforcementConfig, TrainingConfig
+from lsnn_neuro.tasks.base import sample_ranges
+from lsnn_neuro.tasks.navigation import VALUE, VELOCITY, Navigation
+
+FloatArray = npt.NDArray[np.float64]
+_SEEDS = 2**62
+
+
+def advantages(reward: FloatArray, value: FloatArray, discount: float, trace: float) -> FloatArray:
+    r"""Generalized advantage estimates, (action, sample).
+
+    ::
+
+        delta[k] = reward[k] + discount value[k+1] - value[k]
+        A[k]     = delta[k] + discount trace A[k+1]
+
+    After the last action, where time ends and not the world, value[k+1] is taken to be value[k].
+
+    - reward, value: (action, sample); discount, trace: gamma and lambda, 0 to 1
+
+    Source: Schulman et al. 2016 (arXiv 1506.02438), equations (11) to (16).
+    """
+    delta: FloatArray = reward + discount * np.concatenate([value[1:], value[-1:]]) - value
+    for k in range(len(delta) - 2, -1, -1):
+        delta[k] += discount * trace * delta[k + 1]
+    return delta
+
+
+def clipped_gain(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """What proximal policy optimization makes large, elementwise.
+
+    ::
+
+        min(ratio A, clip(ratio, 1 - clip, 1 + clip) A)
+
+    Source: Schulman et al. 2017 (arXiv 1707.06347), equation (7).
+    """
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rollout:
+    """A batch of episodes with what does not change while it is learnt from; first axes (action, sample).
+
+    - drift: the part of the action's noise that was known beforehand, (action, sample, 2)
+    - log_policy: of the actions when they were taken; noise: its standard deviation, shape ()
+    - teaching: what a teacher that knows the goal would have done, (action, sample, 2)
+    """
+
+    inputs: npt.NDArray[np.bool_]
+    action: npt.NDArray[np.float32]
+    drift: npt.NDArray[np.float32]
+    moved: npt.NDArray[np.bool_]
+    advantage: npt.NDArray[np.float32]
+    returns: npt.NDArray[np.float32]
+    log_policy: npt.NDArray[np.float32]
+    teaching: npt.NDArray[np.float32]
+    noise: npt.NDArray[np.float32]
+
+
+class ActorCritic:
+    """Actor and critic in one network, trained by proximal policy optimization.
+
+    Every batch of episodes is learnt from ``epochs`` times, once per iteration.
+    """
+
+    def __init__(
+        self,
+        task: Navigation,
+        training: TrainingConfig,
+        config: ReinforcementConfig,
+        device: torch.device,
+    ):
+        """Learn a task on a device."""
+        self.task, self.training, self.config, self.device = task, training, config, device
+        self.updates = 0
+        self._rollout: _Rollout | None = None
+        c = task.config
+        self._looked_at = torch.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
+        """The loss of the episodes at hand; new ones are played when these have been used up."""
+        metrics: dict[str, float] = {}
+        if self.updates % self.config.epochs == 0 or self._rollout is None:
+            episodes, noise = self._play(model, rng)
+            metrics = outcome([episodes])
+            self._rollout = self._prepare(episodes, noise)
+        r = self._rollout
+        output = model(torch.from_numpy(r.inputs).to(self.device))
+        readout = output.readout[
+            self._looked_at.to(self.device)
+        ].float()  # (action, sample, output)
+        counts = self._tensor(r.moved).float()
+        ratio = torch.exp(self._log_policy(readout, r) - self._tensor(r.log_policy))
+        gain = clipped_gain(ratio, self._tensor(r.advantage), self.config.clip)
+        actor = -(gain * counts).sum() / counts.sum()
+        critic = nn.functional.mse_loss(readout[..., VALUE], self._tensor(r.returns))
+        value = actor + self.config.value_weight * critic
+        wish = readout[..., VELOCITY]
+        excess = torch.relu(wish.square().sum(-1) - self.config.longest**2).mean()
+        value = value + self.config.excess_weight * excess
+        if weight := self._teacher_weight():
+            error = (wish - self._tensor(r.teaching)).square().sum(-1)
+            value = value + weight * (error * counts).sum() / counts.sum()
+        self.updates += 1
+        metrics |= {
+            "actor": actor.item(),
+            "critic": critic.item(),
+            "ratio": ratio.mean().item(),
+            "entropy": self._entropy(r.noise.item()),
+        }
+        return Loss(value=value, output=output, metrics=metrics)
+
+    def validate(self, model: nn.Module) -> Score:
+        """Goals per episode of the validation split."""
+        limit = self.training.validation_samples
+        ranges = sample_ranges(self.task.n_samples("validation"), self.training.batch_size, limit)
+        return goals_score(
+            play(self.task, model.session(len(these)), self.task.chances("validation", these))
+            for these in ranges
+        )
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """What a resumed run needs beside the network."""
+        kept = {"updates": np.array(self.updates)}
+        if self._rollout is None:
+            return kept
+        rollout = {f.name: getattr(self._rollout, f.name) for f in fields(_Rollout)}
+        return kept | rollout
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a state."""
+        self.updates = int(state["updates"])
+        names = {f.name for f in fields(_Rollout)}
+        self._rollout = _Rollout(**{n: state[n] for n in names}) if names <= state.keys() else None
+
+    def _play(self, model: nn.Module, rng: np.random.Generator) -> tuple[Episodes, float]:
+        n, seeds = self.training.batch_size, _SEEDS
+        chances = self.task.chances("train", [int(e) for e in rng.integers(seeds, size=n)])
+        done = min(self.updates / self.config.noise_iterations, 1.0)
+        last = self.task.config.noise
+        noise = self.config.noise + (last - self.config.noise) * done
+        return play(self.task, model.session(n), chances, noise=noise), noise
+
+    def _prepare(self, e: Episodes, noise: float) -> _Rollout:
+        """Advantages, returns and what else is needed of the episodes."""
+        value = e.readout[..., VALUE]
+        gains = advantages(e.reward, value, self.config.discount, self.config.trace)
+        # what all episodes have in common at a time is no one's merit
+        relative = gains - gains.mean(axis=1, keepdims=True)
+        scale = relative[e.moved].std() + 1e-8
+        deviation = e.action - e.readout[..., VELOCITY]
+        drift = np.zeros_like(deviation)
+        drift[1:] = self.task.config.persistence * deviation[:-1]
+        arrays = {
+            "action": e.action,
+            "drift": drift,
+            "advantage": relative / scale,
+            "returns": gains + value,
+            "teaching": teach(self.task, e),
+            "noise": np.array(noise),
+        }
+        rollout = _Rollout(
+            inputs=e.inputs,
+            moved=e.moved,
+            log_policy=np.zeros(0, np.float32),
+            **{name: array.astype(np.float32) for name, array in arrays.items()},
+        )
+        readout = torch.from_numpy(e.readout).float().to(self.device)
+        log_policy = self._log_policy(readout, rollout).cpu().numpy()
+        return replace(rollout, log_policy=log_policy)
+
+    def _log_policy(self, readout: Tensor, r: _Rollout) -> Tensor:
+        """Logarithm of the policy's density at the actions, up to a constant; (action, sample).
+
+        Given the noise before, an action is normal about mean plus drift.
+        """
+        fresh = r.noise.item() ** 2 * (1 - self.task.config.persistence**2)
+        error = self._tensor(r.action) - readout[..., VELOCITY] - self._tensor(r.drift)
+        return -error.square().sum(-1) / (2 * fresh)
+
+    def _entropy(self, noise: float) -> float:
+        """Of an action given the one before, in nats: it follows from the noise, which is not learnt."""
+        fresh = noise**2 * (1 - self.task.config.persistence**2)
+        return math.log(2 * math.pi * math.e * fresh)
+
+    def _teacher_weight(self) -> float:
+        """Falls to 0 in a straight line."""
+        if not self.config.teacher_iterations:
+            return 0.0
+        left = 1 - self.updates / self.config.teacher_iterations
+        return self.config.teacher_weight * max(left, 0.0)
+
+    def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)

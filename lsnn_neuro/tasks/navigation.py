@@ -1,0 +1,150 @@
+"""Navigation: find a hidden goal once, then go straight back, within an episode and without new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lsnn_neuro.arena import WALL, Arenas
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.spec import DT
+from lsnn_neuro.tasks.base import Split
+
+FloatArray = npt.NDArray[np.float64]
+
+VELOCITY, VALUE = slice(0, 2), 2
+"""Which readouts are the mean of the velocity and the value."""
+_SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
+_ARENA, _NOISE, _SPIKES = range(3)  # an episode's random numbers, each in a generator of its own
+
+
+class NavigationConfig(BaseModel):
+    """Settings of navigation; arena and rewards are those of Bellec et al. 2018."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["navigation"] = "navigation"
+    actions: int = Field(100, ge=2, le=10_000, description="actions in an episode")
+    steps_per_action: int = Field(10, ge=1, le=1000, description="steps for which a velocity lasts")
+    latency: int = Field(
+        2, ge=0, description="steps from the readout that is looked at to the action; Lava needs 2"
+    )
+    speed: float = Field(0.2, gt=0, le=1, description="greatest distance of an action, in radii")
+    goal_radius: float = Field(0.3, gt=0, lt=1, description="radius of the goal")
+    goal_distance: float = Field(
+        0.85, ge=0, le=1, description="from the arena's centre to the goal's"
+    )
+    wall_penalty: float = Field(0.02, ge=0, description="what running into the wall costs")
+    place_cells: int = Field(7, ge=2, le=50, description="place cells along the arena's diameter")
+    place_width: float = Field(
+        0.25, gt=0, description="standard deviation of a place field, in radii"
+    )
+    place_rate: float = Field(400.0, gt=0, le=1000, description="rate in a field's centre, Hz")
+    signal_cells: int = Field(8, ge=1, le=1000, description="inputs for the goal, and for the wall")
+    signal_rate: float = Field(
+        400.0, gt=0, le=1000, description="their rate while it is reached, Hz"
+    )
+    noise: float = Field(
+        0.3, ge=0, description="standard deviation of an action's components about their mean"
+    )
+    persistence: float = Field(
+        0.8, ge=0, lt=1, description="correlation of this noise from one action to the next"
+    )
+    validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
+    test: int = Field(1024, ge=1, le=1_000_000, description="episodes for the test")
+    seed: int = Field(0, ge=0, description="seed of the validation and test episodes")
+
+    @model_validator(mode="after")
+    def _check(self) -> NavigationConfig:
+        if self.latency >= self.steps_per_action:
+            raise ValueError(
+                f"latency is {self.latency}, must be below steps_per_action = {self.steps_per_action}"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chances:
+    """All that is random in some episodes: the arenas' seeds, and numbers drawn beforehand.
+
+    - arena: a seed for each; noise: normal, (action, sample, 2); spikes: uniform, (time, sample, input)
+    """
+
+    arena: list[Any]
+    noise: FloatArray
+    spikes: npt.NDArray[np.float32]
+
+
+class Navigation:
+    """The meta-reinforcement-learning task of Bellec et al. 2018: :class:`lsnn_neuro.arena.Arenas` in spikes.
+
+    An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
+    for where the agent is, and for whether it has just reached the goal or run into the wall. Inputs in
+    order: place cells (Gaussian fields on a square grid, those within the arena), goal, wall. The readouts
+    ``latency`` steps before the action's end are the mean of the velocity and the value.
+    """
+
+    name = "navigation"
+    n_outputs = 3
+
+    def __init__(self, config: NavigationConfig) -> None:
+        """Place the place cells."""
+        self.config = config
+        at = np.linspace(-WALL, WALL, config.place_cells)
+        grid = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
+        spacing = at[1] - at[0]
+        self.centres = grid[np.square(grid).sum(axis=1) <= (WALL + spacing / 2) ** 2]
+        self.n_inputs = len(self.centres) + 2 * config.signal_cells
+        self.n_steps = config.actions * config.steps_per_action
+
+    def n_samples(self, split: Split) -> int:
+        """Number of episodes in a split."""
+        if split not in ("validation", "test"):
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self.config.validation if split == "validation" else self.config.test
+
+    def arenas(self, n_samples: int) -> Arenas:
+        """Arenas for so many episodes."""
+        c = self.config
+        return Arenas(
+            n_samples, n_actions=c.actions, speed=c.speed, goal_radius=c.goal_radius,
+            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty,
+        )  # fmt: skip
+
+    def chances(self, split: Literal["train"] | Split, episodes: Sequence[int]) -> Chances:
+        """What is random in some episodes of a split; it does not depend on what else is in the batch."""
+        c, n = self.config, len(episodes)
+        noise = np.empty((c.actions, n, 2))
+        spikes = np.empty((self.n_steps, n, self.n_inputs), np.float32)
+        arena = []
+        for i, episode in enumerate(episodes):
+            key = (c.seed, _SPLIT_KEY[split], int(episode))
+            arena.append((*key, _ARENA))
+            noise[:, i] = np.random.default_rng((*key, _NOISE)).normal(size=(c.actions, 2))
+            rng = np.random.default_rng((*key, _SPIKES))
+            spikes[:, i] = rng.random((self.n_steps, self.n_inputs), dtype=np.float32)
+        return Chances(arena=arena, noise=noise, spikes=spikes)
+
+    def rates(self, observation: npt.NDArray[np.float32]) -> FloatArray:
+        """Rate of each input in Hz, (sample, input), from what :class:`Arenas` lets see, (sample, 4)."""
+        c = self.config
+        position, signals = observation[:, :2].astype(np.float64), observation[:, 2:]
+        squared = np.square(position[:, None] - self.centres).sum(axis=2)  # (sample, place cell)
+        place = c.place_rate * np.exp(-squared / (2 * c.place_width**2))
+        return np.concatenate(
+            [place, c.signal_rate * signals.repeat(c.signal_cells, axis=1)], axis=1
+        )
+
+    def encode(
+        self, observation: npt.NDArray[np.float32], chances: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.bool_]:
+        """Input spikes (step, sample, input) for the steps whose uniform numbers are ``chances``."""
+        spikes: npt.NDArray[np.bool_] = chances < (self.rates(observation) * DT / 1000).astype(
+            np.float32
+        )
+        return spikes

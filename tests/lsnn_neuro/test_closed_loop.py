@@ -1,0 +1,112 @@
+"""Episodes in closed loop, and the walkers a network is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from lsnn_neuro.closed_loop import Episodes, outcome, play, random_walk, teach
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.network import LSNN
+from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.session import FloatArray, Spikes
+from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
+
+TASK = Navigation(NavigationConfig(actions=12, steps_per_action=4, latency=1, place_cells=4))
+
+
+def network(task: Navigation = TASK) -> LSNN:
+    config = LSNNConfig(
+        regular=10, adaptive=10, beta=0.5, signs="unconstrained", n_ref=1,
+        input_connectivity=1, recurrent_connectivity=1, readout_connectivity=1,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(4)
+    return LSNN(config, task.n_inputs, task.n_outputs, generator=generator)
+
+
+def episodes(numbers: list[int]) -> Episodes:
+    return play(TASK, network().session(len(numbers)), TASK.chances("test", numbers))
+
+
+class Guide:
+    """Answers every step with the velocity that was decided for its action."""
+
+    def __init__(self, velocity: FloatArray, task: Navigation, lag: int = 0):
+        self.readout = velocity.repeat(task.config.steps_per_action, axis=0)
+        self.lag, self.steps = lag, 0
+
+    def step(self, inputs: Spikes) -> FloatArray:
+        before, self.steps = self.steps, self.steps + len(inputs)
+        wanted = slice(max(before - self.lag, 0), max(self.steps - self.lag, 0))
+        velocity = self.readout[wanted]
+        return np.concatenate([velocity, np.zeros((*velocity.shape[:2], 1))], axis=2)
+
+
+def test_an_episode_does_not_depend_on_its_company() -> None:
+    together, alone = episodes([3, 4, 5]), episodes([4])
+    assert np.array_equal(together.inputs[:, 1:2], alone.inputs)
+    assert np.array_equal(together.action[:, 1:2], alone.action)
+    assert not np.array_equal(together.inputs[:, 0], together.inputs[:, 1])
+
+
+def test_what_was_heard_gives_the_same_readouts_again() -> None:
+    played, c = episodes([0, 1]), TASK.config
+    with torch.no_grad():
+        readout = network()(torch.from_numpy(played.inputs)).readout.numpy()
+    looked_at = np.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
+    np.testing.assert_allclose(readout[looked_at], played.readout, atol=1e-6)
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_a_readout_that_comes_late_within_the_latency_changes_nothing(lag: int) -> None:
+    velocity = np.random.default_rng(0).normal(size=(12, 3, 2))
+    played = play(TASK, Guide(velocity, TASK, lag), TASK.chances("test", [0, 1, 2]), noise=0)
+    assert np.array_equal(played.action, velocity)
+
+
+def test_a_readout_that_comes_too_late_is_refused() -> None:
+    velocity = np.zeros((12, 1, 2))
+    with pytest.raises(DataError, match="latency of at least 2"):
+        play(TASK, Guide(velocity, TASK, 2), TASK.chances("test", [0]))
+
+
+def test_noise_is_correlated_from_action_to_action() -> None:
+    task = Navigation(NavigationConfig(actions=500, steps_per_action=1, latency=0, place_cells=2))
+    still = Guide(np.zeros((500, 8, 2)), task)
+    noise = play(task, still, task.chances("test", list(range(8)))).action
+    c = task.config
+    assert noise.std() == pytest.approx(c.noise, rel=0.1)
+    correlation = (noise[1:] * noise[:-1]).mean() / (noise**2).mean()
+    assert correlation == pytest.approx(c.persistence, abs=0.1)
+
+
+def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> None:
+    task = Navigation(NavigationConfig())
+    here = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.float32)
+    rates = task.rates(here)
+    n, c = len(task.centres), task.config
+    best = task.centres[rates[:2, :n].argmax(axis=1)]
+    np.testing.assert_allclose(best, [[0, 0], [1, 0]], atol=1e-9)
+    signals = rates[:, n:].reshape(4, 2, c.signal_cells)
+    assert np.array_equal(signals.any(axis=2), [[0, 0], [0, 0], [1, 0], [0, 1]])
+
+
+def test_the_teacher_is_far_better_than_the_random_walk() -> None:
+    """Its advice is followed blindly: each episode is played again with what it said of the last time."""
+    task = Navigation(NavigationConfig(actions=60, steps_per_action=1, latency=0, place_cells=2))
+    chances = task.chances("test", list(range(64)))
+    velocity = np.zeros((60, 64, 2))
+    for k in range(60):  # what it says of action k depends on the actions before
+        velocity[k:] = teach(task, play(task, Guide(velocity, task), chances, noise=0))[k:]
+    taught = outcome([play(task, Guide(velocity, task), chances, noise=0)])
+    walked = outcome([random_walk(task, chances)])
+    assert walked["goals"] < 2.5
+    assert taught["goals"] > 3 * walked["goals"]
+    assert taught["goals_second_half"] > taught["goals_first_half"]
+
+
+def test_the_latency_must_fit_into_an_action() -> None:
+    with pytest.raises(ValidationError, match="must be below steps_per_action"):
+        NavigationConfig(latency=5, steps_per_action=5)

@@ -1,0 +1,91 @@
+"""Navigation by the same commands as every other task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_runs import lsnn_neuro, succeed
+
+from deploy.artifact import load_artifact
+from results.navigation import trial_lengths
+
+TINY = (
+    "task.actions=8", "task.steps_per_action=4", "task.place_cells=3", "task.validation=4", "task.test=6",
+    "network.regular=8", "network.adaptive=8", "training.iterations=3", "training.batch_size=4",
+    "training.validate_every=2", "training.validation_samples=4",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("navigation") / "run"
+    overrides = [part for field in TINY for part in ("--set", field)]
+    succeed("train", "navigation", "--out", out, *overrides)
+    return out
+
+
+@pytest.fixture(scope="module")
+def artifact(run: Path) -> Path:
+    out = run.parent / "artifact"
+    succeed("export", run, "--target", "loihi-sim", "--out", out, "--samples", "2")
+    return out
+
+
+def evaluated(path: Path, *arguments: object) -> dict[str, float]:
+    found: dict[str, float] = json.loads(succeed("evaluate", path, *arguments, "--json").stdout)
+    return found
+
+
+def test_training_is_logged_and_validated_in_goals(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"goals", "reward", "actor", "critic", "ratio", "rate_hz"} <= lines[0].keys()
+    assert "validation_goals" in lines[1]
+
+
+def test_evaluate_counts_goals_by_half_episode(run: Path) -> None:
+    for target in ("float", "emulator"):
+        found = evaluated(run, "--target", target)
+        halves = found["goals_first_half"] + found["goals_second_half"]
+        assert found["samples"] == 6
+        assert found["goals"] == pytest.approx(halves)
+
+
+def test_golden_spikes_are_recorded_episodes_and_parity_plays_them_again(artifact: Path) -> None:
+    inputs = load_artifact(artifact).inputs
+    assert inputs.shape[:2] == (32, 2)
+    assert inputs.any()
+    levels = json.loads(succeed("parity", artifact, "--json").stdout)
+    assert set(levels) == {"golden", "P0", "P1", "P2", "P2 closed loop"}
+    assert all(levels[level]["exact"] for level in levels if level != "P0")
+    heard = levels["P2 closed loop"]["populations"][0]
+    assert (heard["name"], heard["spikes"]) == ("input", int(inputs.sum()))
+
+
+def test_parity_of_more_episodes_than_are_golden(artifact: Path) -> None:
+    levels = json.loads(
+        succeed("parity", artifact, "--target", "emulator", "--samples", 5, "--json").stdout
+    )
+    assert levels["P1"]["exact"]
+    assert levels["P1"]["samples"] == 5
+
+
+@pytest.mark.slow
+def test_report_shows_the_closed_loop(artifact: Path) -> None:
+    succeed("report", artifact)
+    assert "P2 closed loop" in (artifact / "report.html").read_text()
+
+
+def test_publishing_says_that_it_cannot(run: Path, tmp_path: Path) -> None:
+    result = lsnn_neuro("publish", run, "--out", tmp_path / "model")
+    assert result.exit_code == 1
+    assert "navigation" in result.output
+
+
+def test_trials_run_from_goal_to_goal() -> None:
+    reached = np.zeros((9, 2), bool)
+    reached[[3, 5, 8], 0] = True  # 4 actions, then (after the step at the goal) 1, and 2
+    reached[6, 1] = True
+    assert trial_lengths(reached) == [[4, 7], [1], [2]]
