@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_runs import lsnn_neuro, succeed
+from tiny_runs import succeed
 
 from deploy.artifact import load_artifact
 from results.card import Card
@@ -94,3 +94,10 @@ def test_a_published_run_has_its_goals_on_its_card(run: Path, tmp_path: Path) ->
     assert walk["goals"] == pytest.approx(walk["goals_first_half"] + walk["goals_second_half"])
     assert walk["goals"] == pytest.approx(on_emulator["goals_random_walk"])
     assert "an episode, network, integers" in card.page("model")
+
+
+def test_trials_run_from_goal_to_goal() -> None:
+    reached = np.zeros((9, 2), bool)
+    reached[[3, 5, 8], 0] = True  # 4 actions, then (after the step at the goal) 1, and 2
+    reached[6, 1] = True
+    assert trial_lengths(reached) == [[4, 7], [1], [2]]
