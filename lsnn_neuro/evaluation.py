@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Decisions, FloatArray, Split, Task, logits
+from lsnn_neuro.tasks.base import Batch, Decisions, FloatArray, Split, Task, Transcripts, logits
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 Run = Callable[[npt.NDArray[np.bool_]], npt.NDArray[Any]]
 """Input spikes (time, sample, input) -> readout (time, sample, output)."""
 
-Measure = Literal["accuracy", "squared_error", "goals"]
-"""What is counted: right decisions, the squared errors of estimates (mean over the outputs), or goals
-reached in an episode of navigation."""
+Measure = Literal["accuracy", "squared_error", "error_rate", "goals"]
+"""What is counted: right decisions, the squared errors of estimates (mean over the outputs), edits that
+make a told sequence right (per label of the right one), or goals reached in an episode of navigation."""
+LESS_IS_BETTER = ("squared_error", "error_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,16 @@ class Score:
     @property
     def merit(self) -> float:
         """The same with a sign by which more is better."""
-        return -self.value if self.measure == "squared_error" else self.value
+        return -self.value if self.measure in LESS_IS_BETTER else self.value
 
     @property
     def text(self) -> str:
         """The measure, short."""
-        return f"{self.value:.1%}" if self.measure == "accuracy" else f"{self.value:.4g}"
+        return (
+            f"{self.value:.1%}"
+            if self.measure in ("accuracy", "error_rate")
+            else f"{self.value:.4g}"
+        )
 
     @property
     def also_each(self) -> dict[str, float]:
@@ -89,6 +95,8 @@ def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Scor
     - unit: what 1 in the readout stands for; integer readouts come in units of their own, which
       matters to estimates and not to decisions
     """
+    if isinstance(batch.decisions, Transcripts):
+        return _edits(batch.decisions, readout, batch.size)
     each = by_decision(batch, readout, unit=unit)
     measure: Measure = "accuracy" if isinstance(batch.decisions, Decisions) else "squared_error"
     return Score(measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum()))
@@ -97,6 +105,7 @@ def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Scor
 def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> FloatArray:
     """The measure of every decision on its own, shape (decision,); see :func:`score`."""
     asked = batch.decisions
+    assert not isinstance(asked, Transcripts)  # their windows are not right or wrong on their own
     sums = logits(readout, asked)
     if isinstance(asked, Decisions):
         if asked.scored_as is not None and sums.shape[1] != len(asked.scored_as):
@@ -109,6 +118,23 @@ def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -
     means = sums * (unit / (asked.stop - asked.start))[:, None]
     errors: FloatArray = np.square(means - asked.target).mean(axis=1)
     return errors
+
+
+def _edits(asked: Transcripts, readout: npt.NDArray[Any], n_samples: int) -> Score:
+    """Insertions, deletions and substitutions that lead from what is told to what ought to be."""
+    sums = logits(readout, asked)
+    blank = sums.shape[1] - 1
+    if asked.scored_as is not None and blank != len(asked.scored_as):
+        raise DataError(
+            f"a readout of {blank + 1} outputs for a task of {len(asked.scored_as)} classes and the "
+            "blank; score a network on the labels it was trained on"
+        )
+    right = asked.right()
+    told = asked.told(sums.argmax(axis=1), blank)
+    edits = sum(Levenshtein.distance(a, b) for a, b in zip(told, right, strict=True))
+    return Score(
+        measure="error_rate", samples=n_samples, decisions=sum(map(len, right)), total=float(edits)
+    )
 
 
 def evaluate(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lsnn_neuro.evaluation import Score, evaluate, float_runner
 from lsnn_neuro.network import NetworkOutput
 from lsnn_neuro.recipe import TrainingConfig
-from lsnn_neuro.tasks.base import Decisions, Estimates, Task
+from lsnn_neuro.tasks.base import Asked, Decisions, Task, Transcripts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +48,7 @@ class Objective(Protocol):
 
 
 class Supervised:
-    """Cross-entropy of decisions, mean squared error of estimates."""
+    """Cross-entropy of decisions, squared error of estimates, likelihood of transcripts."""
 
     def __init__(self, task: Task, config: TrainingConfig, device: torch.device):
         """Learn a task on a device."""
@@ -58,15 +58,18 @@ class Supervised:
         """The loss of a batch."""
         batch = self.task.train_batch(self.config.batch_size, rng)
         output = model(torch.from_numpy(batch.inputs).to(self.device))
-        answers = window_means(output.readout, batch.decisions)
-        target = torch.from_numpy(batch.decisions.target.copy()).to(self.device)
-        if isinstance(batch.decisions, Decisions):
+        asked = batch.decisions
+        answers = window_means(output.readout, asked)
+        if isinstance(asked, Transcripts):
+            return Loss(
+                value=transcript_loss(self.config.logit_scale * answers, asked), output=output
+            )
+        target = torch.from_numpy(asked.target.copy()).to(self.device)
+        if isinstance(asked, Decisions):
             value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
-            right = batch.decisions.right(answers.argmax(1).cpu().numpy())
-            metrics = {"accuracy": float(right.mean())}
-        else:
-            value, metrics = nn.functional.mse_loss(answers, target.to(answers.dtype)), {}
-        return Loss(value=value, output=output, metrics=metrics)
+            right = asked.right(answers.argmax(1).cpu().numpy())
+            return Loss(value=value, output=output, metrics={"accuracy": float(right.mean())})
+        return Loss(value=nn.functional.mse_loss(answers, target.to(answers.dtype)), output=output)
 
     def validate(self, model: nn.Module) -> Score:
         """Score on the first samples of the validation split."""
@@ -83,7 +86,27 @@ class Supervised:
         """Nothing to go back to."""
 
 
-def window_means(readout: Tensor, asked: Decisions | Estimates) -> Tensor:
+def transcript_loss(answers: Tensor, asked: Transcripts) -> Tensor:
+    """Connectionist temporal classification: minus the log-likelihood of the right sequences, per label.
+
+    - answers: logits of each window, (decision, output); the last output is the blank
+
+    Source: Graves et al. 2006, "Connectionist temporal classification", as torch computes it.
+    """
+    counts = np.bincount(asked.sample, minlength=len(asked.labels))
+    log_p = torch.split(nn.functional.log_softmax(answers, dim=1), counts.tolist())
+    labels = torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *asked.labels]))
+    return nn.functional.ctc_loss(
+        nn.utils.rnn.pad_sequence(list(log_p)),  # (window, sample, output)
+        labels.to(answers.device),
+        torch.from_numpy(counts),
+        torch.tensor([len(one) for one in asked.labels]),
+        blank=answers.shape[1] - 1,
+        zero_infinity=True,  # more labels than windows
+    )
+
+
+def window_means(readout: Tensor, asked: Asked) -> Tensor:
     """Mean readout over each window, shape (decision, output); differentiable."""
     _, n_samples, n_outputs = readout.shape
     rows = readout.reshape(-1, n_outputs)  # (step and sample, output)

@@ -146,7 +146,7 @@ class Card(_Part):
 
     def say(self, score: float) -> str:
         """A score as people read it."""
-        return f"{score:.2%}" if self.measure == "accuracy" else f"{score:.4g}"
+        return f"{score:.2%}" if self.measure in ("accuracy", "error_rate") else f"{score:.4g}"
 
     def _rows(self) -> list[tuple[str, str]]:
         name = self.measure.replace("_", " ")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lsnn_neuro.tasks.base import Decisions
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.choose import STATE_ONE
 from quantize.emulator import emulate, trace
@@ -176,6 +177,7 @@ def raster(families: Families) -> Figure | None:
         for series in thresholds:
             axes.plot(series, lw=1, rasterized=True)
         axes.set_ylabel("threshold\n(x baseline)")
+    assert isinstance(batch.decisions, Decisions)
     target, *_ = batch.decisions.target
     readout = (record.readout[:, 0] + network.readout.bias) / network.readout.scale
     for output, series in enumerate(readout.T):

@@ -5,6 +5,7 @@ NumPy only: a machine without torch can make the same batches and score a networ
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -131,6 +132,56 @@ class Estimates(_Windows):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Transcripts(_Windows):
+    """Sequences to be told, without saying when: each window tells a class, or nothing.
+
+    Windows stand in the order of time, sample after sample. The largest output of a window is told;
+    the same again in the next window is no news, and the last output says nothing (the blank of
+    connectionist temporal classification).
+
+    - labels: the right sequence of each sample, without equal neighbours
+    - scored_as: as in :class:`Decisions`, without the blank
+    """
+
+    labels: tuple[IntArray, ...]
+    scored_as: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges; keep read-only copies."""
+        super().__post_init__()
+        if len(self) and self.sample.max() >= len(self.labels):
+            raise DataError(
+                f"transcripts: a window of sample {self.sample.max()}, but there are "
+                f"{len(self.labels)} sequences of labels; every sample needs one"
+            )
+        if (np.diff(self.sample) < 0).any():
+            raise DataError("transcripts: windows must stand sample after sample")
+        if self.scored_as is not None:
+            self._keep_indices("scored_as")
+
+    def told(self, chosen: IntArray, blank: int) -> list[list[int]]:
+        """What is told in each sample, if these outputs are the largest of each window."""
+        ends = np.searchsorted(self.sample, np.arange(len(self.labels) + 1))
+        return [
+            self._scored([c for c, _ in itertools.groupby(chosen[a:b].tolist()) if c != blank])
+            for a, b in itertools.pairwise(ends.tolist())
+        ]
+
+    def right(self) -> list[list[int]]:
+        """What ought to be told in each sample."""
+        return [self._scored(labels.tolist()) for labels in self.labels]
+
+    def _scored(self, sequence: list[int]) -> list[int]:
+        """Classes as they are scored; of equal neighbours one."""
+        if self.scored_as is not None:
+            sequence = self.scored_as[np.array(sequence, np.int64)].tolist()
+        return [label for label, _ in itertools.groupby(sequence)]
+
+
+Asked = Decisions | Estimates | Transcripts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
     """Input spikes of some samples and what is asked of them.
 
@@ -139,7 +190,7 @@ class Batch:
     """
 
     inputs: npt.NDArray[np.bool_]
-    decisions: Decisions | Estimates
+    decisions: Asked
 
     def __post_init__(self) -> None:
         """Check that the inputs are spikes and that every decision lies within them."""
@@ -191,7 +242,7 @@ def sample_ranges(n_samples: int, size: int, limit: int | None) -> Iterator[rang
         yield range(first, min(first + size, end))
 
 
-def logits(readout: npt.NDArray[Any], decisions: Decisions | Estimates) -> npt.NDArray[Any]:
+def logits(readout: npt.NDArray[Any], decisions: Asked) -> npt.NDArray[Any]:
     """Sum of the readout over each decision's window.
 
     - readout: shape (time, sample, output), integers or floats

@@ -20,7 +20,14 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.base import Batch, Decisions, IntArray, Split, sample_ranges
+from lsnn_neuro.tasks.base import (
+    Batch,
+    Decisions,
+    IntArray,
+    Split,
+    Transcripts,
+    sample_ranges,
+)
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 UNLABELLED = -1
@@ -33,6 +40,11 @@ class PhonesConfig(SpeechConfig):
     sample_rate: int = Field(16_000, ge=4000, le=96_000, description="of the recordings, in Hz")
     phones: Literal[39, 48, 61] = Field(
         61, description="classes that are trained, of TIMIT's phones; 39 are scored"
+    )
+    answer: Literal["frames", "sequence"] = Field(
+        "frames",
+        description="what is asked: the phone of every frame, or the sequence of phones, without saying "
+        "when (CTC; one output more)",
     )
     max_frames: int = Field(
         300, ge=1, le=10_000, description="most frames of a sample; longer recordings are cut up"
@@ -87,6 +99,10 @@ class Phones:
     into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or not. Of other
     label sets every label that is found is a class.
 
+    With ``answer = "sequence"`` the same windows have to tell the phones in their order
+    (:class:`lsnn_neuro.tasks.base.Transcripts`); the score is the phone error rate. Neighbours that
+    are equal, or are scored as the same, count as one.
+
     Training pieces are drawn with replacement; those of cut recordings start anywhere within half
     a piece of where they were cut.
     """
@@ -101,7 +117,7 @@ class Phones:
         labels = {segment.phone for part in parts for r in part for segment in r.segments}
         self.folding = fold_labels(labels, config.phones)
         self.n_inputs = config.n_features * config.levels
-        self.n_outputs = len(self.folding.classes)
+        self.n_outputs = len(self.folding.classes) + (config.answer == "sequence")
         self.n_steps = config.n_steps
         train, validation, test = self._read(parts)
         self.recordings = {"train": train, "validation": validation, "test": test}
@@ -159,16 +175,32 @@ class Phones:
         if rng is not None:
             inputs = config.augment(inputs, rng)
         targets = [p.recording.target[p.start : p.stop] for p in pieces]
-        judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
+        in_order = config.answer == "sequence"
+        judged = [np.flatnonzero(in_order | (target != UNLABELLED)) for target in targets]
         start = (np.concatenate(judged) + config.lag_frames) * config.frame_steps
-        decisions = Decisions(
-            sample=np.repeat(np.arange(len(pieces)), [len(frames) for frames in judged]),
-            start=start,
-            stop=start + config.frame_steps,
-            target=np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)]),
-            scored_as=self.folding.scored_as,
+        windows = {
+            "sample": np.repeat(np.arange(len(pieces)), [len(frames) for frames in judged]),
+            "start": start,
+            "stop": start + config.frame_steps,
+        }
+        scored_as = self.folding.scored_as
+        if in_order:
+            labels = tuple(sequence(target) for target in targets)
+            return Batch(
+                inputs=inputs, decisions=Transcripts(labels=labels, scored_as=scored_as, **windows)
+            )
+        target = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
+        return Batch(
+            inputs=inputs, decisions=Decisions(target=target, scored_as=scored_as, **windows)
         )
-        return Batch(inputs=inputs, decisions=decisions)
+
+
+def sequence(target: IntArray) -> IntArray:
+    """The phones of some frames, one after the other; frames without a label are passed over."""
+    labelled = target[target != UNLABELLED]
+    news = np.diff(labelled, prepend=UNLABELLED) != 0
+    phones: IntArray = labelled[news].astype(np.int64)
+    return phones
 
 
 def cut(recording: Recording, most: int) -> list[Piece]:
