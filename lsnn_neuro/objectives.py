@@ -119,4 +119,7 @@ def window_means(readout: Tensor, asked: Asked) -> Tensor:
         windows = rows.index_select(0, at.ravel()).reshape(*at.shape, n_outputs)
         decisions = torch.from_numpy(here).to(readout.device)
         means = means.index_copy(0, decisions, windows.mean(dim=0))
+    if isinstance(asked, Decisions) and asked.group is not None:
+        group = torch.from_numpy(asked.group.copy()).to(readout.device)
+        return means.new_zeros(len(asked.target), n_outputs).index_add(0, group, means)
     return means

@@ -76,18 +76,31 @@ class Decisions(_Windows):
     at all.
 
     - target: index of the right output, shape (decision,)
+    - group: the decision that each window belongs to, where several windows, maybe of several samples,
+      add up to one; shape (window,). By default each window is a decision
     - scored_as: what each output counts as when it is scored, shape (output,), for tasks that train
       finer classes than they score (phones); by default every output counts as itself
     """
 
     target: IntArray
     scored_as: IntArray | None = None
+    group: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only int64 copies."""
         super().__post_init__()
         self._keep_indices("target")
-        if len(self.target) != len(self):
+        if self.group is not None:
+            self._keep_indices("group")
+            found = np.unique(self.group)
+            if len(self.group) != len(self) or not np.array_equal(
+                found, np.arange(len(self.target))
+            ):
+                raise DataError(
+                    f"decisions: groups {found[:1]} to {found[-1:]} of {len(self.group)} windows for "
+                    f"{len(self)} windows and {len(self.target)} targets; each target needs a group"
+                )
+        elif len(self.target) != len(self):
             raise DataError(
                 f"decisions: {len(self.target)} targets for {len(self)} windows, expected one each"
             )
@@ -263,6 +276,10 @@ def logits(readout: npt.NDArray[Any], decisions: Asked) -> npt.NDArray[Any]:
         here = (decisions.start == start) & (decisions.stop == stop)
         window = readout[start:stop, decisions.sample[here]]  # (step, decision, output)
         sums[here] = window.sum(axis=0, dtype=dtype)
+    if isinstance(decisions, Decisions) and decisions.group is not None:
+        joined = np.zeros((len(decisions.target), readout.shape[2]), dtype)
+        np.add.at(joined, decisions.group, sums)
+        return joined
     return sums
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+import numpy.typing as npt
+from pydantic import Field, model_validator
 
 from lsnn_neuro.data import timit
 from lsnn_neuro.data.speech import (
@@ -46,12 +47,22 @@ class PhonesConfig(SpeechConfig):
         description="what is asked: the phone of every frame, or the sequence of phones, without saying "
         "when (CTC; one output more)",
     )
+    bidirectional: bool = Field(
+        False,
+        description="whether the decision on a frame also asks a run that hears it all backwards",
+    )
     max_frames: int = Field(
         300, ge=1, le=10_000, description="most frames of a sample; longer recordings are cut up"
     )
     lag_frames: int = Field(
         0, ge=0, le=1000, description="frames that are heard before the decision on a frame is made"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> PhonesConfig:
+        if self.bidirectional and self.answer == "sequence":
+            raise ValueError("bidirectional needs answer = 'frames': a sequence has one direction")
+        return self
 
     @property
     def n_steps(self) -> int:
@@ -103,6 +114,10 @@ class Phones:
     (:class:`lsnn_neuro.tasks.base.Transcripts`); the score is the phone error rate. Neighbours that
     are equal, or are scored as the same, count as one.
 
+    With ``bidirectional`` every piece is two samples, one after the other: it is heard forwards, and
+    once more backwards, which one more input tells by firing in every step. The readouts of both at a
+    frame are added. So one network does what two of the paper do; batches are of even size.
+
     Training pieces are drawn with replacement; those of cut recordings start anywhere within half
     a piece of where they were cut.
     """
@@ -116,7 +131,8 @@ class Phones:
         parts = (found.train, found.validation, found.test)
         labels = {segment.phone for part in parts for r in part for segment in r.segments}
         self.folding = fold_labels(labels, config.phones)
-        self.n_inputs = config.n_features * config.levels
+        self.runs = 1 + config.bidirectional  # samples that a piece takes
+        self.n_inputs = config.n_features * config.levels + config.bidirectional
         self.n_outputs = len(self.folding.classes) + (config.answer == "sequence")
         self.n_steps = config.n_steps
         train, validation, test = self._read(parts)
@@ -131,6 +147,7 @@ class Phones:
         if size < 1:
             raise DataError(f"a batch of {size} samples; must be at least 1")
         pieces, half = self._pieces["train"], self.config.max_frames // 2
+        size = self._in_pieces(size)
         drawn = rng.integers(len(pieces), size=size)
         moves = rng.integers(-half, half + 1, size=size)
         chosen = [pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)]
@@ -139,13 +156,23 @@ class Phones:
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` pieces of a split (None: all), ``size`` at a time."""
         for samples in sample_ranges(self.n_samples(split), size, limit):
-            yield self._batch(self._pieces[split][samples.start : samples.stop])
+            first, last = self._in_pieces(samples.start), self._in_pieces(samples.stop)
+            yield self._batch(self._pieces[split][first:last])
 
     def n_samples(self, split: Split) -> int:
-        """Number of pieces in a split."""
+        """Number of samples in a split."""
         if split not in ("validation", "test"):
             raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
-        return len(self._pieces[split])
+        return self.runs * len(self._pieces[split])
+
+    def _in_pieces(self, samples: int) -> int:
+        """How many pieces so many samples are."""
+        if samples % self.runs:
+            raise DataError(
+                f"{samples} samples: bidirectional phones take two each, forwards and backwards; choose "
+                "an even number"
+            )
+        return samples // self.runs
 
     def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
         """The recordings of each part, the first of which is the training split."""
@@ -164,14 +191,31 @@ class Phones:
             for frames, target in zip(as_bytes(*heard), targets, strict=True)
         ]
 
+    def _both_ways(self, targets: list[IntArray], judged: list[IntArray]) -> Decisions:
+        """Decisions on frames that samples 2 i and 2 i + 1 hear forwards and backwards."""
+        counts = [len(frames) for frames in judged]
+        piece = np.repeat(np.arange(len(targets)), counts)
+        frame = np.concatenate(judged)
+        from_end = np.repeat([len(target) - 1 for target in targets], counts) - frame
+        lag, steps = self.config.lag_frames, self.config.frame_steps
+        start = (np.concatenate([frame, from_end]) + lag) * steps
+        return Decisions(
+            sample=np.concatenate([2 * piece, 2 * piece + 1]),
+            start=start,
+            stop=start + steps,
+            target=np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)]),
+            group=np.tile(np.arange(len(frame)), 2),
+            scored_as=self.folding.scored_as,
+        )
+
     def _batch(self, pieces: Sequence[Piece], rng: np.random.Generator | None = None) -> Batch:
         """Pieces as a batch; with ``rng`` for training."""
-        config = self.config
-        inputs = config.encode(
-            [p.recording.frames[p.start : p.stop + config.lag_frames] for p in pieces],
-            [0] * len(pieces),
-            self.n_steps,
-        )
+        config, lag = self.config, self.config.lag_frames
+        heard = [p.recording.frames[p.start : p.stop + lag] for p in pieces]
+        if config.bidirectional:
+            back = [p.recording.frames[max(p.start - lag, 0) : p.stop][::-1] for p in pieces]
+            heard = [frames for pair in zip(heard, back, strict=True) for frames in pair]
+        inputs = config.encode(heard, [0] * len(heard), self.n_steps)
         if rng is not None:
             inputs = config.augment(inputs, rng)
         targets = [p.recording.target[p.start : p.stop] for p in pieces]
@@ -183,6 +227,8 @@ class Phones:
             "start": start,
             "stop": start + config.frame_steps,
         }
+        if config.bidirectional:
+            return Batch(inputs=_with_direction(inputs), decisions=self._both_ways(targets, judged))
         scored_as = self.folding.scored_as
         if in_order:
             labels = tuple(sequence(target) for target in targets)
@@ -193,6 +239,13 @@ class Phones:
         return Batch(
             inputs=inputs, decisions=Decisions(target=target, scored_as=scored_as, **windows)
         )
+
+
+def _with_direction(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """One input more, which fires in all steps of every second sample."""
+    backwards = np.zeros((*inputs.shape[:2], 1), np.bool_)
+    backwards[:, 1::2] = True
+    return np.concatenate([inputs, backwards], axis=2)
 
 
 def sequence(target: IntArray) -> IntArray:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import Score, join_scores, score
+from lsnn_neuro.objectives import window_means
 from lsnn_neuro.tasks.base import Batch, Decisions, Estimates
 
 READOUT = np.array([[[1, 5], [4, 0]], [[3, 1], [4, 2]]])  # (time, sample, output)
@@ -45,3 +47,18 @@ def test_joined_scores_weigh_decisions_alike():
 def test_a_score_of_nothing_is_refused():
     with pytest.raises(DataError, match="ask for nothing"):
         _ = Score(measure="accuracy", samples=2, decisions=0, total=0).value
+
+
+def test_windows_of_a_group_add_up_to_one_decision():
+    asked = Decisions(
+        sample=[0, 1, 0], start=[0, 0, 1], stop=[1, 1, 2], target=[0, 1], group=[0, 0, 1]
+    )
+    found = score(batch(asked), READOUT)  # [1, 5] + [4, 0] chooses 0 of a tie, [3, 1] chooses 0
+    assert (found.total, found.decisions) == (1, 2)
+    means = window_means(torch.from_numpy(READOUT).double(), asked)
+    np.testing.assert_array_equal(means.numpy(), [[5, 5], [3, 1]])
+
+
+def test_every_target_needs_a_group():
+    with pytest.raises(DataError, match="each target needs a group"):
+        Decisions(sample=[0, 1], start=[0, 0], stop=[1, 1], target=[0, 1], group=[0, 0])

@@ -221,3 +221,40 @@ def test_real_speech_is_heard_and_labelled():
     task = make(PHONES, max_frames=200)
     assert task.n_outputs == 60
     assert sum(len(b.decisions) for b in task.batches("test", 50)) == 17_573
+
+
+def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
+    both = make(folder, bidirectional=True, lag_frames=3)
+    assert both.n_samples("test") == 2 * task.n_samples("test")
+    batch = next(both.batches("test", 4))
+    plain = next(make(folder, lag_frames=3).batches("test", 2))
+    forwards, backwards = batch.inputs[:, ::2], batch.inputs[:, 1::2]
+    np.testing.assert_array_equal(forwards[..., :-1], plain.inputs)
+    assert not forwards[..., -1].any()
+    assert backwards[..., -1].all()
+    frames = backwards[..., :-1].reshape(43, 5, 2, -1)[:, 0]
+    np.testing.assert_array_equal(frames[:40], plain.inputs.reshape(43, 5, 2, -1)[39::-1, 0])
+    asked = batch.decisions
+    np.testing.assert_array_equal(asked.target, plain.decisions.target)
+    n = len(asked.target)
+    np.testing.assert_array_equal(asked.start[:n], plain.decisions.start)
+    first = plain.decisions.sample == 0  # its frame f is heard backwards as frame 39 - f
+    ends = 5 * (39 - np.flatnonzero(first) + 3)
+    np.testing.assert_array_equal(asked.start[n:][first], ends)
+    np.testing.assert_array_equal(asked.sample[n:], 2 * plain.decisions.sample + 1)
+    assert next(both.batches("test", 2, 2)).size == 2
+    with pytest.raises(DataError, match="choose an even number"):
+        next(both.batches("test", 3))
+
+
+def test_a_sequence_has_one_direction(folder):
+    with pytest.raises(ValidationError, match="a sequence has one direction"):
+        make(folder, bidirectional=True, answer="sequence")
+
+
+def test_in_sequence_the_same_frames_are_asked_for_their_phones_in_order(folder, task):
+    told = make(folder, answer="sequence")
+    assert told.n_outputs == task.n_outputs + 1
+    asked = next(told.batches("test", 1)).decisions
+    assert [told.folding.classes[i] for i in asked.labels[0]] == ["h#", "iy", "s", "aa"]
+    np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
