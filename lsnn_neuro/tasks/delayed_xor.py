@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import poisson
-from lsnn_neuro.errors import DataError
 from lsnn_neuro.spec import DT
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Decisions
+from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
 
 N_GROUPS = 3  # bit 0, bit 1, go
 _GO = 2
-_SPLIT_KEY = {"validation": 1, "test": 2}
 
 
-class DelayedXORConfig(BaseModel):
+class DelayedXORConfig(HeldOutConfig):
     """Settings of delayed-memory XOR."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["delayed-xor"] = "delayed-xor"
     group_size: int = Field(20, ge=1, le=1000, description="inputs in each group: bit 0, bit 1, go")
@@ -34,9 +30,7 @@ class DelayedXORConfig(BaseModel):
         (200, 400),
         description="fewest and most steps between two cues; each of the two delays is drawn anew",
     )
-    validation: int = Field(512, ge=1, le=1_000_000, description="samples for validation")
     test: int = Field(2048, ge=1, le=1_000_000, description="samples for the test")
-    seed: int = Field(0, ge=0, description="seed of the validation and test samples")
 
     @model_validator(mode="after")
     def _check(self) -> DelayedXORConfig:
@@ -54,7 +48,7 @@ class DelayedXORConfig(BaseModel):
         return N_GROUPS * self.cue_steps + 2 * self.delay[1]
 
 
-class DelayedXOR:
+class DelayedXOR(DrawnTask[DelayedXORConfig]):
     """Two bits shown by the same inputs, a delay between them and another before the go cue.
 
     Every cue is a burst of Poisson spikes of one group: "bit 0" or "bit 1", the same again for the
@@ -76,32 +70,10 @@ class DelayedXOR:
         self.n_outputs = 2
         self.n_steps = config.n_steps
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` new samples."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw so many samples."""
         bits, delays = self.draw(size, rng)
         return Batch(inputs=self.encode(bits, delays, rng), decisions=self._decisions(bits))
-
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` samples of a split (None: all), ``size`` at a time.
-
-        Every sample has a seed of its own, so that it does not depend on the size of the batch.
-        """
-        for samples in sample_ranges(self.n_samples(split), size, limit):
-            bits = np.empty((len(samples), 2), np.int64)
-            inputs = np.empty((self.n_steps, len(samples), self.n_inputs), np.bool_)
-            for i, sample in enumerate(samples):
-                rng = np.random.default_rng((self.config.seed, _SPLIT_KEY[split], sample))
-                bits[i : i + 1], delays = self.draw(1, rng)
-                inputs[:, i] = self.encode(bits[i : i + 1], delays, rng)[:, 0]
-            yield Batch(inputs=inputs, decisions=self._decisions(bits))
-
-    def n_samples(self, split: Split) -> int:
-        """Number of samples in a split."""
-        if split not in _SPLIT_KEY:
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
-        return self.config.validation if split == "validation" else self.config.test
 
     def draw(
         self, n: int, rng: np.random.Generator

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import population
-from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Estimates, FloatArray, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Estimates, FloatArray, Split
+from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
 
-_SPLIT_KEY = {"validation": 1, "test": 2}
 HIDDEN = 10  # units of a teacher
 
 
-class LearningToLearnConfig(BaseModel):
+class LearningToLearnConfig(HeldOutConfig):
     """Settings of the families ``teacher-networks`` and ``sinusoids``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["teacher-networks", "sinusoids"]
     examples: int = Field(200, ge=2, le=10_000, description="examples in an episode")
@@ -37,8 +33,7 @@ class LearningToLearnConfig(BaseModel):
         3.0, gt=0, description="slope of the teachers' sigmoids: the larger, the less linear"
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
-    test: int = Field(512, ge=1, le=1_000_000, description="episodes for the test")
-    seed: int = Field(0, ge=0, description="seed of the validation and test episodes")
+    test: int = Field(512, ge=1, le=1_000_000, description="samples for the test")
 
     @model_validator(mode="after")
     def _check(self) -> LearningToLearnConfig:
@@ -50,7 +45,7 @@ class LearningToLearnConfig(BaseModel):
         return self
 
 
-class LearningToLearn:
+class LearningToLearn(DrawnTask[LearningToLearnConfig]):
     """Every episode has a function of its own, drawn from a family, and shows it by examples.
 
     An example lasts ``example_steps``. Its input, and the right answer to the example before, come
@@ -78,34 +73,16 @@ class LearningToLearn:
         self.n_outputs = 1
         self.n_steps = config.examples * config.example_steps
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` new episodes."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw so many episodes."""
         return self.encode(*self.draw(size, rng))
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` episodes of a split (None: all), ``size`` at a time."""
-        for x, y in self.episodes(split, size, limit):
-            yield self.encode(x, y)
-
-    def episodes(
-        self, split: Split, size: int, limit: int | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """The same as numbers, see :meth:`draw`; each episode has a seed of its own."""
-        for samples in sample_ranges(self.n_samples(split), size, limit):
-            drawn = [
-                self.draw(1, np.random.default_rng((self.config.seed, _SPLIT_KEY[split], sample)))
-                for sample in samples
-            ]
-            x, y = (np.concatenate(part) for part in zip(*drawn, strict=True))
-            yield x, y
-
-    def n_samples(self, split: Split) -> int:
-        """Number of episodes in a split."""
-        if split not in _SPLIT_KEY:
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
-        return self.config.validation if split == "validation" else self.config.test
+    def episodes(self, split: Split) -> tuple[FloatArray, FloatArray]:
+        """All episodes of a split as numbers, see :meth:`draw`."""
+        seeds = [self.seed_of(split, sample) for sample in range(self.n_samples(split))]
+        drawn = [self.draw(1, np.random.default_rng(seed)) for seed in seeds]
+        x, y = (np.concatenate(part) for part in zip(*drawn, strict=True))
+        return x, y
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Examples of ``n`` new functions.

@@ -8,25 +8,22 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lsnn_neuro.arena import WALL, Arenas
-from lsnn_neuro.errors import DataError
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks.base import Split
+from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
 
 FloatArray = npt.NDArray[np.float64]
 
 VELOCITY, VALUE = slice(0, 2), 2
 """Which readouts are the mean of the velocity and the value."""
-_SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 _ARENA, _NOISE, _SPIKES = range(3)  # an episode's random numbers, each in a generator of its own
 
 
-class NavigationConfig(BaseModel):
+class NavigationConfig(HeldOutConfig):
     """Settings of navigation; arena and rewards are those of Bellec et al. 2018."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["navigation"] = "navigation"
     actions: int = Field(100, ge=2, le=10_000, description="actions in an episode")
@@ -56,8 +53,6 @@ class NavigationConfig(BaseModel):
         0.8, ge=0, lt=1, description="correlation of this noise from one action to the next"
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
-    test: int = Field(1024, ge=1, le=1_000_000, description="episodes for the test")
-    seed: int = Field(0, ge=0, description="seed of the validation and test episodes")
 
     @model_validator(mode="after")
     def _check(self) -> NavigationConfig:
@@ -80,7 +75,7 @@ class Chances:
     spikes: npt.NDArray[np.float32]
 
 
-class Navigation:
+class Navigation(HeldOut[NavigationConfig]):
     """The meta-reinforcement-learning task of Bellec et al. 2018: :class:`lsnn_neuro.arena.Arenas` in spikes.
 
     An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
@@ -102,12 +97,6 @@ class Navigation:
         self.n_inputs = len(self.centres) + 2 * config.signal_cells
         self.n_steps = config.actions * config.steps_per_action
 
-    def n_samples(self, split: Split) -> int:
-        """Number of episodes in a split."""
-        if split not in ("validation", "test"):
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
-        return self.config.validation if split == "validation" else self.config.test
-
     def arenas(self, n_samples: int) -> Arenas:
         """Arenas for so many episodes."""
         c = self.config
@@ -123,7 +112,7 @@ class Navigation:
         spikes = np.empty((self.n_steps, n, self.n_inputs), np.float32)
         arena = []
         for i, episode in enumerate(episodes):
-            key = (c.seed, _SPLIT_KEY[split], int(episode))
+            key = self.seed_of(split, episode)
             arena.append((*key, _ARENA))
             noise[:, i] = np.random.default_rng((*key, _NOISE)).normal(size=(c.actions, 2))
             rng = np.random.default_rng((*key, _SPIKES))

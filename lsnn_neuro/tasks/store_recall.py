@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import poisson
-from lsnn_neuro.errors import DataError
 from lsnn_neuro.spec import DT
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Decisions
+from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
 
 VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
 N_GROUPS = 4  # value 0, value 1, store, recall
-_SPLIT_KEY = {"validation": 1, "test": 2}
 
 
-class StoreRecallConfig(BaseModel):
+class StoreRecallConfig(HeldOutConfig):
     """Settings of store-recall; the defaults are those of the authors' public tutorial."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["store-recall"] = "store-recall"
     group_size: int = Field(
@@ -38,9 +34,6 @@ class StoreRecallConfig(BaseModel):
         ge=1,
         description="mean number of symbols between store and recall, were sequences endless",
     )
-    validation: int = Field(512, ge=1, le=1_000_000, description="sequences for validation")
-    test: int = Field(1024, ge=1, le=1_000_000, description="sequences for the test")
-    seed: int = Field(0, ge=0, description="seed of the validation and test sequences")
 
     @model_validator(mode="after")
     def _check(self) -> StoreRecallConfig:
@@ -52,7 +45,7 @@ class StoreRecallConfig(BaseModel):
         return self
 
 
-class StoreRecall:
+class StoreRecall(DrawnTask[StoreRecallConfig]):
     """The task of Bellec et al. 2018 as in the authors' public tutorial.
 
     Every symbol is a random bit, shown by the inputs of group "value 0" or "value 1". With some of
@@ -75,33 +68,10 @@ class StoreRecall:
         self.n_outputs = 2
         self.n_steps = config.symbols * config.symbol_steps
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` new sequences."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw so many sequences."""
         kinds, bits = self.draw(size, rng)
         return Batch(inputs=self.encode(kinds, bits, rng), decisions=self._decisions(kinds, bits))
-
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` sequences of a split (None: all), ``size`` at a time.
-
-        Every sequence has a seed of its own, so that it does not depend on the size of the batch.
-        """
-        for samples in sample_ranges(self.n_samples(split), size, limit):
-            kinds = np.empty((len(samples), self.config.symbols), np.int64)
-            bits = np.empty_like(kinds)
-            inputs = np.empty((self.n_steps, len(samples), self.n_inputs), np.bool_)
-            for i, sample in enumerate(samples):
-                rng = np.random.default_rng((self.config.seed, _SPLIT_KEY[split], sample))
-                kinds[i], bits[i] = self.draw(1, rng)
-                inputs[:, i] = self.encode(kinds[i : i + 1], bits[i : i + 1], rng)[:, 0]
-            yield Batch(inputs=inputs, decisions=self._decisions(kinds, bits))
-
-    def n_samples(self, split: Split) -> int:
-        """Number of sequences in a split."""
-        if split not in _SPLIT_KEY:
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
-        return self.config.validation if split == "validation" else self.config.test
 
     def draw(
         self, n: int, rng: np.random.Generator

@@ -55,7 +55,7 @@ def test_backpropagation_learns():
 def test_curves_are_means_over_the_test_episodes_in_the_readouts_unit():
     settings = {"name": "teacher-networks", "examples": 6, "example_steps": 4, "answer_steps": 2}
     task = LearningToLearn(LearningToLearnConfig(**settings, test=70))
-    _, y = next(task.episodes("test", 70))
+    _, y = task.episodes("test")
     half = np.full((task.n_steps, 70, 1), 3)
     found = curves(task, {"half": (lambda inputs: half[:, : inputs.shape[1]], 1 / 6)})
     np.testing.assert_allclose(found["half"], np.square(y - 0.5).mean(axis=0), rtol=1e-6)

@@ -1,0 +1,83 @@
+"""Tasks whose samples are drawn at random, as many as one likes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Batch, Split, sample_ranges
+
+_SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
+
+
+class HeldOutConfig(BaseModel):
+    """How many held-out samples there are, and where they come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    validation: int = Field(512, ge=1, le=1_000_000, description="samples for validation")
+    test: int = Field(1024, ge=1, le=1_000_000, description="samples for the test")
+    seed: int = Field(0, ge=0, description="seed of the validation and test samples")
+
+
+Config = TypeVar("Config", bound=HeldOutConfig)
+
+
+class HeldOut(Generic[Config]):
+    """Held-out samples, each with a seed of its own: it depends neither on the others nor on their number."""
+
+    config: Config
+
+    def n_samples(self, split: Split) -> int:
+        """Number of samples in a split."""
+        if split not in ("validation", "test"):
+            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        return self.config.validation if split == "validation" else self.config.test
+
+    def seed_of(self, split: Literal["train"] | Split, sample: int) -> tuple[int, int, int]:
+        """The seed of a sample."""
+        return self.config.seed, _SPLIT_KEY[split], int(sample)
+
+
+class DrawnTask(HeldOut[Config], ABC):
+    """A task that can draw a batch; its held-out samples are batches of one, put side by side."""
+
+    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """``size`` new samples."""
+        if size < 1:
+            raise DataError(f"a batch of {size} samples; must be at least 1")
+        return self.new_batch(size, rng)
+
+    @abstractmethod
+    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw so many samples; all that is random comes from ``rng``."""
+
+    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The first ``limit`` samples of a split (None: all), ``size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), size, limit):
+            seeds = (self.seed_of(split, sample) for sample in samples)
+            yield side_by_side([self.new_batch(1, np.random.default_rng(seed)) for seed in seeds])
+
+
+def side_by_side(batches: Sequence[Batch]) -> Batch:
+    """The samples of several batches in one; all ask for decisions, or all for estimates."""
+    first = np.cumsum([0, *(batch.size for batch in batches)])
+    asked = [
+        replace(batch.decisions, sample=batch.decisions.sample + offset)
+        for batch, offset in zip(batches, first, strict=False)
+    ]
+    joined: dict[str, Any] = {
+        field.name: np.concatenate([getattr(one, field.name) for one in asked])
+        for field in fields(asked[0])
+        if getattr(asked[0], field.name) is not None
+    }
+    return Batch(
+        inputs=np.concatenate([batch.inputs for batch in batches], axis=1),
+        decisions=replace(asked[0], **joined),
+    )
