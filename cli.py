@@ -152,7 +152,11 @@ def evaluate(
 
     lava = _lava_options(target, lava_model, lava_synapses)
     config = load_recipe_of(path).task
-    task = make_task(config if data is None else config.model_copy(update={"data": data}))
+    if data is not None:
+        if "data" not in type(config).model_fields:
+            raise LSNNError(f"{path}: task {config.name!r} reads no data; leave --data out")
+        config = config.model_copy(update={"data": data})
+    task = make_task(config)
     start = time.perf_counter()
     if target == "float":
         network = load_trained(path).network
@@ -452,9 +456,9 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
       lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
     """
     from deploy.interchange import netx, nir
-    from results.networks import load_for_netx, load_quantized
+    from results.networks import load_quantized
 
-    network = load_quantized(path) if to == "nir" else load_for_netx(path)
+    network = load_quantized(path, for_netx=to == "netx")
     if to == "nir":
         nir.save(network, out, extended=extended)
     elif extended:

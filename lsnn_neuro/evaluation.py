@@ -54,11 +54,7 @@ class Score:
     @property
     def text(self) -> str:
         """The measure, short."""
-        return (
-            f"{self.value:.1%}"
-            if self.measure in ("accuracy", "error_rate")
-            else f"{self.value:.4g}"
-        )
+        return say(self.measure, self.value, digits=1)
 
     @property
     def also_each(self) -> dict[str, float]:
@@ -73,6 +69,11 @@ class Score:
             self.measure: self.value,
             **self.also_each,
         }
+
+
+def say(measure: Measure, value: float, *, digits: int = 2) -> str:
+    """A value of a measure as people read it: shares in per cent with so many digits."""
+    return f"{value:.{digits}%}" if measure in ("accuracy", "error_rate") else f"{value:.4g}"
 
 
 def join_scores(scores: Iterable[Score]) -> Score:

@@ -89,17 +89,17 @@ def choose_readout_scale(
 ) -> float:
     """The largest power of two for which no readout can saturate, whatever spikes arrive.
 
-    With an exponent limit below 7, also the largest for which the weights need no larger one.
+    It is also limited by the largest weight the mantissas can hold (with exponents up to ``max_exp``).
     """
     total = sum((np.abs(p.weight).sum(axis=1) for p in incoming), np.zeros(readout.size))
     largest = float(np.maximum(total, np.abs(readout.bias)).max())
     if largest == 0:
         return 1.0
     limits = [STATE_MAX / largest]
-    if max_exp < WEIGHT_EXP_MAX:
-        gain = quantize_decay(readout.kappa)[:, None] / DECAY_ONE
-        weight = max(float(np.abs(gain * p.weight).max(initial=0)) for p in incoming)
-        limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / weight if weight else np.inf)
+    gain = quantize_decay(readout.kappa)[:, None] / DECAY_ONE
+    weight = max((float(np.abs(gain * p.weight).max(initial=0)) for p in incoming), default=0.0)
+    if weight > 0:
+        limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / weight)
     return _power_of_two_below(min(limits))
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lsnn_neuro import tensor_file
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.evaluation import Measure
+from lsnn_neuro.evaluation import Measure, say
 
 CARD, PAGE = "card.json", "card.md"
 
@@ -146,7 +146,7 @@ class Card(_Part):
 
     def say(self, score: float) -> str:
         """A score as people read it."""
-        return f"{score:.2%}" if self.measure in ("accuracy", "error_rate") else f"{score:.4g}"
+        return say(self.measure, score)
 
     def _rows(self) -> list[tuple[str, str]]:
         name = self.measure.replace("_", " ")

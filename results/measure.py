@@ -14,7 +14,7 @@ from deploy.targets import get_target
 from lsnn_neuro import __version__, tensor_file
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.evaluation import Measure, Score, float_runner
+from lsnn_neuro.evaluation import Measure, Run, Score, float_runner
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks import AnyTask
@@ -32,6 +32,7 @@ from results.metrics import METRICS, RECIPE, read_metrics
 from results.networks import load_trained
 from results.scoring import BATCH, float_score, integer_score, target_runner, walk_score
 
+CPU = torch.device("cpu")
 RANDOM_WALK = "random walk"
 WIDTHS = range(2, WEIGHT_BITS + 1)
 LAVA_SAMPLES = 16
@@ -48,7 +49,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     dormant, integers = 0, None
     tested = float_score(task, network, "test")
     scores = {IN_FLOAT: tested}
-    runs = {IN_FLOAT: (float_runner(network, torch.device("cpu")), 1.0)}
+    runs: dict[str, tuple[Run, float]] = {IN_FLOAT: (float_runner(network, CPU), 1.0)}
     if isinstance(network, LSNN):
         dormant = sum(s.theta.numel() - s.n_active for s in network.synapses())
         quantized, _ = trained.quantized()

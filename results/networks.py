@@ -104,18 +104,18 @@ def load_imported(path: Path) -> QuantizedNetwork | None:
     return file_format.load(path) if kind_of(path) == file_format.KIND else None
 
 
-def load_quantized(path: Path) -> QuantizedNetwork:
-    """The integer network of an artifact or a network file, or a run's network quantized now."""
+def load_quantized(path: Path, *, for_netx: bool = False) -> QuantizedNetwork:
+    """The integer network of an artifact or a network file, or a run's network quantized now.
+
+    ``for_netx``: what is quantized now gets weights as netx has them, even and without exponents.
+    """
     if (path / MANIFEST).is_file():
         return load_artifact(path).network
-    return load_imported(path) or load_trained(path).quantized()[0]
-
-
-def load_for_netx(path: Path) -> QuantizedNetwork:
-    """The same, but what is quantized now gets weights as netx has them: even, without exponents."""
-    if (path / MANIFEST).is_file():
-        return load_artifact(path).network
-    return load_imported(path) or load_trained(path).quantized(WEIGHT_BITS - 1, max_exp=0)[0]
+    if (imported := load_imported(path)) is not None:
+        return imported
+    trained = load_trained(path)
+    network, _ = trained.quantized(WEIGHT_BITS - 1, max_exp=0) if for_netx else trained.quantized()
+    return network
 
 
 def load_recipe_of(path: Path) -> Recipe:

@@ -33,6 +33,8 @@ def publish(
         trained.checkpoint,
         arrays=compact_arrays(trained.network),
         progress={k: v for k, v in trained.checkpoint.progress.items() if k != "rng"},
+        n_inputs=trained.task.n_inputs,
+        n_outputs=trained.task.n_outputs,
     )
     metrics = read_metrics(run)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,13 @@ def test_evaluate_prints_target_samples_and_accuracy(run: Path, target: str) -> 
     assert 20 * result["accuracy"] == pytest.approx(round(20 * result["accuracy"]))
 
 
+def test_data_for_a_task_that_reads_none_are_refused(tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "models" / "delayed-xor"
+    result = lsnn_neuro("evaluate", model, "--data", tmp_path)
+    assert result.exit_code == 1
+    assert "task 'delayed-xor' reads no data" in result.output
+
+
 def test_evaluate_on_lava_scores_exactly_as_the_emulator(artifact: Path) -> None:
     scores = [
         json.loads(

@@ -246,6 +246,18 @@ class Task(Protocol):
         """Number of samples in a split."""
 
 
+def check_size(size: int) -> None:
+    """Refuse a batch of less than one sample."""
+    if size < 1:
+        raise DataError(f"a batch of {size} samples; must be at least 1")
+
+
+def check_split(split: str) -> None:
+    """Refuse what is no held-out split."""
+    if split not in ("validation", "test"):
+        raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+
+
 def sample_ranges(n_samples: int, size: int, limit: int | None) -> Iterator[range]:
     """The samples of each batch: the first ``limit`` of a split, ``size`` at a time."""
     if size < 1 or (limit is not None and limit < 1):

@@ -10,8 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
 
 _SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 
@@ -36,8 +35,7 @@ class HeldOut(Generic[Config]):
 
     def n_samples(self, split: Split) -> int:
         """Number of samples in a split."""
-        if split not in ("validation", "test"):
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        check_split(split)
         return self.config.validation if split == "validation" else self.config.test
 
     def seed_of(self, split: Literal["train"] | Split, sample: int) -> tuple[int, int, int]:
@@ -50,8 +48,7 @@ class DrawnTask(HeldOut[Config], ABC):
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` new samples."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+        check_size(size)
         return self.new_batch(size, rng)
 
     @abstractmethod

@@ -23,7 +23,7 @@ _ARENA, _NOISE, _SPIKES = range(3)  # an episode's random numbers, each in a gen
 
 
 class NavigationConfig(HeldOutConfig):
-    """Settings of navigation; arena and rewards are those of Bellec et al. 2018."""
+    """Settings of navigation; the task is that of Bellec et al. 2018, its sizes and rewards are ours."""
 
     name: Literal["navigation"] = "navigation"
     actions: int = Field(100, ge=2, le=10_000, description="actions in an episode")

@@ -27,6 +27,8 @@ from lsnn_neuro.tasks.base import (
     IntArray,
     Split,
     Transcripts,
+    check_size,
+    check_split,
     sample_ranges,
 )
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
@@ -144,8 +146,7 @@ class Phones:
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` training pieces drawn at random, with replacement."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+        check_size(size)
         pieces, half = self._pieces["train"], self.config.max_frames // 2
         size = self._in_pieces(size)
         drawn = rng.integers(len(pieces), size=size)
@@ -161,8 +162,7 @@ class Phones:
 
     def n_samples(self, split: Split) -> int:
         """Number of samples in a split."""
-        if split not in ("validation", "test"):
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        check_split(split)
         return self.runs * len(self._pieces[split])
 
     def _in_pieces(self, samples: int) -> int:
@@ -191,23 +191,6 @@ class Phones:
             for frames, target in zip(as_bytes(*heard), targets, strict=True)
         ]
 
-    def _both_ways(self, targets: list[IntArray], judged: list[IntArray]) -> Decisions:
-        """Decisions on frames that samples 2 i and 2 i + 1 hear forwards and backwards."""
-        counts = [len(frames) for frames in judged]
-        piece = np.repeat(np.arange(len(targets)), counts)
-        frame = np.concatenate(judged)
-        from_end = np.repeat([len(target) - 1 for target in targets], counts) - frame
-        lag, steps = self.config.lag_frames, self.config.frame_steps
-        start = (np.concatenate([frame, from_end]) + lag) * steps
-        return Decisions(
-            sample=np.concatenate([2 * piece, 2 * piece + 1]),
-            start=start,
-            stop=start + steps,
-            target=np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)]),
-            group=np.tile(np.arange(len(frame)), 2),
-            scored_as=self.folding.scored_as,
-        )
-
     def _batch(self, pieces: Sequence[Piece], rng: np.random.Generator | None = None) -> Batch:
         """Pieces as a batch; with ``rng`` for training."""
         config, lag = self.config, self.config.lag_frames
@@ -218,27 +201,48 @@ class Phones:
         inputs = config.encode(heard, [0] * len(heard), self.n_steps)
         if rng is not None:
             inputs = config.augment(inputs, rng)
-        targets = [p.recording.target[p.start : p.stop] for p in pieces]
-        in_order = config.answer == "sequence"
-        judged = [np.flatnonzero(in_order | (target != UNLABELLED)) for target in targets]
-        start = (np.concatenate(judged) + config.lag_frames) * config.frame_steps
-        windows = {
-            "sample": np.repeat(np.arange(len(pieces)), [len(frames) for frames in judged]),
-            "start": start,
-            "stop": start + config.frame_steps,
-        }
         if config.bidirectional:
-            return Batch(inputs=_with_direction(inputs), decisions=self._both_ways(targets, judged))
-        scored_as = self.folding.scored_as
-        if in_order:
-            labels = tuple(sequence(target) for target in targets)
-            return Batch(
-                inputs=inputs, decisions=Transcripts(labels=labels, scored_as=scored_as, **windows)
-            )
-        target = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
+            inputs = _with_direction(inputs)
+        asked = self._transcripts if config.answer == "sequence" else self._decisions
         return Batch(
-            inputs=inputs, decisions=Decisions(target=target, scored_as=scored_as, **windows)
+            inputs=inputs, decisions=asked([p.recording.target[p.start : p.stop] for p in pieces])
         )
+
+    def _decisions(self, targets: list[IntArray]) -> Decisions:
+        """A decision on every labelled frame; heard both ways, on both of a piece's samples."""
+        judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
+        piece = _index(judged)
+        frame = np.concatenate(judged)
+        right = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
+        scored_as = self.folding.scored_as
+        if not self.config.bidirectional:
+            return Decisions(target=right, scored_as=scored_as, **self._windows(piece, frame))
+        from_end = np.array([len(target) - 1 for target in targets])[piece] - frame
+        both = self._windows(
+            np.concatenate([2 * piece, 2 * piece + 1]), np.concatenate([frame, from_end])
+        )
+        group = np.tile(np.arange(len(frame)), 2)
+        return Decisions(target=right, group=group, scored_as=scored_as, **both)
+
+    def _transcripts(self, targets: list[IntArray]) -> Transcripts:
+        """The phones in their order, to be told in any frames."""
+        frames = [np.arange(len(target)) for target in targets]
+        return Transcripts(
+            labels=tuple(sequence(target) for target in targets),
+            scored_as=self.folding.scored_as,
+            **self._windows(_index(frames), np.concatenate(frames)),
+        )
+
+    def _windows(self, sample: IntArray, frame: IntArray) -> dict[str, IntArray]:
+        """The windows in which frames of samples are answered."""
+        steps = self.config.frame_steps
+        start = (frame + self.config.lag_frames) * steps
+        return {"sample": sample, "start": start, "stop": start + steps}
+
+
+def _index(parts: Sequence[IntArray]) -> IntArray:
+    """Which part each element of all parts, one after the other, comes from."""
+    return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
 def _with_direction(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

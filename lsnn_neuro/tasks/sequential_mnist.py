@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, check_size, check_split, sample_ranges
 
 
 class SequentialMNISTConfig(BaseModel):
@@ -135,8 +135,7 @@ class SequentialMNIST:
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` training images drawn at random, with replacement."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+        check_size(size)
         drawn = self._train.take(rng.integers(len(self._train), size=size))
         if self.config.shift:
             images = shifted(drawn.images, self.config.shift, rng)
@@ -181,8 +180,7 @@ class SequentialMNIST:
         return inputs
 
     def _split(self, split: Split) -> LabelledImages:
-        if split not in self._splits:
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        check_split(split)
         return self._splits[split]
 
     def _batch(self, images: LabelledImages) -> Batch:

@@ -13,8 +13,7 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
-from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Decisions, Split, check_size, check_split, sample_ranges
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 N_CLASSES = 10
@@ -93,8 +92,7 @@ class SpokenDigits:
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` training recordings drawn at random, with replacement."""
-        if size < 1:
-            raise DataError(f"a batch of {size} samples; must be at least 1")
+        check_size(size)
         return self._batch(self._train, rng.integers(len(self._train), size=size), rng)
 
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
@@ -108,8 +106,7 @@ class SpokenDigits:
         return len(self._split(split))
 
     def _split(self, split: Split) -> _Recordings:
-        if split not in self._splits:
-            raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
+        check_split(split)
         return self._splits[split]
 
     def _batch(

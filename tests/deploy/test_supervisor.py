@@ -137,6 +137,26 @@ def test_killed_process_ends_the_run_with_its_name(tmp_path, which):
 
 
 @pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("which", ["a Lava process", "the runner"])
+def test_killed_process_ends_a_run_that_goes_step_by_step(which):
+    silence = np.zeros((10, 1, NETWORK.n_inputs), bool)
+    with LoihiSimTarget(LavaOptions(time_limit=PATIENCE)).session(NETWORK, 1, 100) as session:
+        session.step(silence)
+        (pid,) = (
+            pid
+            for pid in children(os.getpid())
+            if b"deploy.lava.runner" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        victim = pid if which == "the runner" else children(pid)[-2]
+        os.kill(victim, signal.SIGKILL)
+        time.sleep(0.1)
+        with pytest.raises(TargetFailedError, match="was killed by SIGKILL") as failure:
+            session.step(silence)
+    assert "\n" not in str(failure.value)
+    assert group_members(pid) == []
+
+
+@pytest.mark.usefixtures("nothing_left")
 def test_exception_in_a_lava_process_reaches_the_caller_as_one_line(tmp_path):
     write_job(tmp_path, 50)
     (tmp_path / "inputs.npy").write_bytes(b"not an array")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +59,17 @@ def card(model):
 
 def test_a_model_holds_network_recipe_log_and_card(model):
     assert {file.name for file in model.iterdir()} == FILES
+
+
+def test_a_model_of_an_old_run_can_be_read_without_its_data(run, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    checkpoint = replace(Checkpoint.load(old / BEST), n_inputs=None, n_outputs=None)
+    checkpoint.save(old / BEST)
+    publish(old, tmp_path / "model", lava_samples=0)
+    found = Checkpoint.load(tmp_path / "model" / BEST)
+    network = network_of(run)
+    assert (found.n_inputs, found.n_outputs) == (network.input.theta.shape[1], len(network.bias))
 
 
 def test_the_network_is_the_runs_best(run, model):
