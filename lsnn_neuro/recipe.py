@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -158,6 +159,9 @@ class TrainingConfig(_Section):
     schedule: Literal["steps", "cosine"] = Field(
         "steps", description="lr falls in steps, or along half a cosine to 0 at the last iteration"
     )
+    restarts: tuple[int, ...] = Field(
+        (), description="iterations in which the cosine starts again from lr"
+    )
     lr_decay: float = Field(1.0, gt=0, le=1, description="factor on lr every lr_decay_every")
     lr_decay_every: int = Field(2500, ge=1, description="iterations between decays")
     logit_scale: float = Field(
@@ -173,10 +177,27 @@ class TrainingConfig(_Section):
     )
     divergence_loss: float = Field(1e3, gt=0, description="a loss above this stops the run")
 
+    @model_validator(mode="after")
+    def _restarts_lie_within_a_cosine_schedule(self) -> TrainingConfig:
+        cycles = (0, *self.restarts, self.iterations)
+        if self.restarts and self.schedule != "cosine":
+            raise ValueError("restarts go with the schedule 'cosine'")
+        if any(start >= end for start, end in pairwise(cycles)):
+            raise ValueError(
+                f"restarts {list(self.restarts)}: they must rise, between 0 and iterations = "
+                f"{self.iterations}"
+            )
+        return self
+
     def learning_rate(self, iteration: int) -> float:
-        """Learning rate in an iteration, the first of which is 0."""
+        """Learning rate in an iteration, the first of which is 0.
+
+        The cosine with its warm restarts is equation 5 of Loshchilov and Hutter 2017 (SGDR).
+        """
         if self.schedule == "cosine":
-            return self.lr * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
+            start = max((r for r in self.restarts if r <= iteration), default=0)
+            end = min((r for r in self.restarts if r > iteration), default=self.iterations)
+            return self.lr * (1 + math.cos(math.pi * (iteration - start) / (end - start))) / 2
         return self.lr * self.lr_decay ** (iteration // self.lr_decay_every)
 
 
@@ -235,19 +256,20 @@ class Recipe(_Section):
         """The recipe as TOML, every field spelled out."""
         return tomli_w.dumps(self.model_dump(exclude_none=True))
 
-    def same_run(self, other: Recipe) -> bool:
-        """Whether a run of the other recipe can be resumed with this one.
+    def same_run(self, other: Recipe, iteration: int) -> bool:
+        """Whether a run of the other recipe that has come to an iteration can go on with this one.
 
-        Only the end of the training may differ, and with the cosine schedule not even that.
+        Only when and where the training ends may differ: the learning rates up to here must agree.
         """
-        end: dict[str, object] = {"stop_at_accuracy": None}
-        if self.training.schedule == "steps":
-            end["iterations"] = 1
+        end: dict[str, object] = {"stop_at_accuracy": None, "iterations": 1, "restarts": ()}
         one, two = (
             r.model_copy(update={"training": r.training.model_copy(update=end)})
             for r in (self, other)
         )
-        return one == two
+        return one == two and all(
+            self.training.learning_rate(i) == other.training.learning_rate(i)
+            for i in range(iteration)
+        )
 
 
 def built_in() -> tuple[str, ...]:

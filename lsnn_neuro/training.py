@@ -226,15 +226,16 @@ def train(
     last = run_dir / LAST
     if resume:
         saved = Checkpoint.load(last)
-        if not recipe.same_run(saved.recipe):
-            raise TrainingError(
-                f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
-                "(only training.iterations and training.stop_at_accuracy may change)"
-            )
         if not {"rng", "score", "best"} <= saved.progress.keys():
             raise TrainingError(
                 f"{last}: holds a network without the state to go on from (a copy of {BEST}, or made "
                 "by an older version)"
+            )
+        if not recipe.same_run(saved.recipe, saved.progress["iteration"]):
+            raise TrainingError(
+                f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
+                "(only training.iterations, restarts and stop_at_accuracy may change, and the "
+                "learning rates so far must stay what they were)"
             )
         trainer.restore(saved)
     elif last.exists():

@@ -213,10 +213,11 @@ def test_parsing_leaves_the_given_dictionary_alone():
 
 def test_only_the_end_of_a_run_may_change_for_resuming():
     recipe = tiny_recipe()
-    assert recipe.same_run(tiny_recipe(training={"iterations": 99, "stop_at_accuracy": 0.5}))
-    assert not recipe.same_run(tiny_recipe(training={"lr": 0.02}))
-    assert not recipe.same_run(tiny_recipe(network={"beta": 1.0}))
-    assert not recipe.same_run(tiny_recipe(task={"symbols": 5}))
+    longer = tiny_recipe(training={"iterations": 99, "stop_at_accuracy": 0.5})
+    assert recipe.same_run(longer, iteration=9)
+    assert not recipe.same_run(tiny_recipe(training={"lr": 0.02}), iteration=0)
+    assert not recipe.same_run(tiny_recipe(network={"beta": 1.0}), iteration=0)
+    assert not recipe.same_run(tiny_recipe(task={"symbols": 5}), iteration=0)
 
 
 def test_the_cosine_schedule_falls_from_lr_to_zero_and_fixes_the_number_of_iterations():
@@ -225,8 +226,34 @@ def test_the_cosine_schedule_falls_from_lr_to_zero_and_fixes_the_number_of_itera
     assert recipe.training.learning_rate(0) == 0.02
     assert recipe.training.learning_rate(50) == pytest.approx(0.01)
     assert 0 < recipe.training.learning_rate(99) < 1e-5
-    assert recipe.same_run(tiny_recipe(training=cosine | {"stop_at_accuracy": 0.5}))
-    assert not recipe.same_run(tiny_recipe(training=cosine | {"iterations": 101}))
+    assert recipe.same_run(tiny_recipe(training=cosine | {"stop_at_accuracy": 0.5}), iteration=99)
+    assert not recipe.same_run(tiny_recipe(training=cosine | {"iterations": 101}), iteration=2)
+
+
+def test_a_warm_restart_prolongs_a_cosine_schedule_that_has_come_to_its_end():
+    cosine = {"schedule": "cosine", "lr": 0.02, "iterations": 100}
+    once = tiny_recipe(training=cosine)
+    twice = tiny_recipe(training=cosine | {"iterations": 140, "restarts": [100]})
+    assert twice.training.learning_rate(99) == once.training.learning_rate(99)
+    assert twice.training.learning_rate(100) == 0.02
+    assert twice.training.learning_rate(120) == pytest.approx(0.01)
+    assert twice.same_run(once, iteration=100)
+    elsewhere = tiny_recipe(training=cosine | {"iterations": 140, "restarts": [80]})
+    assert not elsewhere.same_run(once, iteration=100)
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"restarts": [5]}, "schedule 'cosine'"),
+        ({"schedule": "cosine", "iterations": 10, "restarts": [10]}, "iterations = 10"),
+        ({"schedule": "cosine", "iterations": 10, "restarts": [5, 5]}, "must rise"),
+        ({"schedule": "cosine", "iterations": 10, "restarts": [0]}, "must rise"),
+    ],
+)
+def test_restarts_that_can_not_be(training, said):
+    with pytest.raises(RecipeError, match=said):
+        tiny_recipe(training=training)
 
 
 def test_recipes_can_not_be_changed():

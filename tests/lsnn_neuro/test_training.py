@@ -170,6 +170,20 @@ def test_rewiring_by_gradient_resumes_like_anything_else(tmp_path):
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_a_finished_run_goes_on_after_a_warm_restart(tmp_path):
+    cosine = {"schedule": "cosine", "validate_every": 2}
+    once = tiny_recipe(training=cosine | {"iterations": 4})
+    longer = tiny_recipe(training=cosine | {"iterations": 6, "restarts": [4]})
+    run(longer, tmp_path / "whole")
+    run(once, tmp_path / "parts")
+    trainer = run(longer, tmp_path / "parts", resume=True)
+    assert trainer.iteration == 6
+    one, two = (Checkpoint.load(tmp_path / folder / LAST) for folder in ("whole", "parts"))
+    assert one.recipe == two.recipe
+    for name in one.arrays:
+        np.testing.assert_array_equal(one.arrays[name], two.arrays[name], err_msg=name)
+
+
 @pytest.mark.parametrize("iteration", [1, 5, 7])
 def test_a_crashed_run_resumes_from_its_last_checkpoint_and_ends_the_same(
     tmp_path, whole, iteration
