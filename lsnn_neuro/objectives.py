@@ -64,12 +64,13 @@ class Supervised:
             return Loss(
                 value=transcript_loss(self.config.logit_scale * answers, asked), output=output
             )
-        target = torch.from_numpy(asked.target.copy()).to(self.device)
         if isinstance(asked, Decisions):
+            target = torch.from_numpy(asked.target.copy()).to(self.device)
             value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
             right = asked.right(answers.argmax(1).cpu().numpy())
             return Loss(value=value, output=output, metrics={"accuracy": float(right.mean())})
-        return Loss(value=nn.functional.mse_loss(answers, target.to(answers.dtype)), output=output)
+        lesson = torch.from_numpy(asked.lesson().copy()).to(self.device, answers.dtype)
+        return Loss(value=nn.functional.mse_loss(answers, lesson), output=output)
 
     def validate(self, model: nn.Module) -> Score:
         """Score on the first samples of the validation split."""

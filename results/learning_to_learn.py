@@ -12,7 +12,7 @@ import torch
 
 from lsnn_neuro.evaluation import Run, by_decision
 from lsnn_neuro.tasks.base import FloatArray
-from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn
+from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn, linear_fits, with_one
 
 BATCH = 64
 IN_FLOAT, ON_INTEGERS = "network, float", "network, integers"
@@ -45,7 +45,7 @@ def linear_of_all(x: FloatArray, y: FloatArray) -> FloatArray:
 
     - x: shape (episode, example, feature); y: shape (episode, example)
     """
-    design = _with_one(x)
+    design = with_one(x)
     weights = np.linalg.pinv(design) @ y[..., None]
     errors: FloatArray = np.square((design @ weights)[..., 0] - y)
     return errors
@@ -53,15 +53,8 @@ def linear_of_all(x: FloatArray, y: FloatArray) -> FloatArray:
 
 def linear_so_far(x: FloatArray, y: FloatArray, *, ridge: float = 0.01) -> FloatArray:
     """Ridge regression on the examples before; it starts from 1/2, the family's mean."""
-    design, rest = _with_one(x), y - 0.5
-    products = np.cumsum(design[..., :, None] * design[..., None, :], axis=1)
-    moments = np.cumsum(design * rest[..., None], axis=1)
-    known = slice(None, -1)
-    penalty = ridge * np.eye(design.shape[-1])
-    weights = np.linalg.solve(products[:, known] + penalty, moments[:, known, :, None])[..., 0]
-    told = np.zeros_like(y)
-    told[:, 1:] = (weights * design[:, 1:]).sum(axis=-1)
-    errors: FloatArray = np.square(told - rest)
+    weights = linear_fits(x, y, penalty=np.full(x.shape[-1] + 1, ridge))
+    errors: FloatArray = np.square((weights * with_one(x)).sum(axis=-1) + 0.5 - y)
     return errors
 
 
@@ -96,8 +89,3 @@ def backpropagation(
             optimizer.step()
     found: FloatArray = errors.double().numpy()
     return found
-
-
-def _with_one(x: FloatArray) -> FloatArray:
-    """The features and a constant beside them."""
-    return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1)

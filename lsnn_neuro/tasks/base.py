@@ -128,20 +128,30 @@ class Estimates(_Windows):
     """Numbers to be told: the mean readout over the window is the answer.
 
     - target: the right answer, shape (decision, output)
+    - hints: what further outputs learn to tell, shape (decision, hint). A help in training (an
+      auxiliary task), not judged
     """
 
     target: FloatArray
+    hints: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only copies."""
         super().__post_init__()
-        target = np.array(self.target, np.float64)
-        if target.ndim != 2 or len(target) != len(self) or not np.isfinite(target).all():
-            raise DataError(
-                f"estimates: target has shape {target.shape}, expected finite numbers of shape "
-                f"({len(self)}, output)"
-            )
-        self._keep("target", target)
+        for name in ("target", "hints"):
+            if (given := getattr(self, name)) is None:
+                continue
+            numbers = np.array(given, np.float64)
+            if numbers.ndim != 2 or len(numbers) != len(self) or not np.isfinite(numbers).all():
+                raise DataError(
+                    f"estimates: {name} has shape {numbers.shape}, expected finite numbers of shape "
+                    f"({len(self)}, output)"
+                )
+            self._keep(name, numbers)
+
+    def lesson(self) -> FloatArray:
+        """All that the outputs learn to tell: target and hints, shape (decision, output)."""
+        return self.target if self.hints is None else np.hstack([self.target, self.hints])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -32,6 +32,10 @@ class LearningToLearnConfig(HeldOutConfig):
     slope: float = Field(
         3.0, gt=0, description="slope of the teachers' sigmoids: the larger, the less linear"
     )
+    hints: bool = Field(
+        False,
+        description="in training, further outputs learn to tell the linear fit to the examples so far",
+    )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
     test: int = Field(512, ge=1, le=1_000_000, description="samples for the test")
 
@@ -53,6 +57,11 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
     example). The mean readout over the example's last steps is the network's answer. To do well it
     must find out about the function, from its state alone.
 
+    That is hard to find by descent: a network first learns to tell the mean of the answers so far and
+    stays there for long. With ``hints`` it learns beside that to tell, by further outputs, the weights
+    of the linear fit so far (:func:`linear_fits`), which takes what the task takes: to multiply each
+    input with the answer that comes an example later. Nobody judges these outputs.
+
     The families:
 
     - teacher-networks: y = s(w2 s(W1 x + b1) + b2), s(u) = 1 / (1 + exp(-slope u)), with 2 inputs
@@ -70,7 +79,7 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
         self.name: str = config.name
         self.n_features = 2 if config.name == "teacher-networks" else 1
         self.n_inputs = (self.n_features + 1) * config.group_size
-        self.n_outputs = 1
+        self.n_outputs = 1 + (self.n_features + 1) * config.hints
         self.n_steps = config.examples * config.example_steps
 
     def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
@@ -124,5 +133,33 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
                 start=np.tile(stop - config.answer_steps, n),
                 stop=np.tile(stop, n),
                 target=y.reshape(-1, 1),
+                hints=self._hints(x, y).reshape(n * config.examples, -1) if config.hints else None,
             ),
         )
+
+    def _hints(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """What the further outputs learn to tell: the slopes shrunk as suits how small they mostly are."""
+        return linear_fits(x, y, penalty=np.array([1.0] * self.n_features + [0.05]))
+
+
+def linear_fits(x: FloatArray, y: FloatArray, *, penalty: FloatArray) -> FloatArray:
+    """Ridge regression of y - 1/2 on the examples before each one; nothing is known before the first.
+
+    - x: shape (episode, example, feature); y: shape (episode, example)
+    - penalty: on the square of each weight, shape (feature + 1,)
+    - returns: the features' weights and the constant, (episode, example, feature + 1)
+    """
+    design = with_one(x)
+    products = np.cumsum(design[..., :, None] * design[..., None, :], axis=1)
+    moments = np.cumsum(design * (y[..., None] - 0.5), axis=1)
+    before = slice(None, -1)
+    weights = np.zeros_like(design)
+    weights[:, 1:] = np.linalg.solve(
+        products[:, before] + np.diag(penalty), moments[:, before, :, None]
+    )[..., 0]
+    return weights
+
+
+def with_one(x: FloatArray) -> FloatArray:
+    """The features and a constant beside them."""
+    return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.optimize import minimize
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
+from lsnn_neuro.evaluation import score
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, linear_fits
 
 FAMILIES = ("teacher-networks", "sinusoids")
 
@@ -97,3 +99,37 @@ def test_wrong_settings_are_refused():
         make().train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="'train'"):
         make().n_samples("train")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_linear_fit_is_the_least_penalized_one_of_the_examples_before(name):
+    task = make(name)
+    x, y = task.draw(3, np.random.default_rng(3))
+    penalty = np.array([0.5] * task.n_features + [0.1])
+    fits = linear_fits(x, y, penalty=penalty)
+    assert (fits[:, 0] == 0).all()
+    for episode, k in [(0, 1), (1, 2), (2, 11)]:
+
+        def cost(weights, episode=episode, k=k):
+            told = 0.5 + x[episode, :k] @ weights[:-1] + weights[-1]
+            return np.square(told - y[episode, :k]).sum() + penalty @ np.square(weights)
+
+        assert minimize(cost, np.zeros(len(penalty))).x == pytest.approx(fits[episode, k], abs=1e-4)
+
+
+def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
+    task = make(hints=True)
+    assert (task.n_outputs, make().n_outputs) == (4, 1)
+    batch = task.train_batch(2, np.random.default_rng(4))
+    asked = batch.decisions
+    assert asked.lesson().shape == (24, 4)
+    readout = np.zeros((batch.n_steps, 2, 4))
+    for sample, start, stop, numbers in zip(
+        asked.sample, asked.start, asked.stop, asked.lesson(), strict=True
+    ):
+        readout[start:stop, sample] = numbers
+    assert score(batch, readout).value == pytest.approx(0)
+    readout[..., 1:] = 7.0
+    assert score(batch, readout).value == pytest.approx(0)
+    readout[..., 0] += 0.5
+    assert score(batch, readout).value == pytest.approx(0.25)
