@@ -23,7 +23,7 @@ WALL = 1.0
 """Radius of the arena."""
 
 _OBSERVATION = Box(
-    np.array([-WALL, -WALL, 0, 0], np.float32), np.array([WALL, WALL, 1, 1], np.float32)
+    np.array([-WALL, -WALL, 0, 0, 0], np.float32), np.array([WALL, WALL, 1, 1, 1], np.float32)
 )
 _ACTION = Box(-1, 1, (2,), np.float32)
 
@@ -31,14 +31,14 @@ _ACTION = Box(-1, 1, (2,), np.float32)
 class Arenas(VectorEnv):
     """Circular arenas, each with a goal that stays where it is for a whole episode and is never shown.
 
-    - observation: (x, y, goal, wall), shape (arena, 4): where the agent is, and whether it has just reached
-      the goal or run into the wall (0 or 1)
+    - observation: (x, y, goal, wall, dark), shape (arena, 5): where the agent is, whether it has just
+      reached the goal or run into the wall, and whether it sees nothing (0 or 1)
     - action: velocity in units of the greatest speed, shape (arena, 2); longer vectors are cut to length 1
     - reward: 1 for reaching the goal, ``-wall_penalty`` for running into the wall, else 0
 
-    Whoever reaches the goal sees it for one step, in which its action does nothing, and is then put at a
-    random place outside the goal. An episode ends after ``n_actions`` steps (truncated, never terminated).
-    An episode's goal and places depend on its seed alone.
+    Whoever reaches the goal sees it for one step, then nothing for ``pause`` steps, and is then put at a
+    random place outside the goal; meanwhile its actions do nothing. An episode ends after ``n_actions``
+    steps (truncated, never terminated). An episode's goal and places depend on its seed alone.
 
     - speed: greatest distance moved in a step; the arena's radius is 1
     - goal_radius, goal_distance: the goal's size, and how far its centre lies from the arena's
@@ -55,6 +55,7 @@ class Arenas(VectorEnv):
         goal_radius: float = 0.3,
         goal_distance: float = 0.85,
         wall_penalty: float = 0.02,
+        pause: int = 0,
     ):
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = _OBSERVATION, _ACTION
@@ -62,6 +63,7 @@ class Arenas(VectorEnv):
         self.action_space = batch_space(_ACTION, num_envs)
         self.n_actions, self.speed, self.wall_penalty = n_actions, speed, wall_penalty
         self.goal_radius, self.goal_distance = goal_radius, goal_distance
+        self.pause = pause
 
     def reset(
         self,
@@ -83,6 +85,7 @@ class Arenas(VectorEnv):
         self._placed = np.zeros(self.num_envs, np.int64)
         self.position = self._places[:, 0].copy()
         self.at_goal = np.zeros(self.num_envs, np.bool_)
+        self._rests = np.zeros(self.num_envs, np.int64)  # for so many steps yet
         self._actions = 0
         return self._observe(np.zeros(self.num_envs, np.bool_)), {"goal": self.goal.copy()}
 
@@ -109,23 +112,27 @@ class Arenas(VectorEnv):
         """Move; gives observations, rewards, terminated, truncated, and ``moved``: whose action counted."""
         velocity = np.asarray(actions, np.float64)
         length = np.sqrt(np.square(velocity).sum(axis=1, keepdims=True))
-        moved = ~self.at_goal
+        moved = self._rests == 0
         target = self.position + self.speed * velocity / np.maximum(length, 1)
         distance = np.sqrt(np.square(target).sum(axis=1))
         wall = moved & (distance > WALL)
         target[wall] *= (WALL / distance[wall])[:, None]
-        self._placed += self.at_goal
+        woken = self._rests == 1
+        self._placed += woken
         placed = self._places[np.arange(self.num_envs), self._placed]
-        self.position = np.where(moved[:, None], target, placed)
+        gone = np.where(moved[:, None], target, self.position)
+        self.position = np.where(woken[:, None], placed, gone)
         to_goal = np.square(self.position - self.goal).sum(axis=1)
         self.at_goal = moved & (to_goal <= self.goal_radius**2)
+        self._rests = np.where(self.at_goal, 1 + self.pause, np.maximum(self._rests - 1, 0))
         self._actions += 1
         reward = self.at_goal - self.wall_penalty * wall
         over = np.full(self.num_envs, self._actions >= self.n_actions)
         return self._observe(wall), reward, np.zeros_like(over), over, {"moved": moved}
 
     def _observe(self, wall: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        observation = np.column_stack([self.position, self.at_goal, wall])
+        dark = (self._rests > 0) & ~self.at_goal
+        observation = np.column_stack([self.position, self.at_goal, wall, dark])
         return observation.astype(np.float32)
 
 

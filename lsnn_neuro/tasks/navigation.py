@@ -37,6 +37,9 @@ class NavigationConfig(HeldOutConfig):
         0.85, ge=0, le=1, description="from the arena's centre to the goal's"
     )
     wall_penalty: float = Field(0.02, ge=0, description="what running into the wall costs")
+    pause: int = Field(
+        0, ge=0, description="actions' time in the dark between a goal and the next place"
+    )
     place_cells: int = Field(7, ge=2, le=50, description="place cells along the arena's diameter")
     place_width: float = Field(
         0.25, gt=0, description="standard deviation of a place field, in radii"
@@ -102,7 +105,7 @@ class Navigation(HeldOut[NavigationConfig]):
         c = self.config
         return Arenas(
             n_samples, n_actions=c.actions, speed=c.speed, goal_radius=c.goal_radius,
-            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty,
+            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty, pause=c.pause,
         )  # fmt: skip
 
     def chances(self, split: Literal["train"] | Split, episodes: Sequence[int]) -> Chances:
@@ -120,11 +123,11 @@ class Navigation(HeldOut[NavigationConfig]):
         return Chances(arena=arena, noise=noise, spikes=spikes)
 
     def rates(self, observation: npt.NDArray[np.float32]) -> FloatArray:
-        """Rate of each input in Hz, (sample, input), from what :class:`Arenas` lets see, (sample, 4)."""
+        """Rate of each input in Hz, (sample, input), from what :class:`Arenas` lets see, (sample, 5)."""
         c = self.config
-        position, signals = observation[:, :2].astype(np.float64), observation[:, 2:]
+        position, signals, dark = np.split(observation.astype(np.float64), [2, 4], axis=1)
         squared = np.square(position[:, None] - self.centres).sum(axis=2)  # (sample, place cell)
-        place = c.place_rate * np.exp(-squared / (2 * c.place_width**2))
+        place = (1 - dark) * c.place_rate * np.exp(-squared / (2 * c.place_width**2))
         return np.concatenate(
             [place, c.signal_rate * signals.repeat(c.signal_cells, axis=1)], axis=1
         )

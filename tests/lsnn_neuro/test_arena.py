@@ -66,13 +66,32 @@ def test_who_reaches_the_goal_waits_a_step_there_and_starts_elsewhere() -> None:
     assert was_there.any()
 
 
+def test_after_the_goal_comes_a_pause_in_the_dark() -> None:
+    arenas = Arenas(1, pause=2)
+    arenas.reset(seed=1)
+    arenas.position[:] = arenas.goal * 0.9
+    seen = []
+    for _ in range(5):
+        observation, reward, _, _, info = arenas.step(np.array([[0.1, 0.0]]))
+        goal, dark = observation[0, [2, 4]]
+        seen.append((int(reward[0]), info["moved"][0], goal, dark))
+    assert seen == [
+        (1, True, 1, 0),
+        (0, False, 0, 1),
+        (0, False, 0, 1),
+        (0, False, 0, 0),
+        (0, True, 0, 0),
+    ]
+    assert np.linalg.norm(arenas.position - arenas.goal) > arenas.goal_radius
+
+
 def test_the_wall_stops_and_costs() -> None:
     arenas = Arenas(1, wall_penalty=0.25)
     arenas.reset(seed=1)
     arenas.goal[:] = [-0.85, 0]  # out of the way
     arenas.position[:] = [0.95, 0]
     observation, reward, *_ = arenas.step(np.array([[1.0, 0.0]]))
-    assert np.allclose(observation, [[1, 0, 0, 1]])
+    assert np.allclose(observation, [[1, 0, 0, 1, 0]])
     assert reward == [-0.25]
 
 
