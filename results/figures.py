@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lsnn_neuro.closed_loop import Episodes
 from lsnn_neuro.tasks.base import Decisions
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.choose import STATE_ONE
@@ -21,6 +22,7 @@ from results.families import Families, Family, Model
 from results.learning_to_learn import IN_FLOAT, ON_INTEGERS
 from results.literature import LSNN_FAMILIES
 from results.metrics import read_metrics
+from results.navigation import first_episodes, paths_and_trials, walked_at_random
 from results.networks import load_trained
 
 TRACED = 6
@@ -54,6 +56,7 @@ def figures(families: Families) -> dict[str, str]:
         "weight-bits.svg": weight_bits(families),
         "raster.svg": raster(families),
         "learning-to-learn.svg": learning_to_learn(families),
+        "navigation.svg": navigation(families),
     }
     return {name: svg(figure) for name, figure in drawn.items() if figure is not None}
 
@@ -149,6 +152,18 @@ def learning_to_learn(families: Families) -> Figure | None:
         axes.set(xlabel="examples seen", ylabel="mean squared error", title=task, yscale="log")
         axes.legend(fontsize=7)
     return figure
+
+
+def navigation(families: Families) -> Figure | None:
+    """Paths early and late in an episode, and how long the trials of an episode take."""
+    models = [f.first for f in families.values() if f.first.recipe.task.name == Navigation.name]
+    if not models:
+        return None
+    models.sort(key=lambda m: len(m.name))  # the paths of "navigation" itself are shown
+    episodes: dict[str, Episodes] = {}
+    for model in models:
+        task, episodes[model.name] = first_episodes(model.folder)
+    return paths_and_trials(task, episodes | {"random walk": walked_at_random(task)})
 
 
 def raster(families: Families) -> Figure | None:

@@ -1,14 +1,10 @@
-"""How a network finds its way: paths early and late in an episode, and how long each trial takes.
-
-``python -m results.navigation NAME=RUN ... --out FILE.svg`` draws them; the first run's paths are shown.
-"""
+"""How a network finds its way: paths early and late in an episode, and how long each trial takes."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
 
-import click
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -19,12 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from deploy.targets import get_target
 from lsnn_neuro.arena import WALL
 from lsnn_neuro.closed_loop import Episodes, random_walk
-from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.tasks.navigation import Navigation
-from lsnn_neuro.tensor_file import write_text
 from results.episodes import float_session, played, target_session
-from results.figures import svg
 from results.networks import load_trained
 
 EPISODES = 256
@@ -35,11 +28,12 @@ LATE = 3
 TRIALS = 12
 
 
-def trial_lengths(reached: npt.NDArray[np.bool_]) -> list[list[int]]:
+def trial_lengths(reached: npt.NDArray[np.bool_], pause: int = 0) -> list[list[int]]:
     """Actions from being put somewhere to the goal: of the first trials of all episodes, the second ones ...
 
     - reached: whether an action led to the goal, (action, episode). A trial that no goal ends is left
-      out, and so is the action at the goal, which does nothing.
+      out, and so are the actions at the goal and in the dark, which do nothing.
+    - pause: actions' time in the dark
     """
     trials: list[list[int]] = []
     for episode in reached.T:
@@ -48,18 +42,20 @@ def trial_lengths(reached: npt.NDArray[np.bool_]) -> list[list[int]]:
             if i == len(trials):
                 trials.append([])
             trials[i].append(end + 1 - start)
-            start = end + 2
+            start = end + 2 + pause
     return trials
 
 
-def figure(task: Navigation, episodes: dict[str, Episodes]) -> Figure:
+def paths_and_trials(task: Navigation, episodes: dict[str, Episodes]) -> Figure:
     """Paths of the first network's first episodes, and the trials of all."""
     drawn = Figure(figsize=(10, 3.4))
     *arenas, last = drawn.subplots(1, SHOWN + 1, width_ratios=[1] * SHOWN + [1.4])
     for number, axes in enumerate(arenas):
         _paths(axes, task, next(iter(episodes.values())), number)
     for name, some in episodes.items():
-        trials = [t for t in trial_lengths(some.reached) if 2 * len(t) >= some.size][:TRIALS]
+        trials = [
+            t for t in trial_lengths(some.reached, task.config.pause) if 2 * len(t) >= some.size
+        ][:TRIALS]
         last.plot(
             np.arange(1, len(trials) + 1), [np.mean(t) for t in trials], "o-", ms=3, label=name
         )
@@ -77,8 +73,8 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
     axes.add_patch(Circle((0, 0), WALL, fill=False, color="0.5"))
     goal = episodes.goal[number]
     axes.add_patch(Circle(tuple(goal), task.config.goal_radius, color="C2", alpha=0.3, lw=0))
-    spans = [(0, end) for end in ends[:1]]
-    spans += [(before + 2, end) for before, end in pairwise(ends)][-LATE:]
+    spans, idle = [(0, end) for end in ends[:1]], 2 + task.config.pause
+    spans += [(before + idle, end) for before, end in pairwise(ends)][-LATE:]
     for i, (start, end) in enumerate(spans):
         path = position[start : end + 2]
         label = ("first trial" if i == 0 else "last trials") if i < 2 else None
@@ -88,25 +84,11 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
         axes.legend(fontsize="x-small", frameon=False, loc="upper left")
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="NAME=RUN...")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
-def main(runs: tuple[str, ...], out: Path) -> None:
-    """Draw runs of navigation: LSNNs on integers, others in float."""
-    episodes: dict[str, Episodes] = {}
-    for text in runs:
-        name, _, path = text.partition("=")
-        task, episodes[name] = _play(Path(path))
-    episodes["random walk"] = random_walk(task, task.chances("test", range(EPISODES)))
-    write_text(out, svg(figure(task, episodes)))
-
-
-def _play(path: Path) -> tuple[Navigation, Episodes]:
-    """The first test episodes of a run."""
-    trained = load_trained(path)
+def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
+    """A model's task, and what it does in the first test episodes: an LSNN on integers, others in float."""
+    trained = load_trained(model)
     task = trained.task
-    if not isinstance(task, Navigation):
-        raise RecipeError(f"{path}: its task is {task.name!r}, expected 'navigation'")
+    assert isinstance(task, Navigation)  # whoever calls has seen to that
     session = (
         target_session(task, trained.quantized()[0], get_target("emulator"))
         if isinstance(trained.network, LSNN)
@@ -115,5 +97,6 @@ def _play(path: Path) -> tuple[Navigation, Episodes]:
     return task, next(played(task, "test", session, size=EPISODES, limit=EPISODES))
 
 
-if __name__ == "__main__":
-    main()
+def walked_at_random(task: Navigation) -> Episodes:
+    """A random walk in the same episodes."""
+    return random_walk(task, task.chances("test", range(EPISODES)))

@@ -39,6 +39,11 @@ CAPTIONS = {
         "Squared error on the test episodes against the examples seen, weights at rest; \"linear, fitted "
         "to the whole episode\" knows all examples from the start.",
     ),
+    "navigation.svg": (
+        "Navigation",
+        "Paths in the arena in the first test episodes, and how many actions each trial of an episode "
+        "takes, mean of 256 episodes. LSNNs play on integers, others in float.",
+    ),
     "raster.svg": (
         "What it looks like",
         "One test digit on the integer network: input spikes, spikes of both populations, thresholds of some "

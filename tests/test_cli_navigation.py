@@ -101,3 +101,6 @@ def test_trials_run_from_goal_to_goal() -> None:
     reached[[3, 5, 8], 0] = True  # 4 actions, then (after the step at the goal) 1, and 2
     reached[6, 1] = True
     assert trial_lengths(reached) == [[4, 7], [1], [2]]
+    reached = np.zeros((9, 1), bool)
+    reached[[1, 7]] = True  # 2 actions; then one at the goal, 3 in the dark, and 2
+    assert trial_lengths(reached, pause=3) == [[2], [2]]
