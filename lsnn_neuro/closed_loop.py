@@ -134,30 +134,3 @@ def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Epi
 
     silence = np.zeros((0, n, task.n_inputs), np.bool_)  # nothing was heard
     return _run_episodes(task, chances, act, silence)
-
-
-def teach(task: Navigation, episodes: Episodes) -> FloatArray:
-    """What someone who knows the goal would show in an agent's place, (action, sample, 2).
-
-    Before the goal was reached for the first time: go round the arena at the goals' distance from its
-    centre. Afterwards: straight to the goal.
-    """
-    c = task.config
-    position = episodes.position
-    before: npt.NDArray[np.int64] = (
-        np.cumsum(episodes.reached, axis=0) - episodes.reached
-    )  # how often until now
-    found = np.greater(before, 0)  # (action, sample)
-    radius = np.maximum(np.sqrt(np.square(position).sum(axis=2, keepdims=True)), 1e-9)
-    outward = position / radius
-    around = np.stack([-outward[..., 1], outward[..., 0]], axis=-1)
-    search = _unit(c.speed * around + (c.goal_distance - radius) * outward)
-    advice: FloatArray = np.where(found[..., None], _unit(episodes.goal - position), search)
-    return advice
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    unit: FloatArray = vectors / np.maximum(
-        np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True)), 1e-9
-    )
-    return unit

@@ -217,11 +217,8 @@ class ReinforcementConfig(_Section):
     )
     longest: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
     excess_weight: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
-    teacher_weight: float = Field(
-        1.0, ge=0, description="weight of the squared distance from a teacher that knows the goal"
-    )
-    teacher_iterations: int = Field(
-        0, ge=0, description="iterations until that weight has fallen to 0; 0 for no teacher"
+    hint_weight: float = Field(
+        0.1, ge=0, description="weight of the hints' squared error, see task.hints"
     )
 
 

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lsnn_neuro.closed_loop import Episodes, episodes_score, play, teach
+from lsnn_neuro.closed_loop import Episodes, episodes_score, play
 from lsnn_neuro.evaluation import Score
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.recipe import ReinforcementConfig, TrainingConfig
 from lsnn_neuro.tasks.base import sample_ranges
-from lsnn_neuro.tasks.navigation import VALUE, VELOCITY, Navigation
+from lsnn_neuro.tasks.navigation import HINT, VALUE, VELOCITY, Navigation
 
 FloatArray = npt.NDArray[np.float64]
 _SEEDS = 2**62
@@ -67,7 +67,7 @@ class _Rollout:
 
     - drift: the part of the action's noise that was known beforehand, (action, sample, 2)
     - log_policy: of the actions when they were taken; noise: its standard deviation, shape ()
-    - teaching: what a teacher that knows the goal would have done, (action, sample, 2)
+    - found: whether the goal has been reached before, (action, sample); goal: where it is, (sample, 2)
     """
 
     inputs: npt.NDArray[np.bool_]
@@ -77,7 +77,8 @@ class _Rollout:
     advantage: npt.NDArray[np.float32]
     returns: npt.NDArray[np.float32]
     log_policy: npt.NDArray[np.float32]
-    teaching: npt.NDArray[np.float32]
+    found: npt.NDArray[np.bool_]
+    goal: npt.NDArray[np.float32]
     noise: npt.NDArray[np.float32]
 
 
@@ -123,9 +124,11 @@ class ActorCritic:
         wish = readout[..., VELOCITY]
         excess = torch.relu(wish.square().sum(-1) - self.config.longest**2).mean()
         value = value + self.config.excess_weight * excess
-        if weight := self._teacher_weight():
-            error = (wish - self._tensor(r.teaching)).square().sum(-1)
-            value = value + weight * (error * counts).sum() / counts.sum()
+        if self.task.config.hints:
+            error = (readout[..., HINT] - self._tensor(r.goal)).square().sum(-1)
+            hint = (error * self._tensor(r.found)).mean()
+            value = value + self.config.hint_weight * hint
+            metrics["hint"] = hint.item()
         self.updates += 1
         metrics |= {
             "actor": actor.item(),
@@ -181,12 +184,13 @@ class ActorCritic:
             "drift": drift,
             "advantage": relative / scale,
             "returns": gains + value,
-            "teaching": teach(self.task, e),
+            "goal": e.goal,
             "noise": np.array(noise),
         }
         rollout = _Rollout(
             inputs=e.inputs,
             moved=e.moved,
+            found=np.cumsum(e.reached, axis=0) > e.reached,  # before this action
             log_policy=np.zeros(0, np.float32),
             **{name: array.astype(np.float32) for name, array in arrays.items()},
         )
@@ -207,13 +211,6 @@ class ActorCritic:
         """Of an action given the one before, in nats: it follows from the noise, which is not learnt."""
         fresh = noise**2 * (1 - self.task.config.persistence**2)
         return math.log(2 * math.pi * math.e * fresh)
-
-    def _teacher_weight(self) -> float:
-        """Falls to 0 in a straight line."""
-        if not self.config.teacher_iterations:
-            return 0.0
-        left = 1 - self.updates / self.config.teacher_iterations
-        return self.config.teacher_weight * max(left, 0.0)
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -17,8 +17,8 @@ from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
 
 FloatArray = npt.NDArray[np.float64]
 
-VELOCITY, VALUE = slice(0, 2), 2
-"""Which readouts are the mean of the velocity and the value."""
+VELOCITY, VALUE, HINT = slice(0, 2), 2, slice(3, 5)
+"""Which readouts are the mean of the velocity, the value and (if any) the goal's place."""
 _ARENA, _NOISE, _SPIKES = range(3)  # an episode's random numbers, each in a generator of its own
 
 
@@ -55,6 +55,9 @@ class NavigationConfig(HeldOutConfig):
     persistence: float = Field(
         0.8, ge=0, lt=1, description="correlation of this noise from one action to the next"
     )
+    hints: bool = Field(
+        False, description="in training, two further outputs learn to tell where the goal found is"
+    )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
 
     @model_validator(mode="after")
@@ -84,11 +87,11 @@ class Navigation(HeldOut[NavigationConfig]):
     An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
     for where the agent is, and for whether it has just reached the goal or run into the wall. Inputs in
     order: place cells (Gaussian fields on a square grid, those within the arena), goal, wall. The readouts
-    ``latency`` steps before the action's end are the mean of the velocity and the value.
+    ``latency`` steps before the action's end are the mean of the velocity and the value; with ``hints``
+    also where the goal is, which nothing depends on but what the network learns to keep in mind.
     """
 
     name = "navigation"
-    n_outputs = 3
 
     def __init__(self, config: NavigationConfig) -> None:
         """Place the place cells."""
@@ -98,6 +101,7 @@ class Navigation(HeldOut[NavigationConfig]):
         spacing = at[1] - at[0]
         self.centres = grid[np.square(grid).sum(axis=1) <= (WALL + spacing / 2) ** 2]
         self.n_inputs = len(self.centres) + 2 * config.signal_cells
+        self.n_outputs = HINT.stop if config.hints else HINT.start
         self.n_steps = config.actions * config.steps_per_action
 
     def arenas(self, n_samples: int) -> Arenas:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk, teach
+from lsnn_neuro.closed_loop import Episodes, play
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig
@@ -95,20 +95,6 @@ def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> N
     assert (rates[4] == 0).all()
     signals = rates[:, n:].reshape(5, 2, c.signal_cells)
     assert np.array_equal(signals.any(axis=2), [[0, 0], [0, 0], [1, 0], [0, 1], [0, 0]])
-
-
-def test_the_teacher_is_far_better_than_the_random_walk() -> None:
-    """Its advice is followed blindly: each episode is played again with what it said of the last time."""
-    task = Navigation(NavigationConfig(actions=60, steps_per_action=1, latency=0, place_cells=2))
-    chances = task.chances("test", list(range(64)))
-    velocity = np.zeros((60, 64, 2))
-    for k in range(60):  # what it says of action k depends on the actions before
-        velocity[k:] = teach(task, play(task, Guide(velocity, task), chances, noise=0))[k:]
-    taught = episodes_score([play(task, Guide(velocity, task), chances, noise=0)]).as_dict()
-    walked = episodes_score([random_walk(task, chances)]).as_dict()
-    assert walked["goals"] < 2.5
-    assert taught["goals"] > 3 * walked["goals"]
-    assert taught["goals_second_half"] > taught["goals_first_half"]
 
 
 def test_the_latency_must_fit_into_an_action() -> None:

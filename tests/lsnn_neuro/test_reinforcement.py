@@ -93,16 +93,20 @@ def test_a_policy_learns_to_go_where_the_goal_is() -> None:
     assert np.mean(goals[-5:]) > 1.5 * np.mean(goals[:5])
 
 
-def test_the_teacher_fades_and_can_be_followed() -> None:
+def test_hints_teach_further_outputs_where_the_goal_is_and_nothing_before_it_was_found() -> None:
     config = recipe(
+        task={"hints": True, "actions": 30, "goal_radius": 0.9},
         training={"iterations": 40, "batch_size": 16, "lr": 0.01, "rate_cost": 0.0},
-        reinforcement={"epochs": 1, "teacher_weight": 1.0, "teacher_iterations": 30},
+        reinforcement={"epochs": 1, "hint_weight": 10.0},
     )
     trainer = Trainer(config)
-    losses = [trainer.train_step() for _ in range(40)]
-    assert losses[20]["loss"] < 0.8 * losses[0]["loss"]
-    rest = losses[35]["actor"] + config.reinforcement.value_weight * losses[35]["critic"]  # type: ignore[union-attr]
-    assert losses[35]["loss"] == pytest.approx(rest, abs=1e-5)
+    assert trainer.network.bias.shape == (5,)
+    hints = [trainer.train_step()["hint"] for _ in range(40)]
+    assert np.mean(hints[-5:]) < 0.8 * np.mean(hints[:5])
+    rollout = trainer.objective._rollout
+    assert not rollout.found[0].any()
+    assert (np.diff(rollout.found.astype(int), axis=0) >= 0).all()
+    np.testing.assert_allclose(np.linalg.norm(rollout.goal, axis=1), 0.85, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
