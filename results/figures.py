@@ -288,9 +288,9 @@ _GOES_WITH_CONNECTIVITY: dict[str, Any] = {
         "signs", "input_connectivity", "recurrent_connectivity", "readout_connectivity",
         "input_scale", "recurrent_scale",
     },
-    "training": {"lr", "clip_gradient"},
+    "training": {"lr", "clip_gradient", "iterations", "validate_every"},
 }  # fmt: skip
-"""Where the recipes of two points on one line may differ: dense networks take other steps."""
+"""Where the recipes of two points on one line may differ: dense networks take other steps, and fewer."""
 
 
 def _but_for_connectivity(model: Model) -> str:

@@ -28,7 +28,7 @@ CAPTIONS = {
     "connectivity.svg": (
         "Accuracy against connectivity",
         "Networks that are alike but for the share of active synapses (the dense one has no fixed "
-        "signs and nothing to rewire).",
+        "signs, nothing to rewire, and fewer iterations, which take longer).",
     ),
     "weight-bits.svg": (
         "Accuracy against weight bits",
