@@ -42,6 +42,7 @@ class Arenas(VectorEnv):
 
     - speed: greatest distance moved in a step; the arena's radius is 1
     - goal_radius, goal_distance: the goal's size, and how far its centre lies from the arena's
+    - pause: steps in the dark
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -84,7 +85,6 @@ class Arenas(VectorEnv):
             self.goal[i], self._places[i] = self._draw(np.random.default_rng(one))
         self._placed = np.zeros(self.num_envs, np.int64)
         self.position = self._places[:, 0].copy()
-        self.at_goal = np.zeros(self.num_envs, np.bool_)
         self._rests = np.zeros(self.num_envs, np.int64)  # for so many steps yet
         self._actions = 0
         return self._observe(np.zeros(self.num_envs, np.bool_)), {"goal": self.goal.copy()}
@@ -123,12 +123,18 @@ class Arenas(VectorEnv):
         gone = np.where(moved[:, None], target, self.position)
         self.position = np.where(woken[:, None], placed, gone)
         to_goal = np.square(self.position - self.goal).sum(axis=1)
-        self.at_goal = moved & (to_goal <= self.goal_radius**2)
-        self._rests = np.where(self.at_goal, 1 + self.pause, np.maximum(self._rests - 1, 0))
+        reached = moved & (to_goal <= self.goal_radius**2)
+        self._rests = np.where(reached, 1 + self.pause, np.maximum(self._rests - 1, 0))
         self._actions += 1
-        reward = self.at_goal - self.wall_penalty * wall
+        reward = reached - self.wall_penalty * wall
         over = np.full(self.num_envs, self._actions >= self.n_actions)
         return self._observe(wall), reward, np.zeros_like(over), over, {"moved": moved}
+
+    @property
+    def at_goal(self) -> npt.NDArray[np.bool_]:
+        """Who has reached the goal in the last step, shape (arena,)."""
+        there: npt.NDArray[np.bool_] = self._rests == 1 + self.pause
+        return there
 
     def _observe(self, wall: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         dark = (self._rests > 0) & ~self.at_goal

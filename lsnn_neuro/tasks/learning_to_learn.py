@@ -37,7 +37,7 @@ class LearningToLearnConfig(HeldOutConfig):
         description="in training, further outputs learn to tell the linear fit to the examples so far",
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
-    test: int = Field(512, ge=1, le=1_000_000, description="samples for the test")
+    test: int = Field(512, ge=1, le=1_000_000, description="episodes for the test")
 
     @model_validator(mode="after")
     def _check(self) -> LearningToLearnConfig:

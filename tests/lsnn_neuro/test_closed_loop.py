@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lsnn_neuro.closed_loop import Episodes, play
+from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network import LSNN
 from lsnn_neuro.recipe import LSNNConfig
@@ -95,6 +95,13 @@ def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> N
     assert (rates[4] == 0).all()
     signals = rates[:, n:].reshape(5, 2, c.signal_cells)
     assert np.array_equal(signals.any(axis=2), [[0, 0], [0, 0], [1, 0], [0, 1], [0, 0]])
+
+
+def test_a_random_walk_reaches_as_many_goals_as_is_said_of_it() -> None:
+    task = Navigation(NavigationConfig())
+    assert episodes_score(
+        [random_walk(task, task.chances("test", range(1024)))]
+    ).value == pytest.approx(2.69, abs=0.2)
 
 
 def test_the_latency_must_fit_into_an_action() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from small_models import small_run
@@ -15,7 +16,7 @@ from lsnn_neuro.errors import FileFormatError
 from results.__main__ import write_results
 from results.card import Card
 from results.families import Family, Model, Spread, load_families
-from results.figures import connectivity, learning_curves, weight_bits
+from results.figures import connectivity, learning_curves, navigation, weight_bits
 from results.literature import CLAIMS, ROWS
 from results.page import page
 from results.publish import publish
@@ -271,3 +272,12 @@ def test_tables_have_as_many_cells_in_every_row(written, families):
             elif widths:
                 assert len(set(widths)) == 1, widths
                 widths = []
+
+
+def test_the_figure_of_navigation_shows_the_published_models_beside_a_random_walk():
+    published = load_families(Path(__file__).parents[2] / "models")
+    *arenas, trials = navigation(published).axes
+    assert all(axes.lines for axes in arenas)
+    length = {line.get_label(): line.get_ydata() for line in trials.lines}
+    assert {"navigation", "navigation-lif", "navigation-lstm"} < length.keys()
+    assert length["navigation"][1:].mean() < 0.5 * length["random walk"].mean()
