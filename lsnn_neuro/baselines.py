@@ -19,7 +19,11 @@ _State = tuple[Tensor, Tensor]
 
 
 class LSTM(nn.Module):
-    """One layer of LSTM units with a linear readout at every step."""
+    """One layer of LSTM units with a linear readout at every step.
+
+    ``forget_bias``: Jozefowicz et al. 2015 (ICML, section 2.2), who found that it should be 1 or more
+    where there is much to remember.
+    """
 
     def __init__(
         self, config: LSTMConfig, n_inputs: int, n_outputs: int, *, generator: torch.Generator
@@ -32,6 +36,8 @@ class LSTM(nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-bound, bound, generator=generator)
+            forget_gates = slice(config.units, 2 * config.units)  # the second of torch's four
+            self.lstm.bias_ih_l0[forget_gates] += config.forget_bias
 
     def forward(self, x: Tensor) -> NetworkOutput:
         """Run a batch from rest; ``x`` has shape (time, batch, input).

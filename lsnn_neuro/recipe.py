@@ -128,6 +128,10 @@ class LSTMConfig(_Section):
     bin_steps: int = Field(
         1, ge=1, description="steps whose input spikes it counts, and hears as one of its own"
     )
+    forget_bias: float = Field(
+        0.0,
+        description="added to the forget gates' first bias: the larger, the longer it remembers",
+    )
 
 
 class DeepRConfig(_Section):

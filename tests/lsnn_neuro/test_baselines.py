@@ -6,9 +6,9 @@ from lsnn_neuro.baselines import LSTM
 from lsnn_neuro.recipe import LSTMConfig
 
 
-def lstm(bin_steps):
+def lstm(bin_steps=1, forget_bias=0.0):
     generator = torch.Generator().manual_seed(0)
-    config = LSTMConfig(kind="lstm", units=6, bin_steps=bin_steps)
+    config = LSTMConfig(kind="lstm", units=6, bin_steps=bin_steps, forget_bias=forget_bias)
     return LSTM(config, 3, 2, generator=generator)
 
 
@@ -20,3 +20,11 @@ def test_with_bins_it_hears_counts_and_holds_its_answer():
     assert readout.shape == (7, 4, 2)
     for step in range(7):
         torch.testing.assert_close(readout[step], expected[step // 3])
+
+
+def test_the_forget_bias_decides_whether_cells_keep_or_forget():
+    x = torch.ones(200, 1, 3)
+    _, (_, kept) = lstm(forget_bias=100.0).lstm(x)
+    _, (_, forgotten) = lstm(forget_bias=-100.0).lstm(x)
+    assert kept.abs().max() > 2  # a sum over the steps
+    assert forgotten.abs().max() < 1  # what one step can give
