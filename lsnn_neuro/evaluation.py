@@ -117,8 +117,7 @@ def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -
         right: FloatArray = asked.right(sums.argmax(axis=1)).astype(np.float64)
         return right
     means = sums * (unit / (asked.stop - asked.start))[:, None]
-    judged = means[:, : asked.target.shape[1]]
-    errors: FloatArray = np.square(judged - asked.target).mean(axis=1)
+    errors: FloatArray = np.square(asked.answers(means) - asked.target).mean(axis=1)
     return errors
 
 

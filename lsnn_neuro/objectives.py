@@ -69,6 +69,9 @@ class Supervised:
             value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
             right = asked.right(answers.argmax(1).cpu().numpy())
             return Loss(value=value, output=output, metrics={"accuracy": float(right.mean())})
+        if asked.sigmoid:
+            judged, hints = answers.tensor_split([asked.target.shape[1]], dim=1)
+            answers = torch.cat([torch.sigmoid(4 * judged - 2), hints], dim=1)
         lesson = torch.from_numpy(asked.lesson().copy()).to(self.device, answers.dtype)
         return Loss(value=nn.functional.mse_loss(answers, lesson), output=output)
 

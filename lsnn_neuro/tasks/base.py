@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from lsnn_neuro.errors import DataError
 
@@ -128,11 +129,14 @@ class Estimates(_Windows):
     """Numbers to be told: the mean readout over the window is the answer.
 
     - target: the right answer, shape (decision, output)
+    - sigmoid: the answer is s(4 m - 2), s(u) = 1 / (1 + exp(-u)), of the mean readout m: a number
+      between 0 and 1, and nearly m where m is near 1/2
     - hints: what further outputs learn to tell, shape (decision, hint). A help in training (an
       auxiliary task), not judged
     """
 
     target: FloatArray
+    sigmoid: bool = False
     hints: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -152,6 +156,11 @@ class Estimates(_Windows):
     def lesson(self) -> FloatArray:
         """All that the outputs learn to tell: target and hints, shape (decision, output)."""
         return self.target if self.hints is None else np.hstack([self.target, self.hints])
+
+    def answers(self, means: FloatArray) -> FloatArray:
+        """What is judged, shape (decision, output), from the mean readouts (decision, all outputs)."""
+        judged: FloatArray = means[:, : self.target.shape[1]]
+        return expit(4 * judged - 2) if self.sigmoid else judged
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

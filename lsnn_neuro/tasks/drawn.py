@@ -72,7 +72,7 @@ def side_by_side(batches: Sequence[Batch]) -> Batch:
     joined: dict[str, Any] = {
         field.name: np.concatenate([getattr(one, field.name) for one in asked])
         for field in fields(asked[0])
-        if getattr(asked[0], field.name) is not None
+        if isinstance(getattr(asked[0], field.name), np.ndarray)
     }
     return Batch(
         inputs=np.concatenate([batch.inputs for batch in batches], axis=1),

@@ -32,6 +32,9 @@ class LearningToLearnConfig(HeldOutConfig):
     slope: float = Field(
         3.0, gt=0, description="slope of the teachers' sigmoids: the larger, the less linear"
     )
+    sigmoid: bool = Field(
+        False, description="the answer is a sigmoid of the readout, as that of a teacher is"
+    )
     hints: bool = Field(
         False,
         description="in training, further outputs learn to tell the linear fit to the examples so far",
@@ -133,6 +136,7 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
                 start=np.tile(stop - config.answer_steps, n),
                 stop=np.tile(stop, n),
                 target=y.reshape(-1, 1),
+                sigmoid=config.sigmoid,
                 hints=self._hints(x, y).reshape(n * config.examples, -1) if config.hints else None,
             ),
         )

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import score
+from lsnn_neuro.network import NetworkOutput
+from lsnn_neuro.objectives import Supervised
+from lsnn_neuro.recipe import TrainingConfig
+from lsnn_neuro.tasks.base import logits
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, linear_fits
 
 FAMILIES = ("teacher-networks", "sinusoids")
@@ -133,3 +138,29 @@ def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
     assert score(batch, readout).value == pytest.approx(0)
     readout[..., 0] += 0.5
     assert score(batch, readout).value == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("readout", "answer"), [(0.5, 0.5), (0.51, 0.51), (9.0, 1.0), (-9.0, 0.0)])
+def test_a_sigmoid_keeps_answers_between_0_and_1(readout, answer):
+    asked = make(sigmoid=True, hints=True).train_batch(2, np.random.default_rng(4)).decisions
+    told = asked.answers(np.full((len(asked), 4), readout))
+    assert told.shape == (len(asked), 1)
+    np.testing.assert_allclose(told, answer, atol=1e-5)
+
+
+def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_they_are():
+    task = make(sigmoid=True, hints=True)
+    batch = task.train_batch(3, np.random.default_rng(4))
+    readout = np.random.default_rng(5).normal(0.5, 1.0, (batch.n_steps, 3, 4))
+
+    def model(_):
+        return NetworkOutput(readout=torch.from_numpy(readout))
+
+    config = TrainingConfig(iterations=1, batch_size=3)
+    loss = Supervised(task, config, torch.device("cpu")).loss(model, np.random.default_rng(4))
+    asked = batch.decisions
+    means = logits(readout, asked) / task.config.answer_steps
+    hints = np.square(means[:, 1:] - asked.hints)
+    judged = np.square(asked.answers(means) - asked.target)
+    assert loss.value.item() == pytest.approx(np.hstack([judged, hints]).mean())
+    assert score(batch, readout).value == pytest.approx(judged.mean())
