@@ -157,6 +157,11 @@ class QuantizationConfig(_Section):
 class TrainingConfig(_Section):
     """The training loop."""
 
+    start: str | None = Field(
+        None,
+        description="run folder, model or checkpoint whose network is trained further; by default a "
+        "new one is drawn",
+    )
     iterations: int = Field(ge=1)
     batch_size: int = Field(256, ge=1)
     lr: float = Field(0.01, gt=0, description="learning rate of Adam")

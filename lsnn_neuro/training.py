@@ -26,7 +26,9 @@ from lsnn_neuro.checkpoint import (
     Checkpoint,
     build_network,
     compact_arrays,
+    find_checkpoint,
     network_arrays,
+    restore_network,
     to_numpy,
 )
 from lsnn_neuro.deep_r import DeepR
@@ -177,6 +179,18 @@ class Trainer:
             n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs,
         )  # fmt: skip
 
+    def start_from(self, path: Path) -> None:
+        """Take the network of a run, model or checkpoint, and nothing else of it."""
+        found = find_checkpoint(path)
+        saved = Checkpoint.load(found)
+        if saved.recipe.network != self.recipe.network:
+            raise TrainingError(
+                f"{found}: its section network differs from the recipe's, so training can't start "
+                "from it (training.start)"
+            )
+        network = restore_network(saved, found, self.task.n_inputs, self.task.n_outputs)
+        self.network.load_state_dict(network.state_dict())
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the state of a resumable checkpoint."""
         tensors = {name: torch.from_numpy(a.copy()) for name, a in checkpoint.arrays.items()}
@@ -241,6 +255,8 @@ def train(
     elif last.exists():
         raise TrainingError(f"{run_dir}: already holds a run; use --resume or another --out")
     else:
+        if recipe.training.start:
+            trainer.start_from(Path(recipe.training.start))
         trainer.checkpoint(resumable=True).save(last)
     tensor_file.write_text(run_dir / "recipe.toml", recipe.to_toml())
     with (

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.ndimage import affine_transform
 
 from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
@@ -38,6 +39,15 @@ class SequentialMNISTConfig(BaseModel):
     )
     shift: int = Field(
         0, ge=0, le=4, description="augmentation: training images move by up to so many pixels"
+    )
+    turn: float = Field(
+        0.0, ge=0, le=90, description="augmentation: they are turned by up to so many degrees"
+    )
+    stretch: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="augmentation: they grow or shrink along two axes by up to so much",
     )
     layout: Literal["pixels", "rows"] = Field(
         "pixels", description="one pixel at a time, or one row: all columns side by side"
@@ -137,10 +147,12 @@ class SequentialMNIST:
         """``size`` training images drawn at random, with replacement."""
         check_size(size)
         drawn = self._train.take(rng.integers(len(self._train), size=size))
-        if self.config.shift:
-            images = shifted(drawn.images, self.config.shift, rng)
-            drawn = LabelledImages(images=images, labels=drawn.labels)
-        return self._batch(drawn)
+        images, config = drawn.images, self.config
+        if config.turn or config.stretch:
+            images = distorted(images, config.turn, config.stretch, rng)
+        if config.shift:
+            images = shifted(images, config.shift, rng)
+        return self._batch(LabelledImages(images=images, labels=drawn.labels))
 
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` images of a split (None: all), ``size`` at a time."""
@@ -229,3 +241,22 @@ def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uin
     squares = images.reshape(n, rows // size, size, columns // size, size)
     totals: npt.NDArray[np.uint16] = squares.sum(axis=(2, 4), dtype=np.uint16)
     return (totals // size**2).astype(np.uint8)
+
+
+def distorted(
+    images: npt.NDArray[np.uint8], turn: float, stretch: float, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Each image turned at random and stretched along its turned axes, about its centre.
+
+    - images: shape (sample, side, side), like the result
+    - turn: the most, in degrees; stretch: the most, as a share of the size
+    """
+    angles = np.deg2rad(rng.uniform(-turn, turn, len(images)))
+    scales = 1 + rng.uniform(-stretch, stretch, (len(images), 2))
+    centre = np.full(2, (images.shape[1] - 1) / 2)
+    result = np.empty(images.shape, np.float32)
+    for image, angle, scale, out in zip(images, angles, scales, result, strict=True):
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        back = rotation / scale  # from a pixel of the result to where it was
+        affine_transform(image, back, centre - back @ centre, output=out, order=1)
+    return np.rint(result).astype(np.uint8)

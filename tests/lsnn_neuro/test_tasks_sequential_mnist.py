@@ -11,7 +11,9 @@ from lsnn_neuro.tasks.sequential_mnist import (
     SequentialMNIST,
     SequentialMNISTConfig,
     average_pool,
+    distorted,
     pixel_order,
+    shifted,
 )
 
 
@@ -242,3 +244,59 @@ def test_pixels_of_a_smaller_image_can_be_permuted(images):
 def test_rows_are_not_permuted():
     with pytest.raises(ValidationError, match="permutation is 2 and layout is 'rows'"):
         SequentialMNISTConfig(layout="rows", permutation=2)
+
+
+def dot(row, column):
+    image = np.zeros((1, 9, 9), np.uint8)
+    image[0, row, column] = 200
+    return image
+
+
+def test_shifted_images_reach_every_place_within_the_most_and_no_other():
+    rng = np.random.default_rng(0)
+    moved = shifted(np.repeat(dot(4, 4), 500, axis=0), 2, rng)
+    assert set(moved.sum(axis=(1, 2))) == {200}
+    assert sorted(set(zip(*np.nonzero(moved)[1:], strict=True))) == [
+        (row, column) for row in range(2, 7) for column in range(2, 7)
+    ]
+
+
+def test_what_is_shifted_out_is_gone():
+    moved = shifted(np.repeat(dot(0, 4), 50, axis=0), 1, np.random.default_rng(0))
+    assert set(moved.sum(axis=(1, 2))) == {0, 200}
+
+
+def test_a_turn_keeps_the_centre_and_the_distance_to_it():
+    images = np.concatenate([dot(4, 4), np.repeat(dot(1, 4), 300, axis=0)])
+    turned = distorted(images, 30.0, 0.0, np.random.default_rng(0))
+    assert turned[0, 4, 4] == 200
+    grid = np.arange(9.0) - 4
+    mass = turned[1:].sum(axis=(1, 2))
+    down = (turned[1:].sum(axis=2) * grid).sum(axis=1) / mass
+    right = (turned[1:].sum(axis=1) * grid).sum(axis=1) / mass
+    np.testing.assert_allclose(np.hypot(down, right), 3, atol=0.3)
+    angle = np.rad2deg(np.arctan2(right, -down))
+    assert angle.min() < -25
+    assert angle.max() > 25
+    assert np.abs(angle).max() < 33
+
+
+def test_stretching_moves_what_is_off_the_centre_by_its_share():
+    image = np.zeros((300, 29, 29), np.uint8)
+    image[:, 13:16, 23:26] = 200  # 10 right of the centre
+    stretched = distorted(image, 0.0, 0.2, np.random.default_rng(0))
+    grid = np.arange(29.0) - 14
+    right = (stretched.sum(axis=1) * grid).sum(axis=1) / stretched.sum(axis=(1, 2))
+    assert right.min() == pytest.approx(8, abs=0.2)
+    assert right.max() == pytest.approx(12, abs=0.2)
+
+
+def test_images_are_distorted_in_training_only_and_the_same_again_from_the_same_seed():
+    plain, distorts = task(), task(turn=15.0, stretch=0.1)
+    one, again, other = (
+        some.train_batch(3, np.random.default_rng(0)).inputs for some in (distorts, distorts, plain)
+    )
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    held_out = [next(some.batches("validation", 3)).inputs for some in (plain, distorts)]
+    assert np.array_equal(*held_out)

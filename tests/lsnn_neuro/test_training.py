@@ -281,6 +281,38 @@ def test_resuming_from_a_copy_of_the_best_network_is_refused(tmp_path):
         run(tiny_recipe(), tmp_path, resume=True)
 
 
+def test_a_run_may_start_from_the_network_of_another_one(tmp_path):
+    run(tiny_recipe(), tmp_path / "first")
+    trainer = Trainer(tiny_recipe(task={"symbols": 6}))
+    trainer.start_from(tmp_path / "first")
+    arrays = trainer.checkpoint(resumable=False).arrays
+    expected = Checkpoint.load(tmp_path / "first" / BEST).arrays
+    assert arrays.keys() == expected.keys()
+    assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
+    assert trainer.iteration == 0
+
+
+def test_resuming_does_without_the_network_it_started_from(tmp_path):
+    run(tiny_recipe(), tmp_path / "first")
+    recipe = tiny_recipe(training={"start": str(tmp_path / "first" / LAST)})
+    run(recipe, tmp_path / "whole")
+    with pytest.raises(TrainingError, match="after iteration 5; nothing is lost"):
+        run(recipe, tmp_path / "parts", wrap=disturb(5, interrupt))
+    (tmp_path / "first" / LAST).unlink()
+    run(recipe, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_can_t_start_from_a_network_of_another_kind(tmp_path):
+    run(tiny_recipe(), tmp_path / "first")
+    recipe = tiny_recipe(network={"n_ref": 9}, training={"start": str(tmp_path / "first")})
+    with pytest.raises(
+        TrainingError, match=r"first/best\.safetensors: its section network differs"
+    ):
+        run(recipe, tmp_path / "second")
+    assert not (tmp_path / "second" / LAST).exists()
+
+
 def test_training_stops_at_the_accuracy_asked_for(tmp_path):
     recipe = tiny_recipe(training={"stop_at_accuracy": 0.01, "iterations": 50})
     assert run(recipe, tmp_path).iteration == 3
