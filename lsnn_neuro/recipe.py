@@ -159,6 +159,7 @@ class TrainingConfig(_Section):
 
     start: str | None = Field(
         None,
+        min_length=1,
         description="run folder, model or checkpoint whose network is trained further; by default a "
         "new one is drawn",
     )

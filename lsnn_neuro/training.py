@@ -188,7 +188,14 @@ class Trainer:
                 f"{found}: its section network differs from the recipe's, so training can't start "
                 "from it (training.start)"
             )
-        network = restore_network(saved, found, self.task.n_inputs, self.task.n_outputs)
+        theirs = saved.n_inputs, saved.n_outputs
+        ours = self.task.n_inputs, self.task.n_outputs
+        if theirs != ours:
+            raise TrainingError(
+                f"{found}: a network of {theirs[0]} inputs and {theirs[1]} outputs, but the task has "
+                f"{ours[0]} and {ours[1]}; training can't start from it (training.start)"
+            )
+        network = restore_network(saved, found, *ours)
         self.network.load_state_dict(network.state_dict())
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -255,7 +262,7 @@ def train(
     elif last.exists():
         raise TrainingError(f"{run_dir}: already holds a run; use --resume or another --out")
     else:
-        if recipe.training.start:
+        if recipe.training.start is not None:
             trainer.start_from(Path(recipe.training.start))
         trainer.checkpoint(resumable=True).save(last)
     tensor_file.write_text(run_dir / "recipe.toml", recipe.to_toml())

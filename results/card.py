@@ -61,6 +61,7 @@ class Card(_Part):
 
     - measure: what the scores are
     - trained_bits: width of the weights in quantization-aware training, None after float training
+    - start: whose network it started from, None for one drawn anew
     - iterations, planned: how many were run, how many the recipe asks for; best: the one that was
       kept, by validation score
     - seconds: time the training steps took
@@ -75,6 +76,7 @@ class Card(_Part):
     recipe: str
     seed: int
     trained_bits: int | None
+    start: str | None = None
     iterations: int
     planned: int
     best: int
@@ -138,8 +140,9 @@ class Card(_Part):
             if self.iterations < self.planned
             else ""
         )
+        start = f" from the network of `{self.start}`" if self.start else ""
         return [
-            f"Recipe `{self.recipe}`, seed {self.seed}, trained {how} for {self.iterations:,} "
+            f"Recipe `{self.recipe}`, seed {self.seed}, trained {how}{start} for {self.iterations:,} "
             f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best:,}, the best "
             f"on the validation split ({self.say(self.validation_score)}).{unfinished}",
         ]

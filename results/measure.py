@@ -63,6 +63,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         recipe=recipe.name,
         seed=recipe.seed,
         trained_bits=recipe.quantization.weight_bits if recipe.quantization else None,
+        start=recipe.training.start,
         iterations=last["iteration"],
         planned=recipe.training.iterations,
         best=progress["iteration"],

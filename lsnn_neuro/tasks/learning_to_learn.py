@@ -33,7 +33,7 @@ class LearningToLearnConfig(HeldOutConfig):
         3.0, gt=0, description="slope of the teachers' sigmoids: the larger, the less linear"
     )
     sigmoid: bool = Field(
-        False, description="the answer is a sigmoid of the readout, as that of a teacher is"
+        False, description="the answer is a sigmoid of the mean readout, so between 0 and 1"
     )
     hints: bool = Field(
         False,
@@ -57,8 +57,8 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
 
     An example lasts ``example_steps``. Its input, and the right answer to the example before, come
     population-coded (:func:`lsnn_neuro.encoders.population`; nothing for the answer in the first
-    example). The mean readout over the example's last steps is the network's answer. To do well it
-    must find out about the function, from its state alone.
+    example). The mean readout over the example's last steps, or its sigmoid, is the network's answer.
+    To do well it must find out about the function, from its state alone.
 
     That is hard to find by descent: a network first learns to tell the mean of the answers so far and
     stays there for long. With ``hints`` it learns beside that to tell, by further outputs, the weights

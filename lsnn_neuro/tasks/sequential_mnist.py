@@ -246,7 +246,7 @@ def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uin
 def distorted(
     images: npt.NDArray[np.uint8], turn: float, stretch: float, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Each image turned at random and stretched along its turned axes, about its centre.
+    """Each image turned at random and then stretched along rows and columns, about its centre.
 
     - images: shape (sample, side, side), like the result
     - turn: the most, in degrees; stretch: the most, as a share of the size

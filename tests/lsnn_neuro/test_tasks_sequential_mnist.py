@@ -291,6 +291,20 @@ def test_stretching_moves_what_is_off_the_centre_by_its_share():
     assert right.max() == pytest.approx(12, abs=0.2)
 
 
+def test_what_is_turned_is_then_stretched_along_rows_and_columns():
+    image = np.zeros((500, 29, 29), np.uint8)
+    image[:, 13:16, 23:26] = 200
+    moved = distorted(image, 90.0, 0.2, np.random.default_rng(0))
+    grid = np.arange(29.0) - 14
+    mass = moved.sum(axis=(1, 2))
+    right, down = ((moved.sum(axis=axis) * grid).sum(axis=1) / mass for axis in (1, 2))
+    rng = np.random.default_rng(0)
+    angle = np.deg2rad(rng.uniform(-90, 90, 500))
+    scales = 1 + rng.uniform(-0.2, 0.2, (500, 2))
+    np.testing.assert_allclose(right, 10 * np.cos(angle) * scales[:, 1], atol=0.3)
+    np.testing.assert_allclose(np.abs(down), np.abs(10 * np.sin(angle) * scales[:, 0]), atol=0.3)
+
+
 def test_images_are_distorted_in_training_only_and_the_same_again_from_the_same_seed():
     plain, distorts = task(), task(turn=15.0, stretch=0.1)
     one, again, other = (

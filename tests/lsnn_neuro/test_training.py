@@ -313,6 +313,26 @@ def test_a_run_can_t_start_from_a_network_of_another_kind(tmp_path):
     assert not (tmp_path / "second" / LAST).exists()
 
 
+@pytest.mark.parametrize("task", [{"group_size": 3}, {"group_size": 1}])
+def test_a_run_can_t_start_from_a_network_with_other_inputs(tmp_path, task):
+    run(tiny_recipe(), tmp_path / "first")
+    trainer = Trainer(tiny_recipe(task=task))
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    with pytest.raises(
+        TrainingError, match=r"best\.safetensors: a network of 8 inputs and 2 outputs"
+    ):
+        trainer.start_from(tmp_path / "first")
+    after = trainer.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_start_that_is_not_there_is_named(tmp_path):
+    recipe = tiny_recipe(training={"start": str(tmp_path / "nothing")})
+    with pytest.raises(FileFormatError, match="nothing: no such file or folder"):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / LAST).exists()
+
+
 def test_training_stops_at_the_accuracy_asked_for(tmp_path):
     recipe = tiny_recipe(training={"stop_at_accuracy": 0.01, "iterations": 50})
     assert run(recipe, tmp_path).iteration == 3

@@ -181,6 +181,13 @@ def test_the_width_of_quantization_aware_training_travels_with_the_model(tmp_pat
         assert not (projection.weight_mant % 2**5).any()  # the grid of 3 bits
 
 
+def test_the_card_says_whose_network_the_run_started_from(model, card, tmp_path):
+    run = small_run(tmp_path / "run", f"training.start='{model}'")
+    assert card.start is None
+    assert publish(run, tmp_path / "model", lava_samples=0).start == str(model)
+    assert f"from the network of `{model}` for" in (tmp_path / "model" / "card.md").read_text()
+
+
 def test_parity_of_a_model_needs_no_artifact(model):
     levels = cli("parity", model, "--json")
     assert levels["P1"]["samples"] == 16
