@@ -84,7 +84,7 @@ ROWS = (
     ),
     Row(
         family="smnist-best",
-        network="ours for the least error: LSNN, 150 + 150, 40 %, images shifted, turned and stretched",
+        network="ours for the least error: LSNN, 150 + 150, 40 %, images shifted by up to a pixel",
     ),
     Row(family="smnist-1ms-current", network="LSNN, 120 + 100, adaptation current (as on Loihi 1)"),
     Row(family="smnist-1ms-atrlif", network="LSNN, 120 + 100, Lava's ATRLIF neurons"),
