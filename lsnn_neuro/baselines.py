@@ -21,8 +21,7 @@ _State = tuple[Tensor, Tensor]
 class LSTM(nn.Module):
     """One layer of LSTM units with a linear readout at every step.
 
-    ``forget_bias``: Jozefowicz et al. 2015 (ICML, section 2.2), who found that it should be 1 or more
-    where there is much to remember.
+    Source of ``forget_bias``: Jozefowicz, Zaremba, Sutskever 2015 (ICML), who found that 1 helps.
     """
 
     def __init__(
