@@ -23,7 +23,7 @@ WALL = 1.0
 """Radius of the arena."""
 
 _OBSERVATION = Box(
-    np.array([-WALL, -WALL, 0, 0, 0], np.float32), np.array([WALL, WALL, 1, 1, 1], np.float32)
+    np.array([-WALL, -WALL, 0, 0], np.float32), np.array([WALL, WALL, 1, 1], np.float32)
 )
 _ACTION = Box(-1, 1, (2,), np.float32)
 
@@ -31,18 +31,18 @@ _ACTION = Box(-1, 1, (2,), np.float32)
 class Arenas(VectorEnv):
     """Circular arenas, each with a goal that stays where it is for a whole episode and is never shown.
 
-    - observation: (x, y, goal, wall, dark), shape (arena, 5): where the agent is, whether it has just
-      reached the goal or run into the wall, and whether it sees nothing (0 or 1)
+    - observation: (x, y, goal, wall), shape (arena, 4): where the agent is, whether it is at the goal,
+      and whether it has just run into the wall (0 or 1)
     - action: velocity in units of the greatest speed, shape (arena, 2); longer vectors are cut to length 1
     - reward: 1 for reaching the goal, ``-wall_penalty`` for running into the wall, else 0
 
-    Whoever reaches the goal sees it for one step, then nothing for ``pause`` steps, and is then put at a
-    random place outside the goal; meanwhile its actions do nothing. An episode ends after ``n_actions``
+    Whoever reaches the goal stays there for ``1 + stay`` steps, in which its actions do nothing, and is then
+    put at a random place outside the goal. An episode ends after ``n_actions``
     steps (truncated, never terminated). An episode's goal and places depend on its seed alone.
 
     - speed: greatest distance moved in a step; the arena's radius is 1
-    - goal_radius, goal_distance: the goal's size, and how far its centre lies from the arena's
-    - pause: steps in the dark
+    - goal_radius, goal_distance: the goal's size, and how far its centre can lie from the arena's
+    - stay: steps at the goal beyond the first
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -56,7 +56,7 @@ class Arenas(VectorEnv):
         goal_radius: float = 0.3,
         goal_distance: float = 0.85,
         wall_penalty: float = 0.02,
-        pause: int = 0,
+        stay: int = 0,
     ):
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = _OBSERVATION, _ACTION
@@ -64,7 +64,7 @@ class Arenas(VectorEnv):
         self.action_space = batch_space(_ACTION, num_envs)
         self.n_actions, self.speed, self.wall_penalty = n_actions, speed, wall_penalty
         self.goal_radius, self.goal_distance = goal_radius, goal_distance
-        self.pause = pause
+        self.stay = stay
 
     def reset(
         self,
@@ -90,8 +90,8 @@ class Arenas(VectorEnv):
         return self._observe(np.zeros(self.num_envs, np.bool_)), {"goal": self.goal.copy()}
 
     def _draw(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """A goal, and places outside it, uniform over the arena: as many as an episode can need."""
-        goal = self.goal_distance * _direction(rng.random(1))[0]
+        """A goal, and places outside it, uniform over the area: as many as an episode can need."""
+        goal = self.goal_distance * np.sqrt(rng.random()) * _direction(rng.random(1))[0]
         places = np.empty((0, 2))
         while len(places) <= self.n_actions:
             radius, angle = rng.random((2, self.n_actions + 1))
@@ -124,7 +124,7 @@ class Arenas(VectorEnv):
         self.position = np.where(woken[:, None], placed, gone)
         to_goal = np.square(self.position - self.goal).sum(axis=1)
         reached = moved & (to_goal <= self.goal_radius**2)
-        self._rests = np.where(reached, 1 + self.pause, np.maximum(self._rests - 1, 0))
+        self._rests = np.where(reached, 1 + self.stay, np.maximum(self._rests - 1, 0))
         self._actions += 1
         reward = reached - self.wall_penalty * wall
         over = np.full(self.num_envs, self._actions >= self.n_actions)
@@ -133,12 +133,11 @@ class Arenas(VectorEnv):
     @property
     def at_goal(self) -> npt.NDArray[np.bool_]:
         """Who has reached the goal in the last step, shape (arena,)."""
-        there: npt.NDArray[np.bool_] = self._rests == 1 + self.pause
+        there: npt.NDArray[np.bool_] = self._rests == 1 + self.stay
         return there
 
     def _observe(self, wall: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        dark = (self._rests > 0) & ~self.at_goal
-        observation = np.column_stack([self.position, self.at_goal, wall, dark])
+        observation = np.column_stack([self.position, self._rests > 0, wall])
         return observation.astype(np.float32)
 
 

@@ -113,11 +113,11 @@ def _score(e: Episodes) -> Score:
     )
 
 
-def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.1) -> Episodes:
+def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.6) -> Episodes:
     """Episodes of an agent that walks at full speed and never learns.
 
     Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and to
-    anywhere at the wall. 0.1 reaches most goals, of 0.01 to 1.2: 2.69 in an episode of the default arena.
+    anywhere at the wall. 0.6 reaches most goals, of 0.01 to 1.2: 3.05 in an episode of the default arena.
     """
     rng = np.random.default_rng(chances.arena[0])
     n = len(chances.arena)

@@ -28,12 +28,12 @@ LATE = 3
 TRIALS = 12
 
 
-def trial_lengths(reached: npt.NDArray[np.bool_], pause: int = 0) -> list[list[int]]:
+def trial_lengths(reached: npt.NDArray[np.bool_], stay: int = 0) -> list[list[int]]:
     """Actions from being put somewhere to the goal: of the first trials of all episodes, the second ones ...
 
     - reached: whether an action led to the goal, (action, episode). A trial that no goal ends is left
-      out, and so are the actions at the goal and in the dark, which do nothing.
-    - pause: actions' time in the dark
+      out, and so are the actions at the goal, which do nothing.
+    - stay: actions' time at the goal beyond the first
     """
     trials: list[list[int]] = []
     for episode in reached.T:
@@ -42,7 +42,7 @@ def trial_lengths(reached: npt.NDArray[np.bool_], pause: int = 0) -> list[list[i
             if i == len(trials):
                 trials.append([])
             trials[i].append(end + 1 - start)
-            start = end + 2 + pause
+            start = end + 2 + stay
     return trials
 
 
@@ -54,7 +54,7 @@ def paths_and_trials(task: Navigation, episodes: dict[str, Episodes]) -> Figure:
         _paths(axes, task, next(iter(episodes.values())), number)
     for name, some in episodes.items():
         trials = [
-            t for t in trial_lengths(some.reached, task.config.pause) if 2 * len(t) >= some.size
+            t for t in trial_lengths(some.reached, task.config.stay) if 2 * len(t) >= some.size
         ][:TRIALS]
         last.plot(
             np.arange(1, len(trials) + 1), [np.mean(t) for t in trials], "o-", ms=3, label=name
@@ -73,7 +73,7 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
     axes.add_patch(Circle((0, 0), WALL, fill=False, color="0.5"))
     goal = episodes.goal[number]
     axes.add_patch(Circle(tuple(goal), task.config.goal_radius, color="C2", alpha=0.3, lw=0))
-    spans, idle = [(0, end) for end in ends[:1]], 2 + task.config.pause
+    spans, idle = [(0, end) for end in ends[:1]], 2 + task.config.stay
     spans += [(before + idle, end) for before, end in pairwise(ends)][-LATE:]
     for i, (start, end) in enumerate(spans):
         path = position[start : end + 2]

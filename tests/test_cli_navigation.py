@@ -102,5 +102,5 @@ def test_trials_run_from_goal_to_goal() -> None:
     reached[6, 1] = True
     assert trial_lengths(reached) == [[4, 7], [1], [2]]
     reached = np.zeros((9, 1), bool)
-    reached[[1, 7]] = True  # 2 actions; then one at the goal, 3 in the dark, and 2
-    assert trial_lengths(reached, pause=3) == [[2], [2]]
+    reached[[1, 7]] = True  # 2 actions; then 1 + 3 at the goal, and 2
+    assert trial_lengths(reached, stay=3) == [[2], [2]]

@@ -34,11 +34,11 @@ class NavigationConfig(HeldOutConfig):
     speed: float = Field(0.2, gt=0, le=1, description="greatest distance of an action, in radii")
     goal_radius: float = Field(0.3, gt=0, lt=1, description="radius of the goal")
     goal_distance: float = Field(
-        0.85, ge=0, le=1, description="from the arena's centre to the goal's"
+        0.85, ge=0, le=1, description="greatest, from the arena's centre to the goal's"
     )
     wall_penalty: float = Field(0.02, ge=0, description="what running into the wall costs")
-    pause: int = Field(
-        0, ge=0, description="actions' time in the dark between a goal and the next place"
+    stay: int = Field(
+        0, ge=0, description="actions' time at the goal, beyond the one that sees it reached"
     )
     place_cells: int = Field(7, ge=2, le=50, description="place cells along the arena's diameter")
     place_width: float = Field(
@@ -85,7 +85,7 @@ class Navigation(HeldOut[NavigationConfig]):
     """The meta-reinforcement-learning task of Bellec et al. 2018: :class:`lsnn_neuro.arena.Arenas` in spikes.
 
     An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
-    for where the agent is, and for whether it has just reached the goal or run into the wall. Inputs in
+    for where the agent is, and for whether it is at the goal or has just run into the wall. Inputs in
     order: place cells (Gaussian fields on a square grid, those within the arena), goal, wall. The readouts
     ``latency`` steps before the action's end are the mean of the velocity and the value; with ``hints``
     also where the goal is, which nothing depends on but what the network learns to keep in mind.
@@ -109,7 +109,7 @@ class Navigation(HeldOut[NavigationConfig]):
         c = self.config
         return Arenas(
             n_samples, n_actions=c.actions, speed=c.speed, goal_radius=c.goal_radius,
-            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty, pause=c.pause,
+            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty, stay=c.stay,
         )  # fmt: skip
 
     def chances(self, split: Literal["train"] | Split, episodes: Sequence[int]) -> Chances:
@@ -127,11 +127,11 @@ class Navigation(HeldOut[NavigationConfig]):
         return Chances(arena=arena, noise=noise, spikes=spikes)
 
     def rates(self, observation: npt.NDArray[np.float32]) -> FloatArray:
-        """Rate of each input in Hz, (sample, input), from what :class:`Arenas` lets see, (sample, 5)."""
+        """Rate of each input in Hz, (sample, input), from what :class:`Arenas` lets see, (sample, 4)."""
         c = self.config
-        position, signals, dark = np.split(observation.astype(np.float64), [2, 4], axis=1)
+        position, signals = np.split(observation.astype(np.float64), [2], axis=1)
         squared = np.square(position[:, None] - self.centres).sum(axis=2)  # (sample, place cell)
-        place = (1 - dark) * c.place_rate * np.exp(-squared / (2 * c.place_width**2))
+        place = c.place_rate * np.exp(-squared / (2 * c.place_width**2))
         return np.concatenate(
             [place, c.signal_rate * signals.repeat(c.signal_cells, axis=1)], axis=1
         )

@@ -66,23 +66,31 @@ def test_who_reaches_the_goal_waits_a_step_there_and_starts_elsewhere() -> None:
     assert was_there.any()
 
 
-def test_after_the_goal_comes_a_pause_in_the_dark() -> None:
-    arenas = Arenas(1, pause=2)
+def test_a_longer_stay_at_the_goal_is_seen() -> None:
+    arenas = Arenas(1, stay=2)
     arenas.reset(seed=1)
     arenas.position[:] = arenas.goal * 0.9
     seen = []
     for _ in range(5):
         observation, reward, _, _, info = arenas.step(np.array([[0.1, 0.0]]))
-        goal, dark = observation[0, [2, 4]]
-        seen.append((int(reward[0]), info["moved"][0], goal, dark))
+        seen.append((int(reward[0]), info["moved"][0], observation[0, 2], arenas.at_goal[0]))
     assert seen == [
-        (1, True, 1, 0),
-        (0, False, 0, 1),
-        (0, False, 0, 1),
-        (0, False, 0, 0),
-        (0, True, 0, 0),
+        (1, True, 1, True),
+        (0, False, 1, False),
+        (0, False, 1, False),
+        (0, False, 0, False),
+        (0, True, 0, False),
     ]
     assert np.linalg.norm(arenas.position - arenas.goal) > arenas.goal_radius
+
+
+def test_goals_lie_anywhere_within_their_distance() -> None:
+    arenas = Arenas(2000, goal_distance=0.8)
+    arenas.reset(seed=0)
+    distance = np.linalg.norm(arenas.goal, axis=1)
+    assert distance.max() <= 0.8
+    # uniform over the area: half of them within 1/sqrt(2) of the distance
+    assert (distance < 0.8 / np.sqrt(2)).mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_wall_stops_and_costs() -> None:
@@ -91,7 +99,7 @@ def test_the_wall_stops_and_costs() -> None:
     arenas.goal[:] = [-0.85, 0]  # out of the way
     arenas.position[:] = [0.95, 0]
     observation, reward, *_ = arenas.step(np.array([[1.0, 0.0]]))
-    assert np.allclose(observation, [[1, 0, 0, 1, 0]])
+    assert np.allclose(observation, [[1, 0, 0, 1]])
     assert reward == [-0.25]
 
 

@@ -84,24 +84,23 @@ def test_noise_is_correlated_from_action_to_action() -> None:
 
 def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> None:
     task = Navigation(NavigationConfig())
-    here = np.zeros((5, 5), np.float32)
+    here = np.zeros((4, 4), np.float32)
     here[1, 0] = 1
-    here[[2, 3, 4], [2, 3, 4]] = 1  # at the goal, at the wall, in the dark
+    here[[2, 3], [2, 3]] = 1  # at the goal, at the wall
     rates = task.rates(here)
     n, c = len(task.centres), task.config
     best = task.centres[rates[:2, :n].argmax(axis=1)]
     np.testing.assert_allclose(best, [[0, 0], [1, 0]], atol=1e-9)
-    assert (rates[:4, :n].max(axis=1) > 100).all()
-    assert (rates[4] == 0).all()
-    signals = rates[:, n:].reshape(5, 2, c.signal_cells)
-    assert np.array_equal(signals.any(axis=2), [[0, 0], [0, 0], [1, 0], [0, 1], [0, 0]])
+    assert (rates[:, :n].max(axis=1) > 100).all()
+    signals = rates[:, n:].reshape(4, 2, c.signal_cells)
+    assert np.array_equal(signals.any(axis=2), [[0, 0], [0, 0], [1, 0], [0, 1]])
 
 
 def test_a_random_walk_reaches_as_many_goals_as_is_said_of_it() -> None:
     task = Navigation(NavigationConfig())
     assert episodes_score(
         [random_walk(task, task.chances("test", range(1024)))]
-    ).value == pytest.approx(2.69, abs=0.2)
+    ).value == pytest.approx(3.05, abs=0.2)
 
 
 def test_the_latency_must_fit_into_an_action() -> None:

@@ -95,18 +95,19 @@ def test_a_policy_learns_to_go_where_the_goal_is() -> None:
 
 def test_hints_teach_further_outputs_where_the_goal_is_and_nothing_before_it_was_found() -> None:
     config = recipe(
-        task={"hints": True, "actions": 30, "goal_radius": 0.9},
-        training={"iterations": 40, "batch_size": 16, "lr": 0.01, "rate_cost": 0.0},
+        task={"hints": True, "actions": 30, "goal_radius": 0.9, "goal_distance": 1.0},
+        training={"iterations": 60, "batch_size": 48, "lr": 0.01, "rate_cost": 0.0},
         reinforcement={"epochs": 1, "hint_weight": 10.0},
     )
     trainer = Trainer(config)
     assert trainer.network.bias.shape == (5,)
-    hints = [trainer.train_step()["hint"] for _ in range(40)]
+    hints = [trainer.train_step()["hint"] for _ in range(60)]
     assert np.mean(hints[-5:]) < 0.8 * np.mean(hints[:5])
     rollout = trainer.objective._rollout
     assert not rollout.found[0].any()
     assert (np.diff(rollout.found.astype(int), axis=0) >= 0).all()
-    np.testing.assert_allclose(np.linalg.norm(rollout.goal, axis=1), 0.85, rtol=1e-6)
+    assert len(np.unique(rollout.goal, axis=0)) == 48  # each episode has its own
+    assert np.linalg.norm(rollout.goal, axis=1).max() <= 1
 
 
 @pytest.mark.parametrize(
