@@ -131,7 +131,7 @@ class Arenas(VectorEnv):
         return self._observe(wall), reward, np.zeros_like(over), over, {"moved": moved}
 
     @property
-    def at_goal(self) -> npt.NDArray[np.bool_]:
+    def just_reached(self) -> npt.NDArray[np.bool_]:
         """Who has reached the goal in the last step, shape (arena,)."""
         there: npt.NDArray[np.bool_] = self._rests == 1 + self.stay
         return there

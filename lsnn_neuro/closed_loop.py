@@ -83,7 +83,7 @@ def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) 
         readout, action = act(observation, k)
         before = arenas.position
         observation, reward, _, _, did = arenas.step(action)
-        kept.append((readout, action, reward, did["moved"], arenas.at_goal, before))
+        kept.append((readout, action, reward, did["moved"], arenas.just_reached, before))
     columns = zip(*kept, strict=True)
     readout, action, reward, moved, reached, position = (np.stack(column) for column in columns)
     return Episodes(

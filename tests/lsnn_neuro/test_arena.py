@@ -53,7 +53,7 @@ def test_who_reaches_the_goal_waits_a_step_there_and_starts_elsewhere() -> None:
     arenas = Arenas(64)
     arenas.reset(seed=0)
     for _ in range(20):
-        was_there, place = arenas.at_goal.copy(), arenas.position.copy()
+        was_there, place = arenas.just_reached.copy(), arenas.position.copy()
         toward = (arenas.goal - arenas.position) / arenas.speed
         observation, reward, _, _, info = arenas.step(toward)
         distance = np.linalg.norm(arenas.position - arenas.goal, axis=1)
@@ -73,7 +73,7 @@ def test_a_longer_stay_at_the_goal_is_seen() -> None:
     seen = []
     for _ in range(5):
         observation, reward, _, _, info = arenas.step(np.array([[0.1, 0.0]]))
-        seen.append((int(reward[0]), info["moved"][0], observation[0, 2], arenas.at_goal[0]))
+        seen.append((int(reward[0]), info["moved"][0], observation[0, 2], arenas.just_reached[0]))
     assert seen == [
         (1, True, 1, True),
         (0, False, 1, False),
