@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from deploy.lava.options import LavaOptions
     from deploy.parity import Comparison
     from deploy.targets import Target
+    from quantize.conversion_report import ConversionReport, PopulationReport
+    from quantize.network import QuantizedNetwork
+    from results.networks import Trained
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -94,6 +97,9 @@ def train(
 ) -> None:  # fmt: skip
     """Train RECIPE: a .toml file, or the name of a built-in recipe.
 
+    Which design rules of the chip the best network breaks, and what its quantization loses, is said at
+    the end.
+
     \b
     Examples:
       lsnn-neuro train store-recall
@@ -103,7 +109,7 @@ def train(
     from lsnn_neuro.recipe import load_recipe
     from lsnn_neuro.training import summary
     from lsnn_neuro.training import train as run_training
-    from results.networks import forward_for
+    from results.networks import forward_for, load_trained
 
     if quantize:
         overrides = (*overrides, "quantization.weight_bits=8")
@@ -117,6 +123,7 @@ def train(
         device=device,
         progress=not as_json,
     )
+    _warn_of_quantization(load_trained(run_dir))
     result = {"run": str(run_dir), **summary(trainer)}
     _show(result, as_json)
 
@@ -159,11 +166,13 @@ def evaluate(
     task = make_task(config)
     start = time.perf_counter()
     if target == "float":
-        network = load_trained(path).network
-        result = float_score(task, network, split, size=batch_size, limit=samples)
+        trained = load_trained(path)
+        _warn_of_quantization(trained)
+        result = float_score(task, trained.network, split, size=batch_size, limit=samples)
     else:
         where = get_target(target, lava)
-        quantized = load_quantized(path)
+        quantized, losses = load_quantized(path)
+        _warn(quantized, losses)
         result = integer_score(task, quantized, where, split, size=batch_size, limit=samples)
     seconds = time.perf_counter() - start
     about: dict[str, Any] = {"target": target, "split": split}
@@ -216,6 +225,7 @@ def export(
         trained = load_trained(checkpoint)
         quantized, report = trained.quantized(weight_bits)
         files[BEST], about["conversion"] = trained.file.read_bytes(), asdict(report)
+        _print_flags(report)
     elif weight_bits is not None:
         raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
     else:
@@ -244,7 +254,7 @@ def export(
     result = {
         "artifact": str(out),
         "target": target,
-        "neurons": sum(p.size for p in quantized.populations),
+        "neurons": quantized.n_neurons,
         "synapses": quantized.n_synapses,
         "golden_samples": inputs.shape[1],
         "chip": chip,
@@ -283,7 +293,8 @@ def parity(
     from results.networks import load_quantized
 
     loaded = load_artifact(path) if (path / MANIFEST).is_file() else None
-    quantized = loaded.network if loaded else load_quantized(path)
+    quantized, losses = (loaded.network, None) if loaded else load_quantized(path)
+    _warn(quantized, losses)
     name = target or (loaded.target if loaded else "emulator")
     where = _ready_target(name, lava_model, lava_synapses)
     runs = parity_runs(path, quantized, where, artifact=loaded, samples=samples)
@@ -323,7 +334,7 @@ def report(
     from deploy.mapping.chips import load_chip
     from deploy.report.html import parity_page
     from deploy.report.page import render
-    from lsnn_neuro.tensor_file import write_text
+    from lsnn_neuro.files import write_text
     from results.levels import gather_evidence, parity_runs
 
     loaded = load_artifact(artifact)
@@ -380,7 +391,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_json, resources_lines
     from deploy.targets import get_target
-    from lsnn_neuro import kernel
+    from lsnn_neuro.network import kernel
     from quantize.design_rules import check
     from results.networks import load_imported, load_trained
 
@@ -404,7 +415,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
                 "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
                 "progress": {k: v for k, v in progress.items() if k != "rng"},
                 "synapses": quantized.n_synapses,
-                "populations": [asdict(p) for p in report.populations],
+                "populations": [_population_json(p) for p in report.populations],
                 "projections": [asdict(p) for p in report.projections],
             }
         else:
@@ -413,12 +424,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
                 "recipe": quantized.provenance.recipe,
                 "synapses": quantized.n_synapses,
                 "populations": [
-                    {
-                        "name": p.name,
-                        "neurons": p.size,
-                        "neuron": p.neuron,
-                        "adaptation": p.adaptation,
-                    }
+                    {"name": p.name, "neurons": p.size, "neuron": p.neuron.name}
                     for p in quantized.populations
                 ],
                 "projections": [
@@ -458,7 +464,7 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
     from deploy.interchange import netx, nir
     from results.networks import load_quantized
 
-    network = load_quantized(path, for_netx=to == "netx")
+    network, _ = load_quantized(path, for_netx=to == "netx")
     if to == "nir":
         nir.save(network, out, extended=extended)
     elif extended:
@@ -536,6 +542,12 @@ def completion(shell: str) -> None:
     click.echo(complete(main, {}, "lsnn-neuro", "_LSNN_NEURO_COMPLETE").source())
 
 
+def _population_json(report: PopulationReport) -> dict[str, Any]:
+    """What became of a population; a time constant is a pair, wanted and got, in ms."""
+    values = {k: v for k, v in asdict(report).items() if k != "time_constants" and v is not None}
+    return values | {t.name: (t.wanted, t.got) for t in report.time_constants}
+
+
 def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
     """What was chosen for loihi-sim; None, a target's own defaults, if nothing was."""
     from deploy.lava.options import LavaOptions
@@ -559,6 +571,32 @@ def _ready_target(name: str, lava_model: Any, lava_synapses: Any) -> Target:
     if reason:
         raise LSNNError(f"{target.name}: {reason}")
     return target
+
+
+def _warn(network: QuantizedNetwork, losses: ConversionReport | None) -> None:
+    """Say which design rules a network breaks, and what was lost where it was quantized now."""
+    from quantize.design_rules import check
+
+    for violation in check(network):
+        click.echo(f"design rule {violation}", err=True)
+    if losses is not None:
+        _print_flags(losses)
+
+
+def _print_flags(losses: ConversionReport) -> None:
+    """Say what was lost beyond the design's limits."""
+    for flag in getattr(losses, "flags", list)():
+        click.echo(f"quantization: {flag}", err=True)
+
+
+def _warn_of_quantization(trained: Trained) -> None:
+    """The same of a network that would be quantized: nothing about an LSTM, why not where it can't be."""
+    if not trained.spikes:
+        return
+    try:
+        _warn(*trained.quantized())
+    except LSNNError as error:
+        click.echo(f"quantization: {error}", err=True)
 
 
 def _demand_parity(levels: Mapping[str, Comparison]) -> None:

@@ -15,13 +15,13 @@ from rich.table import Table
 
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget, lava_missing
-from lsnn_neuro import kernel
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network import kernel
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import load_recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.training import Trainer
-from quantize.convert import convert
+from quantize.conversion import convert
 from quantize.emulator import emulate, emulate_reference
 from quantize.network import QuantizedNetwork
 
@@ -34,7 +34,7 @@ def trained_network(steps: int) -> QuantizedNetwork:
     trainer = Trainer(load_recipe("smnist-1ms-paper", ["task.data=mnist-5k"]))
     for _ in range(steps):
         trainer.train_step()
-    assert isinstance(trainer.network, LSNN)
+    assert isinstance(trainer.network, SpikingNetwork)
     return convert(trainer.network.to_spec())[0]
 
 

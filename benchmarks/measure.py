@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lsnn_neuro import kernel
+from lsnn_neuro.network import kernel
 
 PACKAGES = ("lsnn-neuro", "torch", "numpy", "scipy", "lava-nc", "lava-dl", "norse")
 NOT_INSTALLED = "not installed"

@@ -12,7 +12,8 @@ from measure import arguments, interleaved, machine, publish
 from rich.table import Table
 from training_step import Setting
 
-from lsnn_neuro import kernel
+from lsnn_neuro.network import kernel
+from lsnn_neuro.network.graph import INPUT
 
 
 def main() -> None:
@@ -47,11 +48,11 @@ def main() -> None:
     flops = 2 * 1024**3 / times["multiply-add"].median
     spikes = network.forward_kernel(x).spikes
     assert spikes is not None
-    fan_in, fan_rec, fan_out = (s.active().sum(dim=0).double() for s in network.synapses())
-    trains = spikes.double().sum(dim=(0, 1))
-    events = float(
-        (x.double().sum(dim=(0, 1)) * fan_in).sum() + (trains * (fan_rec + fan_out)).sum()
-    )
+    spec, places = network.to_spec(), network.spec.places()
+    trains = spikes.detach().double().sum(dim=(0, 1)).numpy()
+    sent = {p.name: trains[places[p.name]] for p in spec.spiking}
+    sent[INPUT] = x.double().sum(dim=(0, 1)).numpy()
+    events = sum(float(sent[p.source][p.source_index].sum()) for p in spec.projections)
     cells = spikes.numel()
     kept = 2.4 * cells
     table = Table(title=f"Roofline, one thread, {kernel.description()}")

@@ -27,9 +27,10 @@ from measure import (
 from rich.table import Table
 from torch import Tensor, nn
 
-from lsnn_neuro import kernel
 from lsnn_neuro.deep_r import DeepR
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network import kernel
+from lsnn_neuro.network.lsnn import draw_lsnn
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig, Recipe, load_recipe
 from lsnn_neuro.training import Trainer
 from quantize.aware import QuantizationAware
@@ -58,17 +59,17 @@ class Setting:
         self.x = torch.from_numpy(batch.inputs)
         self.target = torch.from_numpy(batch.decisions.target.copy())
 
-    def network(self) -> LSNN:
+    def network(self) -> SpikingNetwork:
         """A copy of the trained network."""
         network = Trainer(self.recipe).network
-        assert isinstance(network, LSNN)
+        assert isinstance(network, SpikingNetwork)
         network.load_state_dict(self.trained)
         return network
 
 
 def step_of(
     model: nn.Module, forward: Callable[[Tensor], tuple[Tensor, Tensor]], setting: Setting,
-    *, deep_r: LSNN | None = None, dense_input: bool = False,
+    *, deep_r: SpikingNetwork | None = None, dense_input: bool = False,
 ) -> Step:  # fmt: skip
     """A training step; ``forward`` gives scores (sample, class) and rates (neuron,)."""
     optimizer: Any = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -111,7 +112,7 @@ def dense_loop(setting: Setting) -> Step:
         signs="unconstrained", n_delays=1, input_connectivity=1, recurrent_connectivity=1,
         readout_connectivity=1, input_scale=0.35, recurrent_scale=0.35,
     )  # fmt: skip
-    network = LSNN(config, setting.x.shape[2], 10, generator=torch.Generator().manual_seed(0))
+    network = draw_lsnn(config, setting.x.shape[2], 10, torch.Generator().manual_seed(0))
 
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
         output = network.forward_loop(x)

@@ -2,16 +2,19 @@
 
 ::
 
-    manifest.json          what it is, for which target, versions, SHA-256 of every other file
+    manifest.json          what it is, for which target, versions, SHA-256 of every other file and of itself
     network.safetensors    the QuantizedNetwork
-    golden.safetensors     input spikes of some samples and what the emulator made of them
+    golden.safetensors     inputs of some samples and what the emulator made of them
     best.safetensors       the float checkpoint it came from (only training and P0, P1 need it)
     recipe.toml            the recipe of that checkpoint
     run.py                 for Lava targets: run the golden samples and compare
+
+Artifacts of format 1, whose manifest has no hash of its own, are read too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import tempfile
@@ -24,8 +27,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro import __version__, tensor_file
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro import __version__
+from lsnn_neuro.arrays import BoolArray, Events
+from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
+from lsnn_neuro.files import read, sha256, write, write_bytes, write_text
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, SpikeRecord
@@ -33,8 +39,8 @@ from quantize.record import PopulationSpikes, SpikeRecord
 MANIFEST, NETWORK, GOLDEN, SCRIPT = (
     "manifest.json", "network.safetensors", "golden.safetensors", "run.py",
 )  # fmt: skip
-FORMAT_VERSION = 1
-_GOLDEN_KIND, _GOLDEN_VERSION = "golden spikes", 1
+FORMAT_VERSION, OLDEST_FORMAT = 2, 1
+_OWN_HASH = "manifest_sha256"
 _LIBRARIES = ("lava-nc", "numpy", "scipy", "safetensors")
 
 _SCRIPT_TEXT = '''\
@@ -51,6 +57,7 @@ if __name__ == "__main__":  # Lava starts processes of its own
     record = get_target("{target}").run(artifact.network, artifact.inputs)
     result = compare(artifact.golden, record)
     print(f"{{result.samples}} samples, {{result.spikes}} spikes, {{result.mismatches}} mismatches")
+    print(f"{{result.readout_mismatches}} readout integers differ")
     raise SystemExit(not result.exact)
 '''
 
@@ -59,13 +66,13 @@ if __name__ == "__main__":  # Lava starts processes of its own
 class Artifact:
     """An artifact folder that has been read and checked.
 
-    - inputs: golden input spikes, bool, shape (time, sample, input); golden: what the emulator made of them
+    - inputs: golden inputs, bool or int8, shape (time, sample, input); golden: what the emulator made of them
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     network: QuantizedNetwork
-    inputs: npt.NDArray[np.bool_]
+    inputs: Events
     golden: SpikeRecord
 
     @property
@@ -79,7 +86,7 @@ def write_artifact(
     network: QuantizedNetwork,
     *,
     target: str,
-    inputs: npt.NDArray[np.bool_],
+    inputs: Events,
     golden: SpikeRecord,
     about: Mapping[str, Any],
     files: Mapping[str, bytes] | None = None,
@@ -101,17 +108,18 @@ def write_artifact(
         file_format.save(network, new / NETWORK)
         save_golden(new / GOLDEN, inputs, golden)
         for name, content in (files or {}).items():
-            tensor_file.write_bytes(new / name, content)
+            write_bytes(new / name, content)
         if target != "emulator":
-            tensor_file.write_text(new / SCRIPT, _SCRIPT_TEXT.format(target=target))
+            write_text(new / SCRIPT, _SCRIPT_TEXT.format(target=target))
         manifest = {
             "format_version": FORMAT_VERSION,
             "target": target,
             "versions": versions(),
             **about,
-            "sha256": {file.name: tensor_file.sha256(file) for file in sorted(new.iterdir())},
+            "sha256": {file.name: sha256(file) for file in sorted(new.iterdir())},
         }
-        tensor_file.write_text(new / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        manifest[_OWN_HASH] = _hash(manifest)
+        write_text(new / MANIFEST, json.dumps(manifest, indent=2) + "\n")
         if folder.exists():
             folder.replace(Path(temporary) / "old")
         new.replace(folder)
@@ -123,21 +131,12 @@ def load_artifact(folder: Path) -> Artifact:
         raise FileFormatError(
             f"{folder}: not an artifact (no {MANIFEST}); make one with lsnn-neuro export"
         )
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        found_version, hashes = manifest["format_version"], dict(manifest["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{folder / MANIFEST}: not a readable manifest ({error})") from error
-    if found_version != FORMAT_VERSION:
-        raise FileFormatError(
-            f"{folder}: artifact version {found_version}, this release reads {FORMAT_VERSION}; "
-            "export it again"
-        )
-    for name, expected in hashes.items():
+    manifest = _load_manifest(folder)
+    for name, expected in manifest["sha256"].items():
         file = folder / name
         if not file.is_file():
             raise FileFormatError(f"{file}: is missing from the artifact; export it again")
-        if tensor_file.sha256(file) != expected:
+        if sha256(file) != expected:
             raise FileFormatError(
                 f"{file}: was changed since the export (SHA-256); export it again"
             )
@@ -146,10 +145,35 @@ def load_artifact(folder: Path) -> Artifact:
     return Artifact(folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden)
 
 
-def save_golden(path: Path, inputs: npt.NDArray[np.bool_], record: SpikeRecord) -> None:
-    """Write input spikes and a spike record, eight spikes to a byte."""
+def _load_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact of a format that this release reads."""
+    path = folder / MANIFEST
+    try:
+        manifest = dict(json.loads(path.read_text(encoding="utf-8")))
+        found, _ = int(manifest["format_version"]), dict(manifest["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{path}: not a readable manifest ({error})") from error
+    if not OLDEST_FORMAT <= found <= FORMAT_VERSION:
+        advice = "upgrade lsnn-neuro" if found > FORMAT_VERSION else "export it again"
+        raise FileFormatError(
+            f"{folder}: artifact version {found}, this release reads {OLDEST_FORMAT} to "
+            f"{FORMAT_VERSION}; {advice}"
+        )
+    if found > 1 and manifest.pop(_OWN_HASH, None) != _hash(manifest):
+        raise FileFormatError(f"{path}: was changed since the export (SHA-256); export it again")
+    return manifest
+
+
+def _hash(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its hash, however it is laid out."""
+    as_read = json.loads(json.dumps(manifest))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+
+
+def save_golden(path: Path, inputs: Events, record: SpikeRecord) -> None:
+    """Write inputs and a spike record, eight spikes to a byte; graded inputs are written as they are."""
     arrays: dict[str, npt.NDArray[Any]] = {
-        "inputs": np.packbits(inputs),
+        "inputs": np.packbits(inputs) if inputs.dtype == np.bool_ else inputs,
         "readout": record.readout,
         **{f"spikes.{p.name}": np.packbits(p.spikes) for p in record.spikes},
     }
@@ -158,17 +182,19 @@ def save_golden(path: Path, inputs: npt.NDArray[np.bool_], record: SpikeRecord) 
         "spikes": [[p.name, p.spikes.shape] for p in record.spikes],
         "target": record.target,
     }
-    tensor_file.write(path, _GOLDEN_KIND, _GOLDEN_VERSION, header, arrays)
+    write(path, GOLDEN_KIND, header, arrays)
 
 
-def load_golden(path: Path) -> tuple[npt.NDArray[np.bool_], SpikeRecord]:
-    """Read back input spikes and the spike record."""
-    header, arrays = tensor_file.read(path, _GOLDEN_KIND, _GOLDEN_VERSION)
+def load_golden(path: Path) -> tuple[Events, SpikeRecord]:
+    """Read back inputs and the spike record."""
+    found = read(path, GOLDEN_KIND)
+    header, arrays = found.header, found.arrays
 
-    def unpack(name: str, shape: list[int]) -> npt.NDArray[np.bool_]:
+    def unpack(name: str, shape: list[int]) -> BoolArray:
         return np.unpackbits(arrays[name], count=int(np.prod(shape))).reshape(shape).astype(bool)
 
     try:
+        graded = arrays["inputs"].dtype == np.int8
         record = SpikeRecord(
             spikes=tuple(
                 PopulationSpikes(name=name, spikes=unpack(f"spikes.{name}", shape))
@@ -178,8 +204,8 @@ def load_golden(path: Path) -> tuple[npt.NDArray[np.bool_], SpikeRecord]:
             target=header["target"],
             seconds=0.0,
         )
-        return unpack("inputs", header["inputs"]), record
-    except (KeyError, ValueError) as error:
+        return arrays["inputs"] if graded else unpack("inputs", header["inputs"]), record
+    except (KeyError, ValueError, TypeError, NetworkError) as error:
         raise FileFormatError(f"{path}: golden spikes with a wrong part: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""The target ``emulator``: the integer model itself, in NumPy, in this process."""
+"""The target ``emulator``: the integer model itself, in this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from itertools import islice
 
 import numpy as np
 
+from lsnn_neuro.arrays import BoolArray, Events, FloatArray
 from lsnn_neuro.errors import RecipeError
-from lsnn_neuro.session import FloatArray
-from quantize.emulator import Spikes, check_inputs, emulate, session, trace
+from quantize.emulator import check_inputs, emulate, session, trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -37,8 +37,8 @@ class EmulatorTarget:
         """Always available."""
         return None
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
-        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
+    def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
+        """Run a batch of samples from rest; inputs are events, shape (time, sample, input)."""
         check_inputs(network, inputs)
         start = time.perf_counter()
         parts = [
@@ -51,7 +51,7 @@ class EmulatorTarget:
                     name=population.name,
                     spikes=np.concatenate([part.spikes[index].spikes for part in parts], axis=1),
                 )
-                for index, population in enumerate(network.populations if self.spikes else ())
+                for index, population in enumerate(network.spiking if self.spikes else ())
             ),
             readout=np.concatenate([part.readout for part in parts], axis=1),
             target=self.name,
@@ -66,9 +66,9 @@ class EmulatorTarget:
         yield EmulatorSession(network, n_samples)
 
     def states(
-        self, network: QuantizedNetwork, inputs: Spikes, step: int
+        self, network: QuantizedNetwork, inputs: Events, step: int
     ) -> tuple[PopulationState, ...]:
-        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
         check_step(inputs, step)
         return next(islice(trace(network, inputs), step, None))
 
@@ -80,9 +80,9 @@ class EmulatorSession:
 
     def __init__(self, network: QuantizedNetwork, n_samples: int):
         self._network, self._session = network, session(network, n_samples)
-        self._inputs: list[Spikes] = []
+        self._inputs: list[BoolArray] = []
 
-    def step(self, inputs: Spikes) -> FloatArray:
+    def step(self, inputs: BoolArray) -> FloatArray:
         """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
         self._inputs.append(inputs.copy())
         return self._session.step(inputs)
@@ -92,7 +92,7 @@ class EmulatorSession:
         return EmulatorTarget().run(self._network, np.concatenate(self._inputs))
 
 
-def check_step(inputs: Spikes, step: int) -> None:
+def check_step(inputs: Events, step: int) -> None:
     """Refuse a step the input does not reach."""
     if not 0 <= step < len(inputs):
         raise RecipeError(f"step is {step}, the input has steps 0 to {len(inputs) - 1}")

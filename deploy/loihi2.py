@@ -1,39 +1,39 @@
 """The target ``loihi2``: a Loihi 2 chip through Lava, where lava-loihi is and a chip answers.
 
 The graph is the one of ``loihi-sim`` (:mod:`deploy.lava.graph`) with spike adapters at the host's
-border (:mod:`deploy.lava.chip`). The populations and their synapses run on the chip; the readout, a
-leaky sum that never spikes, is computed by the host from the spikes the chip sent, in the same
-integers. Without lava-loihi nobody can run this: what is tested is that the target says so.
+border (:mod:`deploy.lava.chip`). The populations and their synapses run on the chip; readouts, leaky sums
+that never spike, are computed by the host from the spikes the chip sent, in the same integers. Without
+lava-loihi nobody can run this: what is tested is that the target says so.
 
-No public hardware model of an adaptive neuron exists. Whoever has lava-loihi writes one (microcode
-and an NcProcessModel for :class:`deploy.lava.neuron.process.ALIF`, or for Lava's ATRLIF) and
-registers it with :func:`register_hardware_model`, in a module named by an entry point of the group
-``lsnn_neuro.hardware_models``, or by hand. Plain LIF populations that Lava's own LIF computes
-exactly (:mod:`deploy.lava.stock_lif`) need nothing. ``docs/hardware.md`` has the steps.
+No public hardware model of an adaptive neuron exists. Whoever has lava-loihi writes one (microcode and an
+NcProcessModel for :class:`deploy.lava.neurons.alif.ALIF`, another process of :mod:`deploy.lava.neurons`, or
+Lava's ATRLIF) and registers it with :func:`register_hardware_model`, in a module named by an entry point
+of the group ``lsnn_neuro.hardware_models``, or by hand. Populations that Lava's own LIF computes exactly
+(:mod:`deploy.lava.neurons.stock_lif`) need nothing. ``docs/hardware.md`` has the steps.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from deploy.lava.job import Spikes
+from deploy.lava.neurons.neuron import candidates, lava_neurons
 from deploy.lava.options import LavaOptions
-from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
 from deploy.lava.target import LavaRunner, lava_missing
 from deploy.session import TargetSession
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError, TargetUnavailableError
-from lsnn_neuro.spec import READOUT
-from quantize.fixed_point import decay, saturate, shift
-from quantize.loihi import STATE_SHIFT
+from lsnn_neuro.network.dynamics import at_rest, simulate
+from quantize.arithmetic import Loihi
+from quantize.emulator import running
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState, SpikeRecord
 
@@ -44,7 +44,7 @@ _hardware_models: dict[str, str] = {}  # process class name -> "module:class" of
 
 
 def register_hardware_model(process_class: type, model_class: type) -> None:
-    """Say which NcProcessModel runs a process (in practice: ALIF or ATRLIF) on the chip.
+    """Say which NcProcessModel runs a process (in practice: one of ours, or ATRLIF) on the chip.
 
     The model is imported again, by module and name, in the child process that runs Lava. A later
     registration replaces an earlier one. Raises RecipeError if the model can't be imported by name,
@@ -91,14 +91,14 @@ def hardware_models() -> dict[str, str]:
 class Loihi2Target:
     """Runs a network on a Loihi 2 chip, by default one sample at a time."""
 
-    options: LavaOptions = field(default_factory=lambda: LavaOptions(copies=1))
+    options: LavaOptions = field(default_factory=lambda: LavaOptions(parallel_samples=1))
     name: str = "loihi2"
 
     def __post_init__(self) -> None:
         """Refuse what has no place on a chip."""
         if self.options.model == "fused":
             raise RecipeError(
-                f"target {self.name!r}: the fused core is one process on the host's CPU and can't "
+                f"target {self.name!r}: a fused network is one process on the host's CPU and can't "
                 "run on a chip; use model 'graph'"
             )
 
@@ -121,22 +121,28 @@ class Loihi2Target:
 
     def model_missing(self, network: QuantizedNetwork) -> str | None:
         """Why this network has no place on a chip, in one line; None if it has."""
-        stock = on_stock_lif(network, self.options.lif)
-        for population in network.populations:
-            process = "ATRLIF" if population.neuron == "atrlif" else "ALIF"
-            if population.name not in stock and process not in hardware_models():
-                why = stock_lif_obstacle(network, population) or "lif is 'own'"
-                return (
-                    f"population {population.name!r} can't run on Lava's LIF ({why}), and no "
-                    f"hardware model of {process} is registered "
-                    "(deploy.loihi2.register_hardware_model)"
-                )
+        chosen = lava_neurons(network, self.options.lif)
+        for p in network.spiking:
+            lava = chosen[p.name]
+            if lava.on_cores or lava.process_name in hardware_models():
+                continue
+            obstacles = [c.obstacle(network, p) for c in candidates(p) if c.on_cores]
+            why = (
+                (obstacles[0] or "lif is 'own'")
+                if obstacles
+                else f"its neurons are {p.neuron.name!r}"
+            )
+            return (
+                f"population {p.name!r} can't run on Lava's LIF ({why}), and no hardware model of "
+                f"{lava.process_name} is registered (deploy.loihi2.register_hardware_model)"
+            )
         return None
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
+    def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
         """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
         record = self._runner(network).run(network, inputs, self.name)
-        return replace(record, readout=host_readout(network, [p.spikes for p in record.spikes]))
+        trains = {p.name: p.spikes for p in record.spikes}
+        return replace(record, readout=host_readout(network, inputs, trains))
 
     def session(
         self, network: QuantizedNetwork, n_samples: int, n_steps: int
@@ -148,10 +154,10 @@ class Loihi2Target:
         )
 
     def states(
-        self, network: QuantizedNetwork, inputs: Spikes, step: int
+        self, network: QuantizedNetwork, inputs: Events, step: int
     ) -> tuple[PopulationState, ...]:
-        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
-        return self._runner(network).states(network, inputs, step)
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
+        return self._runner(network).states(network, inputs, step, self.name)
 
     def _runner(self, network: QuantizedNetwork) -> LavaRunner:
         reason = self.unavailable() or self.model_missing(network)
@@ -160,33 +166,25 @@ class Loihi2Target:
         return LavaRunner(options=self.options, backend="chip", chip_models=hardware_models())
 
 
-def host_readout(network: QuantizedNetwork, spikes: Sequence[Spikes]) -> npt.NDArray[np.int32]:
-    """The readout's states from the spikes of every population, shape (time, sample, output)::
+def host_readout(
+    network: QuantizedNetwork, inputs: Events, spikes: Mapping[str, Spikes]
+) -> npt.NDArray[np.int32]:
+    """What the outputs give, (time, sample, output), from the spikes of every population.
 
-    o[t] = sat(dec(o[t-1], decay_out) + (sum over projections of (sum of weight_mant * z[t])
-           << weight_exp) << 6)
+    - inputs: (time, sample, input); spikes: (time, sample, neuron) by population
     """
-    trains = {p.name: train for p, train in zip(network.populations, spikes, strict=True)}
-    n_steps, n_samples, _ = spikes[0].shape
-    readout = network.readout
-    matrices = [
-        (
-            p,
-            csr_array(
-                (p.weight_mant.astype(np.int64), (p.target_index, p.source_index)),
-                shape=(p.n_target, p.n_source),
-            ),
-        )
-        for p in network.into(READOUT)
-    ]
-    states = np.zeros((n_steps, n_samples, readout.size), np.int32)
-    o = np.zeros((readout.size, n_samples), np.int64)
-    decay_out = readout.decay.astype(np.int64)[:, None]
-    for t in range(n_steps):
-        current = np.zeros_like(o)
-        for projection, matrix in matrices:
-            arriving = matrix @ trains[projection.source][t].T.astype(np.int64)
-            current += shift(arriving, projection.weight_exp)
-        o = saturate(decay(o, decay_out) + (current << STATE_SHIFT))
-        states[t] = o.T
-    return states
+    n_steps, n_samples, _ = inputs.shape
+    readouts = replace(running(network), spiking=())
+    state = at_rest(network, lambda n: np.zeros((n_samples, n), np.int64))
+    read = np.zeros((n_steps, n_samples, network.n_outputs), np.int32)
+    for t, x in enumerate(inputs.astype(np.int64)):
+        sent = {name: train[t].astype(np.int64) for name, train in spikes.items()}
+        heard = {name: (z, *state.history[name][:-1]) for name, z in sent.items()}
+        state = replace(state, history=state.history | heard)
+        (state,) = simulate(readouts, state, [x], Loihi())
+        read[t] = np.concatenate(
+            [sent[p.name] if p.spiking else state.populations[p.name].v
+             for p in network.output_populations],
+            axis=1,
+        )  # fmt: skip
+    return read

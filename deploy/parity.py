@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.arrays import BoolArray
 from lsnn_neuro.errors import TargetFailedError
-from lsnn_neuro.spec import READOUT
 from quantize.record import PopulationState, SpikeRecord
 
+READOUT = "readout"
+"""What a comparison calls the network's outputs, side by side."""
+
 States = Callable[[int, int], tuple[PopulationState, ...]]
-"""(sample, step) -> states of every population on one side."""
+"""(sample, step) -> states of every spiking population on one side."""
+
+NeuronStates = Mapping[str, int]
+"""State variables of one neuron at the end of a step, by name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,21 +40,12 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuronStates:
-    """Integer state of one neuron at the end of a step."""
-
-    v: int
-    a: int
-    r: int
-    z: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Divergence:
     """The first place where two records part: earliest step, then sample, population, neuron.
 
-    - reference, other: the neuron's states on both sides, where they could be had
+    - readout: whether the readout parts, not a spike; then population is "readout", and neuron an output
     - reference_value, other_value: spike or, for the readout, its integer
+    - reference, other: the neuron's states on both sides where they could be had, those that both have
     """
 
     step: int
@@ -57,6 +54,7 @@ class Divergence:
     neuron: int
     reference_value: int
     other_value: int
+    readout: bool = False
     reference: NeuronStates | None = None
     other: NeuronStates | None = None
 
@@ -65,14 +63,14 @@ class Divergence:
 class PopulationComparison:
     """One population on both sides, summed over time, samples and neurons.
 
-    - places: how many (time, sample, neuron) there are
+    - compared: how many (time, sample, neuron) there are
     - spikes, other_spikes: on the reference and on the other side
-    - mismatches: places where the two differ
+    - mismatches: how many of them differ
     - distance, norm: squared 2-norms of the filtered difference and of the filtered reference
     """
 
     name: str
-    places: int
+    compared: int
     spikes: int
     other_spikes: int
     mismatches: int
@@ -82,7 +80,7 @@ class PopulationComparison:
     @property
     def rate_difference(self) -> float:
         """Other minus reference, spikes per neuron and step."""
-        return (self.other_spikes - self.spikes) / self.places
+        return (self.other_spikes - self.spikes) / self.compared
 
     @property
     def van_rossum(self) -> float:
@@ -136,7 +134,7 @@ def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) ->
         populations.append(
             PopulationComparison(
                 name=one.name,
-                places=one.spikes.size,
+                compared=one.spikes.size,
                 spikes=int(one.spikes.sum()),
                 other_spikes=int(two.spikes.sum()),
                 mismatches=int((one.spikes != two.spikes).sum()),
@@ -171,18 +169,15 @@ def compare_levels(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, Comparis
 def explain(comparison: Comparison, reference: States, other: States) -> Comparison:
     """Add both sides' states of the neuron where the records part."""
     where = comparison.first_divergence
-    if where is None or where.population == READOUT:
+    if where is None or where.readout:
         return comparison
-    states = [_state_of(side(where.sample, where.step), where) for side in (reference, other)]
-    return replace(
-        comparison, first_divergence=replace(where, reference=states[0], other=states[1])
+    one, two = (
+        next(s for s in states(where.sample, where.step) if s.name == where.population)
+        for states in (reference, other)
     )
-
-
-def _state_of(states: tuple[PopulationState, ...], where: Divergence) -> NeuronStates:
-    state = next(s for s in states if s.name == where.population)
-    values = {field: int(getattr(state, field)[where.neuron]) for field in ("v", "a", "r", "z")}
-    return NeuronStates(**values)
+    names = [name for name in one.names if name in two.names]
+    found = [{name: int(side[name][where.neuron]) for name in names} for side in (one, two)]
+    return replace(comparison, first_divergence=replace(where, reference=found[0], other=found[1]))
 
 
 def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence | None:
@@ -206,13 +201,12 @@ def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence 
                 neuron=neuron,
                 reference_value=int(one[step, sample, neuron]),
                 other_value=int(two[step, sample, neuron]),
+                readout=one is reference.readout,
             )
     return found
 
 
-def van_rossum(
-    one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_], tau: float
-) -> tuple[float, float]:
+def van_rossum(one: BoolArray, two: BoolArray, tau: float) -> tuple[float, float]:
     """Squared van Rossum distance of two sets of spike trains, and the squared norm of the first.
 
     Spike trains (time, ...) are filtered by exp(-t/tau), tau in steps; the 2-norm is over time and
@@ -244,7 +238,7 @@ def join(parts: Sequence[Comparison]) -> Comparison:
             populations=tuple(
                 PopulationComparison(
                     name=p.name,
-                    places=p.places + q.places,
+                    compared=p.compared + q.compared,
                     spikes=p.spikes + q.spikes,
                     other_spikes=p.other_spikes + q.other_spikes,
                     mismatches=p.mismatches + q.mismatches,

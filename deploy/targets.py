@@ -10,8 +10,8 @@ from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget
 from deploy.loihi2 import Loihi2Target
 from deploy.session import TargetSession
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import RecipeError
-from quantize.emulator import Spikes
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState, SpikeRecord
 
@@ -30,10 +30,11 @@ class Target(Protocol):
     def unavailable(self) -> str | None:
         """Why it can't run on this machine, in one line; None if it can."""
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
-        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input).
+    def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
+        """Run a batch of samples from rest; inputs are events, shape (time, sample, input).
 
-        Raises TargetUnavailableError if it can't run here, TargetFailedError if it broke down.
+        Targets on Lava take bool spikes only. Raises TargetUnavailableError if it can't run here,
+        TargetFailedError if it broke down.
         """
 
     def session(
@@ -45,9 +46,9 @@ class Target(Protocol):
         """
 
     def states(
-        self, network: QuantizedNetwork, inputs: Spikes, step: int
+        self, network: QuantizedNetwork, inputs: Events, step: int
     ) -> tuple[PopulationState, ...]:
-        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
 
 
 def get_target(name: str, lava: LavaOptions | None = None) -> Target:

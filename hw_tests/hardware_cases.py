@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from deploy.artifact import load_artifact, load_golden
+from lsnn_neuro.arrays import Events
 from quantize.file_format import load
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
@@ -22,7 +20,7 @@ class Case:
 
     name: str
     network: QuantizedNetwork
-    inputs: npt.NDArray[np.bool_]
+    inputs: Events
     golden: SpikeRecord
 
 

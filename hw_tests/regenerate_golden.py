@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from deploy.artifact import save_golden
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.recipe import LSNNConfig
 from quantize import file_format
-from quantize.convert import convert
+from quantize.conversion import convert
 from quantize.emulator import emulate
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,7 +30,7 @@ CASES = {
 if __name__ == "__main__":
     for index, (name, config) in enumerate(CASES.items()):
         generator = torch.Generator().manual_seed(index)
-        network, _ = convert(LSNN(config, INPUTS, OUTPUTS, generator=generator).to_spec())
+        network, _ = convert(draw_lsnn(config, INPUTS, OUTPUTS, generator).to_spec())
         inputs = np.random.default_rng(index).random((STEPS, SAMPLES, INPUTS)) < 0.15
         file_format.save(network, GOLDEN / f"{name}.network.safetensors")
         save_golden(GOLDEN / f"{name}.golden.safetensors", inputs, emulate(network, inputs))

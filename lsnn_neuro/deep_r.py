@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lsnn_neuro.synapses import Synapses
+from lsnn_neuro.network.synapses import Synapses
 
 AWAKENED = 1e-12
 """theta of a synapse that has just been activated: positive, and no weight to speak of."""
@@ -100,8 +100,7 @@ class DeepR:
     def _rewire(self, scores: Sequence[Tensor]) -> None:
         """Activate dormant synapses, those of the highest scores or random ones, to reach the cap."""
         dormant = [
-            torch.nonzero(((s.theta <= 0) & s.allowed).flatten().cpu()).flatten()
-            for s in self.synapses
+            torch.nonzero(((s.theta <= 0) & (s.sign != 0)).cpu()).flatten() for s in self.synapses
         ]
         deficit = self.cap - self.n_active
         wanted = _share_out(deficit, self.shares, [len(d) for d in dormant])
@@ -115,8 +114,9 @@ class DeepR:
             chosen = candidates[order[:n]].to(s.theta.device)
             self._renew_optimizer_state(s.theta, chosen)
             s.theta.view(-1)[chosen] = AWAKENED
-            if self.redraw_delays and s.n_delays > 1:
-                delays = torch.randint(s.n_delays, (n,), generator=self.generator)
+            n_delays = max(p.reach for p in s.projections) + 1
+            if self.redraw_delays and n_delays > 1:
+                delays = torch.randint(n_delays, (n,), generator=self.generator)
                 s.delay.view(-1)[chosen] = delays.to(s.delay)
 
     def _renew_optimizer_state(self, theta: Tensor, chosen: Tensor) -> None:

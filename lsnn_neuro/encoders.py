@@ -14,6 +14,8 @@ from lsnn_neuro.errors import DataError
 
 BoolArray = npt.NDArray[np.bool_]
 TOP = 255  # the brightest grey level
+DT = 1.0
+"""Length of a time step of the tasks that come with the package, ms."""
 
 
 def crossing_levels(thresholds: int) -> npt.NDArray[np.int64]:

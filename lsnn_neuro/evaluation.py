@@ -90,20 +90,16 @@ def join_scores(scores: Iterable[Score]) -> Score:
     return first
 
 
-def score(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> Score:
-    """Score the readout of a batch, shape (time, sample, output), bias included.
-
-    - unit: what 1 in the readout stands for; integer readouts come in units of their own, which
-      matters to estimates and not to decisions
-    """
+def score(batch: Batch, readout: npt.NDArray[Any]) -> Score:
+    """Score the readout of a batch, shape (time, sample, output), offsets included."""
     if isinstance(batch.decisions, Transcripts):
         return _edits(batch.decisions, readout, batch.size)
-    each = by_decision(batch, readout, unit=unit)
+    each = by_decision(batch, readout)
     measure: Measure = "accuracy" if isinstance(batch.decisions, Decisions) else "squared_error"
     return Score(measure=measure, samples=batch.size, decisions=len(each), total=float(each.sum()))
 
 
-def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -> FloatArray:
+def by_decision(batch: Batch, readout: npt.NDArray[Any]) -> FloatArray:
     """The measure of every decision on its own, shape (decision,); see :func:`score`."""
     asked = batch.decisions
     assert not isinstance(asked, Transcripts)  # their windows are not right or wrong on their own
@@ -116,7 +112,7 @@ def by_decision(batch: Batch, readout: npt.NDArray[Any], *, unit: float = 1.0) -
             )
         right: FloatArray = asked.right(sums.argmax(axis=1)).astype(np.float64)
         return right
-    means = sums * (unit / (asked.stop - asked.start))[:, None]
+    means = sums / (asked.stop - asked.start)[:, None]
     errors: FloatArray = np.square(asked.answers(means) - asked.target).mean(axis=1)
     return errors
 
@@ -139,12 +135,11 @@ def _edits(asked: Transcripts, readout: npt.NDArray[Any], n_samples: int) -> Sco
 
 
 def evaluate(
-    task: Task, split: Split, run: Run, *, batch_size: int, limit: int | None = None, unit: float = 1.0,
-) -> Score:  # fmt: skip
-    """Run the first ``limit`` samples of a split (None: all) and score them; ``unit`` as above."""
+    task: Task, split: Split, run: Run, *, batch_size: int, limit: int | None = None
+) -> Score:
+    """Run the first ``limit`` samples of a split (None: all) and score them."""
     return join_scores(
-        score(batch, run(batch.inputs), unit=unit)
-        for batch in task.batches(split, batch_size, limit)
+        score(batch, run(batch.inputs)) for batch in task.batches(split, batch_size, limit)
     )
 
 

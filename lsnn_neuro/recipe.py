@@ -13,8 +13,8 @@ import tomli
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import RecipeError
-from lsnn_neuro.spec import DT, Adaptation, Neuron, Reset
 from lsnn_neuro.tasks import TaskConfig
 from lsnn_neuro.tasks.navigation import NavigationConfig
 
@@ -25,6 +25,9 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
 
 
+Neuron = Literal["lif", "atrlif"]
+Adaptation = Literal["threshold", "current"]
+Reset = Literal["subtract", "zero"]
 Learning = Literal["bptt", "random-feedback", "liquid"]
 NeuronConstant = Literal["tau_m", "tau_a", "beta", "b0"]
 

@@ -37,7 +37,7 @@ class LocalSession:
     """
 
     run: Callable[[Spikes], npt.NDArray[Any]]
-    scale: float = 1.0
+    scale: float | FloatArray = 1.0
     bias: npt.NDArray[Any]
     lag: int = 0
 

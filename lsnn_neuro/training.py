@@ -19,26 +19,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.checkpoint import (
     BEST,
     LAST,
     Checkpoint,
     build_network,
-    compact_arrays,
     find_checkpoint,
-    network_arrays,
-    restore_network,
+    load_tensors,
+    module_tensors,
     to_numpy,
 )
 from lsnn_neuro.deep_r import DeepR
+from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import TrainingError
 from lsnn_neuro.evaluation import Score
-from lsnn_neuro.network import LSNN, NetworkOutput
+from lsnn_neuro.network.module import NetworkOutput, SpikingNetwork
 from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.reinforcement import ActorCritic
-from lsnn_neuro.spec import DT
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.navigation import Navigation
 
@@ -73,9 +72,9 @@ class Trainer:
             self.objective = Supervised(self.task, recipe.training, self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.training.lr)
         self.deep_r: DeepR | None = None
-        if recipe.deep_r and isinstance(self.network, LSNN):
+        if recipe.deep_r and isinstance(self.network, SpikingNetwork):
             self.deep_r = DeepR(
-                self.optimizer, self.network.learning_synapses(), l1=recipe.deep_r.l1,
+                self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
                 temperature=recipe.deep_r.temperature, redraw_delays=recipe.deep_r.redraw_delays,
                 gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
             )  # fmt: skip
@@ -160,7 +159,8 @@ class Trainer:
 
     def checkpoint(self, *, resumable: bool) -> Checkpoint:
         """The network now, compact; with ``resumable`` dense, with optimizer and random numbers."""
-        arrays = network_arrays(self.network) if resumable else compact_arrays(self.network)
+        spec = self.network.to_spec() if isinstance(self.network, SpikingNetwork) else None
+        arrays = module_tensors(self.network) if resumable or spec is None else {}
         progress: dict[str, Any] = {
             "iteration": self.iteration,
             "score": self.score and asdict(self.score),
@@ -175,7 +175,7 @@ class Trainer:
                 for name, value in state.items():
                     arrays[f"optimizer.{index}.{name}"] = to_numpy(value)
         return Checkpoint(
-            recipe=self.recipe, arrays=arrays, progress=progress,
+            recipe=self.recipe, spec=spec, arrays=arrays, progress=progress, resumable=resumable,
             n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs,
         )  # fmt: skip
 
@@ -195,15 +195,15 @@ class Trainer:
                 f"{found}: a network of {theirs[0]} inputs and {theirs[1]} outputs, but the task has "
                 f"{ours[0]} and {ours[1]}; training can't start from it (training.start)"
             )
-        network = restore_network(saved, found, *ours)
-        self.network.load_state_dict(network.state_dict())
+        if saved.spec is not None and isinstance(self.network, SpikingNetwork):
+            self.network.take(saved.spec)
+        else:
+            load_tensors(self.network, saved.module_arrays(), found)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the state of a resumable checkpoint."""
         tensors = {name: torch.from_numpy(a.copy()) for name, a in checkpoint.arrays.items()}
-        self.network.load_state_dict(
-            {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-        )
+        load_tensors(self.network, checkpoint.module_arrays(), Path(LAST))
         self.objective.restore(
             {
                 k.removeprefix("objective."): array
@@ -247,7 +247,7 @@ def train(
     last = run_dir / LAST
     if resume:
         saved = Checkpoint.load(last)
-        if not {"rng", "score", "best"} <= saved.progress.keys():
+        if not saved.resumable:
             raise TrainingError(
                 f"{last}: holds a network without the state to go on from (a copy of {BEST}, or made "
                 "by an older version)"
@@ -265,7 +265,7 @@ def train(
         if recipe.training.start is not None:
             trainer.start_from(Path(recipe.training.start))
         trainer.checkpoint(resumable=True).save(last)
-    tensor_file.write_text(run_dir / "recipe.toml", recipe.to_toml())
+    files.write_text(run_dir / "recipe.toml", recipe.to_toml())
     with (
         _Log(run_dir, trainer.iteration) as log,
         _interrupt_flag() as interrupted,
@@ -310,7 +310,7 @@ class _Log:
         self.path = run_dir / "metrics.jsonl"
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         kept = [line for line in lines if _iteration_of(line) <= iteration]
-        tensor_file.write_text(self.path, "".join(f"{line}\n" for line in kept))
+        files.write_text(self.path, "".join(f"{line}\n" for line in kept))
         self.file = self.path.open("a")
         board: Any = SummaryWriter  # torch leaves it untyped
         self.board = board(str(run_dir / "tensorboard"), purge_step=iteration + 1)

@@ -1,6 +1,6 @@
 // One LSNN core, forward and backward through time, 16 samples side by side.
 //
-// The equations are those of lsnn_neuro/neurons.py (float) and quantize/emulator.py (integers), in the
+// The equations are those of lsnn_neuro/neurons, in real numbers or integers, in the
 // form both share:
 //
 //     a[t] = decay(a[t-1], rho) + step * z[t-1]            A[t] = vth + a[t]

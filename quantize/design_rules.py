@@ -10,8 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsnn_neuro.spec import READOUT
-from quantize.loihi import ACCUMULATOR_MAX, DECAY_ONE, STATE_MAX, STATE_SHIFT
+from quantize.loihi import (
+    ACCUMULATOR_MAX,
+    CURRENT_INPUT_MAX,
+    DECAY_ONE,
+    STATE_MAX,
+    STATE_SHIFT,
+)
 from quantize.network import QuantizedNetwork
 
 
@@ -64,31 +69,53 @@ def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violatio
     """
     violations = []
     for population in network.populations:
-        adapts = (population.step_a > 0) & (population.decay_a > 0)
-        decay = population.decay_a / DECAY_ONE
-        ratio = np.where(adapts, population.step_a * decay, np.inf)
-        if ratio.size and ratio.min() < 1:
+        step_a = getattr(population.constants, "step_a", None)
+        if step_a is None:
+            continue
+        decay_a = population.constants.decay_a
+        adapts = (step_a > 0) & (decay_a > 0)
+        ratio = np.where(adapts, step_a * (decay_a / DECAY_ONE), np.inf)
+        if ratio.min() < 1:
             worst = int(ratio.argmin())
             violations.append(
                 Violation(
                     rule="adaptation",
                     object=f"population {population.name!r}, neuron {worst}, step_a",
-                    value=float(population.step_a[worst]),
-                    limit=float(DECAY_ONE / population.decay_a[worst]),
+                    value=float(step_a[worst]),
+                    limit=float(DECAY_ONE / decay_a[worst]),
                     remedy="larger beta, larger thresholds or smaller weights allow a larger scale",
                 )
             )
     return violations
 
 
-def atrlif_current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
-    """An ATRLIF neuron's synaptic current must stay in 24 bits if all its inputs fire all the time.
+def current_input_wraps_once(network: QuantizedNetwork) -> list[Violation]:
+    """A step's input to a synaptic current must not be so large that it would wrap around twice.
 
-    Beyond, it wraps around: strong excitation becomes inhibition. Source: Lava's model of ATRLIF.
+    There Lava's current leaves its range, and targets would differ. Source: seen with lava-nc 0.10.0.
+    """
+    return [
+        Violation(
+            rule="current-input",
+            object=f"population {population.name!r}, synaptic input of a step",
+            value=float(network.worst_input(population.name)),
+            limit=CURRENT_INPUT_MAX,
+            remedy="fewer or weaker synapses onto it",
+        )
+        for population in network.populations
+        if population.decay_i is not None
+        and network.worst_input(population.name) > CURRENT_INPUT_MAX
+    ]
+
+
+def current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
+    """A synaptic current must stay in 24 bits if all its inputs fire all the time.
+
+    Beyond, it wraps around: strong excitation becomes inhibition. Source: Lava's models of LIF and ATRLIF.
     """
     violations = []
     for population in network.populations:
-        if population.neuron != "atrlif":
+        if population.decay_i is None:
             continue
         for sign in (1, -1):
             drive = np.zeros(population.size)
@@ -111,24 +138,25 @@ def atrlif_current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
 
 
 def every_population_is_driven(network: QuantizedNetwork) -> list[Violation]:
-    """A population or a readout without synapses does nothing and is surely a mistake."""
+    """A population or a readout without synapses or bias does nothing and is surely a mistake."""
     return [
         Violation(
             rule="driven",
-            object=f"{name!r}, incoming synapses",
+            object=f"{population.name!r}, incoming synapses",
             value=0,
             limit=1,
             remedy="its weights were all zero or rounded to zero; see the conversion report",
         )
-        for name in (*(p.name for p in network.populations), READOUT)
-        if not any(p.n_synapses for p in network.into(name))
+        for population in network.populations
+        if not (population.bias.any() or any(p.n_synapses for p in network.into(population.name)))
     ]
 
 
 RULES: tuple[Rule, ...] = (
     accumulator_stays_in_16_bits,
     adaptation_stands_above_rounding,
-    atrlif_current_does_not_wrap,
+    current_does_not_wrap,
+    current_input_wraps_once,
     every_population_is_driven,
 )
 

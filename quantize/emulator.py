@@ -1,235 +1,202 @@
-r"""The integer model: what every target must compute, bit for bit. Readable, batched NumPy.
+r"""The integer model: what every target must compute, bit for bit.
 
-Per step t, neuron j, all states zero before t = 0 (``dec``, ``sat`` and
-``wrap`` from :mod:`quantize.fixed_point`)::
+The neurons' equations (:mod:`lsnn_neuro.neurons`) in the one time loop
+(:mod:`lsnn_neuro.network.dynamics`), computed in Loihi's integers (:mod:`quantize.arithmetic`). What
+arrives in a step is, with I the synaptic input::
 
-    I[t] = sum over projections and delays d of (sum of weight_mant * s[t - d]) << weight_exp
-    a[t] = sat(dec(a[t-1], decay_a) + step_a * z[t-1])
-    A[t] = vth + a[t]                                     vth = vth_mant << 6
-    v[t] = sat(dec(v[t-1], decay_v) + (I[t] << 6))
-    z[t] = v[t] > A[t] and r[t-1] == 0
-    if z[t]: v[t] = v[t] - A[t] (reset "subtract") or 0 (reset "zero"); r[t] = n_ref
-    else:    r[t] = max(r[t-1] - 1, 0)
-    o[t] = sat(dec(o[t-1], decay_out) + (I_out[t] << 6))
+    I[t] = sum over projections, sum over delays d of shift(sum of weight_mant * s[t - h - d], weight_exp)
 
-Where adaptation is a current, it acts on the membrane instead of the threshold::
-
-    a[t] = sat(dec(a[t-1], decay_a) - step_a * z[t-1])
-    A[t] = vth
-    v[t] = sat(dec(v[t-1], decay_v) + (I[t] << 6) + a[t])
-
-ATRLIF neurons compute what Lava's process of that name does, theta being A::
-
-    i[t] = wrap(dec(i[t-1], decay_i) + (I[t] << 6))
-    v[t] = sat(dec(v[t-1], decay_v) + i[t])
-    a[t] = dec(a[t-1], decay_a)                           A[t] = vth + a[t]
-    r[t] = dec(r[t-1], decay_r)
-    z[t] = v[t] - r[t] >= A[t]
-    if z[t]: r[t] = r[t] + 2 A[t]; a[t] = a[t] + step_a
-
-There neither a nor r can leave 25 bits: a neuron only spikes where A + r <= v.
-
-s[t] are the input spikes of step t, or a population's spikes z[t-1] (a recurrent hop takes one
-step); the readout takes z[t] of the same step. A negative weight_exp rounds each delay's sum down
-on its own, which is what Lava's DelaySparse does.
+shifted left by 6 into the membrane. A negative weight_exp rounds each delay's sum down on its own, which
+is what Lava's DelaySparse does. s[t] are input spikes, or graded events that multiply the weight; h is 1
+between spiking populations and 0 from inputs and into readouts.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.session import LocalSession
-from lsnn_neuro.spec import INPUT, READOUT
-from quantize.fixed_point import Ints, decay, saturate, shift, wrap
-from quantize.loihi import STATE_SHIFT
-from quantize.native_emulator import (
-    emulate_on_kernel,
-    runs_on_kernel,
-    session_on_kernel,
-    trace_on_kernel,
+from lsnn_neuro.network.dynamics import (
+    NetworkState,
+    RunningNetwork,
+    RunningPopulation,
+    at_rest,
+    simulate,
 )
-from quantize.network import Population, Projection, QuantizedNetwork
+from lsnn_neuro.neurons.neuron import Role, State
+from lsnn_neuro.session import LocalSession
+from quantize.arithmetic import Ints, Loihi, shift
+from quantize.emulator_kernel import KernelEmulator, kernel_obstacle
+from quantize.loihi import STATE_SHIFT
+from quantize.network import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
-Spikes = npt.NDArray[np.bool_]
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SparseSynapses:
+    """A projection for the loop; what leaves the source at once is summed for each delay."""
+
+    projection: QuantizedProjection
+
+    @property
+    def source(self) -> str:
+        """Name of the source."""
+        return self.projection.source
+
+    @cached_property
+    def _by_delay(self) -> tuple[list[int], Any]:
+        """The delays there are, and the weights (delay and target, delay and source)."""
+        p = self.projection
+        delays, slot = np.unique(p.delay, return_inverse=True)
+        rows = slot.astype(np.int64) * p.n_target + p.target_index
+        columns = slot.astype(np.int64) * p.n_source + p.source_index
+        shape = (len(delays) * p.n_target, len(delays) * p.n_source)
+        matrix = csr_array((p.weight_mant.astype(np.int64), (rows, columns)), shape=shape)
+        return delays.tolist(), matrix
+
+    def arriving(self, history: tuple[Ints, ...]) -> Ints | int:
+        """What arrives in this step in membrane units, (sample, target)."""
+        delays, matrix = self._by_delay
+        if not delays:
+            return 0
+        sent = np.concatenate([history[d] for d in delays], axis=1)  # (sample, delay and source)
+        sums = (matrix @ sent.T).reshape(len(delays), self.projection.n_target, -1)
+        total: Ints = shift(sums, self.projection.weight_exp).sum(axis=0).T
+        return total << STATE_SHIFT
 
 
-class _Synapses:
-    """A projection with its delay line: a ring of input sums that are still on their way."""
+def running(network: QuantizedNetwork) -> RunningNetwork:
+    """The network as the loop runs it, in integers of 64 bits: no intermediate product can overflow."""
 
-    def __init__(self, projection: Projection, n_samples: int):
-        self.projection = projection
-        self.length = projection.max_delay + 1
-        rows = projection.delay.astype(np.int64) * projection.n_target + projection.target_index
-        self.matrix = csr_array(  # one block of rows per delay: (delay x target, source)
-            (projection.weight_mant.astype(np.int64), (rows, projection.source_index)),
-            shape=(self.length * projection.n_target, projection.n_source),
+    def wide(name: str, role: Role, value: Any) -> Any:
+        return value.astype(np.int64) if role.is_number else value
+
+    def population(p: QuantizedPopulation) -> RunningPopulation:
+        return RunningPopulation(
+            name=p.name,
+            neuron=p.neuron,
+            constants=p.constants.map(wide),
+            incoming=tuple(SparseSynapses(projection=q) for q in network.into(p.name)),
+            decay_i=None if p.decay_i is None else p.decay_i.astype(np.int64),
+            bias=p.bias.astype(np.int64) if p.bias.any() else None,
         )
-        self.ring = np.zeros((self.length, projection.n_target, n_samples), np.int64)
-        self.head = 0
 
-    def step(self, spikes: Spikes) -> Ints:
-        """Take the spikes of a step, shape (source, sample); give the input that arrives in it."""
-        sums = (self.matrix @ spikes.astype(np.int64)).reshape(self.ring.shape)
-        slots = (self.head + np.arange(self.length)) % self.length
-        self.ring[slots] += shift(sums, self.projection.weight_exp)
-        arriving: Ints = self.ring[self.head].copy()
-        self.ring[self.head] = 0
-        self.head = (self.head + 1) % self.length
-        return arriving
-
-
-class _Neurons:
-    """LIF and ALIF neurons: states of one population, each of shape (neuron, sample)."""
-
-    def __init__(self, population: Population, n_samples: int):
-        shape = (population.size, n_samples)
-        self.v = np.zeros(shape, np.int64)
-        self.a = np.zeros(shape, np.int64)
-        self.r = np.zeros(shape, np.int64)
-        self.z = np.zeros(shape, np.bool_)
-        self.population = population
-        columns = (population.decay_v, population.decay_a, population.step_a, population.vth_mant)
-        self.decay_v, self.decay_a, self.step_a, vth_mant = (
-            column.astype(np.int64)[:, None] for column in columns
-        )
-        self.vth = vth_mant << STATE_SHIFT
-
-    def step(self, current: Ints) -> None:
-        """One time step with synaptic input ``current``, shape (neuron, sample)."""
-        inflow, threshold = current << STATE_SHIFT, self.vth
-        if self.population.adaptation == "current":
-            self.a = saturate(decay(self.a, self.decay_a) - self.step_a * self.z)
-            inflow = inflow + self.a
-        else:
-            self.a = saturate(decay(self.a, self.decay_a) + self.step_a * self.z)
-            threshold = threshold + self.a
-        v = saturate(decay(self.v, self.decay_v) + inflow)
-        self.z = (v > threshold) & (self.r == 0)
-        after_spike = v - threshold if self.population.reset == "subtract" else np.zeros_like(v)
-        self.v = np.where(self.z, after_spike, v)
-        self.r = np.where(self.z, self.population.n_ref, np.maximum(self.r - 1, 0))
-
-
-class _ATRLIF(_Neurons):
-    """ATRLIF neurons."""
-
-    def __init__(self, population: Population, n_samples: int):
-        super().__init__(population, n_samples)
-        self.i = np.zeros_like(self.v)
-        self.decay_i = population.decay_i.astype(np.int64)[:, None]
-        self.decay_r = population.decay_r.astype(np.int64)[:, None]
-
-    def step(self, current: Ints) -> None:
-        """One time step with synaptic input ``current``, shape (neuron, sample)."""
-        self.i = wrap(decay(self.i, self.decay_i) + (current << STATE_SHIFT))
-        self.v = saturate(decay(self.v, self.decay_v) + self.i)
-        a, r = decay(self.a, self.decay_a), decay(self.r, self.decay_r)
-        threshold = self.vth + a
-        self.z = self.v - r >= threshold
-        self.r = r + 2 * threshold * self.z
-        self.a = a + self.step_a * self.z
+    return RunningNetwork(
+        spiking=tuple(population(p) for p in network.spiking),
+        readouts=tuple(population(p) for p in network.readouts),
+    )
 
 
 class Emulator:
     """The integer network, stepped by hand: for closed loops and for looking inside.
 
-    Holds ``n_samples`` independent copies side by side, all states zero at the start.
+    Holds ``n_samples`` independent copies side by side; starts at rest, or in a given state.
     """
 
-    def __init__(self, network: QuantizedNetwork, n_samples: int):
+    def __init__(
+        self, network: QuantizedNetwork, n_samples: int, start: NetworkState | None = None
+    ):
         self.network = network
-        self._neurons = {
-            p.name: (_ATRLIF if p.neuron == "atrlif" else _Neurons)(p, n_samples)
-            for p in network.populations
-        }
-        self._synapses = [_Synapses(p, n_samples) for p in network.projections]
-        self._readout = np.zeros((network.readout.size, n_samples), np.int64)
+        rest = at_rest(network, lambda n: np.zeros((n_samples, n), np.int64))
+        self._running = running(network)
+        self.state = rest if start is None else start
 
-    def step(self, inputs: Spikes) -> None:
-        """Advance by one step; ``inputs`` is bool, shape (sample, input)."""
-        sources = {name: neurons.z for name, neurons in self._neurons.items()} | {INPUT: inputs.T}
-        for name, neurons in self._neurons.items():
-            current = np.zeros_like(neurons.v)
-            for synapses in self._synapses:
-                if synapses.projection.target == name:
-                    current += synapses.step(sources[synapses.projection.source])
-            neurons.step(current)
-        output = np.zeros_like(self._readout)
-        for synapses in self._synapses:
-            if synapses.projection.target == READOUT:
-                output += synapses.step(self._neurons[synapses.projection.source].z)
-        decay_out = self.network.readout.decay.astype(np.int64)[:, None]
-        self._readout = saturate(decay(self._readout, decay_out) + (output << STATE_SHIFT))
+    def step(self, inputs: Events) -> None:
+        """Advance by one step; ``inputs`` has shape (sample, input)."""
+        steps = simulate(self._running, self.state, [np.asarray(inputs, np.int64)], Loihi())
+        (self.state,) = steps
 
-    def spikes(self, population: str) -> Spikes:
+    def spikes(self, population: str) -> npt.NDArray[np.bool_]:
         """Spikes of the last step, shape (sample, neuron)."""
-        return self._neurons[population].z.T
+        z: Ints = self.state.populations[population].z
+        return z.astype(np.bool_)
 
     @property
     def readout(self) -> npt.NDArray[np.int32]:
-        """Readout state after the last step, shape (sample, output)."""
-        return self._readout.T.astype(np.int32)
+        """What the outputs give after the last step, shape (sample, output)."""
+        parts = [
+            getattr(self.state.populations[p.name], "z" if p.spiking else "v")
+            for p in self.network.output_populations
+        ]
+        joined: npt.NDArray[np.int32] = np.concatenate(parts, axis=1).astype(np.int32)
+        return joined
 
     def states(self, sample: int = 0) -> tuple[PopulationState, ...]:
-        """States of every population after the last step, one sample."""
+        """States of every spiking population after the last step, one sample."""
         return tuple(
             PopulationState(
-                name=name,
-                v=neurons.v[:, sample].astype(np.int32),
-                a=neurons.a[:, sample].astype(np.int32),
-                r=neurons.r[:, sample].astype(np.int32),
-                z=neurons.z[:, sample].copy(),
+                name=p.name, variables=_of_sample(self.state.populations[p.name], sample)
             )
-            for name, neurons in self._neurons.items()
+            for p in self.network.spiking
         )
 
 
-def check_inputs(network: QuantizedNetwork, inputs: Spikes) -> None:
-    """Refuse anything but bool input spikes of shape (time, sample, input) that fit the network."""
-    if inputs.dtype != np.bool_ or inputs.ndim != 3 or inputs.shape[2] != network.n_inputs:
+def _of_sample(state: State, sample: int) -> State:
+    return State(
+        **{
+            name: value[sample].astype(np.bool_ if name == "z" else np.int32)
+            for name, value in vars(state).items()
+        }
+    )
+
+
+def check_inputs(network: QuantizedNetwork, inputs: Events) -> None:
+    """Refuse anything but events of shape (time, sample, input) that fit the network."""
+    if inputs.dtype not in (np.bool_, np.int8) or inputs.ndim != 3:
         raise NetworkError(
-            f"input spikes have type {inputs.dtype} and shape {inputs.shape}, expected bool "
+            f"inputs have type {inputs.dtype} and shape {inputs.shape}, expected bool or int8 "
             f"(time, sample, {network.n_inputs})"
         )
+    if inputs.shape[2] != network.n_inputs:
+        raise NetworkError(
+            f"inputs have shape {inputs.shape}, expected (time, sample, {network.n_inputs})"
+        )
     if 0 in inputs.shape:
-        raise NetworkError(f"input spikes have shape {inputs.shape}: no step, sample or input")
+        raise NetworkError(f"inputs have shape {inputs.shape}: no step, sample or input")
 
 
-def emulate(network: QuantizedNetwork, inputs: Spikes, *, spikes: bool = True) -> SpikeRecord:
-    """Run a batch of samples from rest; ``inputs`` is bool, shape (time, sample, input).
+def emulate(
+    network: QuantizedNetwork, inputs: Events, *, spikes: bool = True,
+    start: NetworkState | None = None,
+) -> SpikeRecord:  # fmt: skip
+    """Run a batch of samples; inputs are bool spikes or int8 events, shape (time, sample, input).
 
-    On the native kernel where that can be, else on the reference: the integers are the same. With
+    On the native kernel where that can be, else on the loop: the integers are the same. With
     ``spikes=False`` the record holds the readout alone, which saves time and memory.
+
+    - start: the state to start from; by default rest
     """
     check_inputs(network, inputs)
-    start = time.perf_counter()
-    if runs_on_kernel(network):
-        trains, readout = emulate_on_kernel(network, inputs, spikes=spikes)
+    begin = time.perf_counter()
+    if start is None and inputs.dtype == np.bool_ and kernel_obstacle(network) is None:
+        trains, readout = KernelEmulator(network).run(inputs, spikes=spikes)
     else:
-        trains, readout = emulate_reference(network, inputs)
+        trains, readout = emulate_reference(network, inputs, start)
     return SpikeRecord(
         spikes=trains if spikes else (),
         readout=readout,
         target="emulator",
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - begin,
     )
 
 
 def emulate_reference(
-    network: QuantizedNetwork, inputs: Spikes
+    network: QuantizedNetwork, inputs: Events, start: NetworkState | None = None
 ) -> tuple[tuple[PopulationSpikes, ...], npt.NDArray[np.int32]]:
     """The integer model step by step in NumPy: spikes and readout of a batch."""
     n_steps, n_samples, _ = inputs.shape
-    trains = {p.name: np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.populations}
-    readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
-    emulator = Emulator(network, n_samples)
+    trains = {p.name: np.zeros((n_steps, n_samples, p.size), np.bool_) for p in network.spiking}
+    readout = np.zeros((n_steps, n_samples, network.n_outputs), np.int32)
+    emulator = Emulator(network, n_samples, start)
     for t in range(n_steps):
         emulator.step(inputs[t])
         for name, train in trains.items():
@@ -240,35 +207,43 @@ def emulate_reference(
 
 
 def session(network: QuantizedNetwork, n_samples: int) -> LocalSession:
-    """The network as something to run some steps at a time: in a closed loop."""
-    if runs_on_kernel(network):
-        run = session_on_kernel(network, n_samples).step
+    """The network as something to run some steps at a time: in a closed loop.
+
+    On the native kernel it takes spikes alone; graded events are refused there, in one line.
+    """
+    if kernel_obstacle(network) is None:
+        fast = KernelEmulator(network)
+        running = fast.session(n_samples)
+
+        def run(inputs: Events) -> npt.NDArray[np.int32]:
+            check_inputs(network, inputs)
+            return fast.read(running.step(inputs))
     else:
         emulator = Emulator(network, n_samples)
 
-        def run(inputs: Spikes) -> npt.NDArray[np.int32]:
+        def run(inputs: Events) -> npt.NDArray[np.int32]:
+            check_inputs(network, inputs)
             readout = []
             for x in inputs:
                 emulator.step(x)
                 readout.append(emulator.readout)
             return np.stack(readout)
 
-    readout = network.readout
-    return LocalSession(run=run, scale=readout.scale, bias=readout.bias / readout.scale)
+    return LocalSession(run=run, scale=network.output_scale, bias=network.output_offset)
 
 
-def trace(network: QuantizedNetwork, inputs: Spikes) -> Iterator[tuple[PopulationState, ...]]:
-    """States of every population, step by step, for one sample of shape (time, input)."""
+def trace(network: QuantizedNetwork, inputs: Events) -> Iterator[tuple[PopulationState, ...]]:
+    """States of every spiking population, step by step, for one sample of shape (time, input)."""
     check_inputs(network, inputs[:, None])
-    if runs_on_kernel(network):
-        return trace_on_kernel(network, inputs)
+    if inputs.dtype == np.bool_ and kernel_obstacle(network) is None:
+        return KernelEmulator(network).trace(inputs)
     return trace_reference(network, inputs)
 
 
 def trace_reference(
-    network: QuantizedNetwork, inputs: Spikes
+    network: QuantizedNetwork, inputs: Events
 ) -> Iterator[tuple[PopulationState, ...]]:
-    """:func:`trace` in NumPy."""
+    """:func:`trace` on the loop."""
     emulator = Emulator(network, 1)
     for x in inputs:
         emulator.step(x[None])

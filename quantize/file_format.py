@@ -2,70 +2,100 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro import tensor_file
-from lsnn_neuro.errors import FileFormatError, NetworkError
-from quantize.network import Population, Projection, Provenance, QuantizedNetwork, Readout
+from lsnn_neuro import files, migrations
+from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
+from lsnn_neuro.network.spec_file import part, split
+from lsnn_neuro.neurons.neuron import Neuron
+from lsnn_neuro.registry import NEURONS
+from quantize.network import (
+    Provenance,
+    QuantizedNetwork,
+    QuantizedPopulation,
+    QuantizedProjection,
+)
 
-KIND = "quantized network"
-VERSION, OLDEST = 2, 1  # version 1 knew neither ATRLIF nor adaptation currents
+KIND = files.NETWORK
+Arrays = dict[str, npt.NDArray[Any]]
 
 
-def _split(prefix: str, part: object) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """A dataclass as (scalars, arrays); array names carry the prefix."""
-    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
-    arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray)}
-    scalars = {k: v for k, v in values.items() if k not in arrays}
-    return scalars, {f"{prefix}.{k}": v for k, v in arrays.items()}
+def pack(network: QuantizedNetwork) -> tuple[dict[str, Any], Arrays]:
+    """A network as (JSON values, arrays); :func:`unpack` gives an equal one back."""
+    arrays: Arrays = {}
+    populations = []
+    for i, p in enumerate(network.populations):
+        prefix = f"populations.{i}"
+        scalars = split(prefix, p, arrays, leave_out=("neuron", "constants"))
+        constants = split(f"{prefix}.constants", p.constants, arrays)
+        for name, role in p.neuron.Constants.roles().items():
+            if role.kind in ("surrogate", "width"):
+                del constants[name]  # no target knows these
+        populations.append(scalars | {"neuron": p.neuron.name, "constants": constants})
+    projections = [split(f"projections.{i}", q, arrays) for i, q in enumerate(network.projections)]
+    header = {
+        "n_inputs": network.n_inputs,
+        "dt": network.dt,
+        "outputs": list(network.outputs),
+        "provenance": asdict(network.provenance),
+        "populations": populations,
+        "projections": projections,
+    }
+    return header, arrays
+
+
+def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> QuantizedNetwork:
+    """The network of JSON values and arrays; every part is checked as when it was built.
+
+    Raises KeyError and TypeError over a part that is missing or unknown, NetworkError over a wrong one, and
+    RecipeError over a neuron that is not installed.
+    """
+    populations = []
+    for i, scalars in enumerate(header["populations"]):
+        values = dict(scalars) | part(f"populations.{i}", arrays)
+        neuron: type[Neuron] = NEURONS[values.pop("neuron")]
+        constants = values.pop("constants") | part(f"populations.{i}.constants", arrays)
+        populations.append(
+            QuantizedPopulation(**values, neuron=neuron, constants=neuron.Constants(**constants))
+        )
+    return QuantizedNetwork(
+        n_inputs=header["n_inputs"],
+        dt=header["dt"],
+        outputs=tuple(header["outputs"]),
+        populations=tuple(populations),
+        projections=tuple(
+            QuantizedProjection(**scalars, **part(f"projections.{i}", arrays))
+            for i, scalars in enumerate(header["projections"])
+        ),
+        provenance=Provenance(**header["provenance"]),
+    )
 
 
 def save(network: QuantizedNetwork, path: Path) -> None:
     """Write a network atomically; equal networks give equal bytes."""
-    header: dict[str, Any] = {
-        "n_inputs": network.n_inputs,
-        "provenance": asdict(network.provenance),
-        "populations": [],
-        "projections": [],
-    }
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for kind in ("populations", "projections"):
-        for index, part in enumerate(getattr(network, kind)):
-            scalars, part_arrays = _split(f"{kind}.{index}", part)
-            header[kind].append(scalars)
-            arrays |= part_arrays
-    header["readout"], readout_arrays = _split("readout", network.readout)
-    tensor_file.write(path, KIND, VERSION, header, arrays | readout_arrays)
+    files.write(path, KIND, *pack(network))
 
 
 def load(path: Path) -> QuantizedNetwork:
-    """Read a network back; every part is checked as when it was built."""
-    header, arrays = tensor_file.read(path, KIND, VERSION, oldest=OLDEST)
+    """Read a network back, also one that an older release wrote."""
+    found = files.read(path, KIND)
+    return unpacked(found.header, found.arrays, found.version, str(path))
 
-    def part(prefix: str) -> dict[str, Any]:
-        start = f"{prefix}."
-        return {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
 
+def unpacked(
+    header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], version: int, label: str
+) -> QuantizedNetwork:
+    """The network of a file's contents of any version; ``label`` names the file in errors."""
     try:
-        return QuantizedNetwork(
-            n_inputs=header["n_inputs"],
-            populations=tuple(
-                Population(**scalars, **part(f"populations.{i}"))
-                for i, scalars in enumerate(header["populations"])
-            ),
-            projections=tuple(
-                Projection(**scalars, **part(f"projections.{i}"))
-                for i, scalars in enumerate(header["projections"])
-            ),
-            readout=Readout(**header["readout"], **part("readout")),
-            provenance=Provenance(**header["provenance"]),
-        )
+        return unpack(*migrations.network(header, arrays, version))
     except (KeyError, TypeError) as error:
-        raise FileFormatError(f"{path}: {KIND} with a missing or unknown part: {error}") from error
-    except NetworkError as error:
-        raise FileFormatError(f"{path}: {error}") from error
+        raise FileFormatError(
+            f"{label}: {KIND.name} with a missing or unknown part: {error}"
+        ) from error
+    except (NetworkError, RecipeError) as error:
+        raise FileFormatError(f"{label}: {error}") from error

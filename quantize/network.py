@@ -2,34 +2,37 @@
 
 Frozen dataclasses with read-only arrays. A constructor checks type, shape, range and endpoints and
 names the object, the value and the limit, so that whoever holds one of these objects may trust it.
-The integer equations are in :mod:`quantize.emulator`.
+The integer equations are those of the neurons (:mod:`lsnn_neuro.neurons`) and of
+:mod:`lsnn_neuro.network.dynamics`, in the arithmetic of :mod:`quantize.arithmetic`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.arrays import FloatArray, IntArray, frozen_floats, frozen_integers, whole_number
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import INPUT, READOUT, Adaptation, Neuron, Reset, check_equations
+from lsnn_neuro.network.graph import INPUT, Graph, check_graph
+from lsnn_neuro.neurons.neuron import Constants, Neuron, Role
 from quantize.loihi import (
+    BIAS_EXP_MAX,
+    BIAS_MANT_MAX,
     DECAY_ONE,
     DELAY_MAX,
     MIXED_MAX,
     MIXED_MIN,
-    N_REF_MAX,
-    STATE_MAX,
-    VTH_MANT_MAX,
+    STATE_SHIFT,
     WEIGHT_BITS,
     WEIGHT_EXP_MAX,
     WEIGHT_EXP_MIN,
     WEIGHT_MAX,
+    role_range,
 )
 
-IntArray = npt.NDArray[np.int32]
 SignMode = Literal["excitatory", "inhibitory", "mixed"]
 
 WEIGHT_RANGE: dict[SignMode, tuple[int, int]] = {
@@ -38,109 +41,121 @@ WEIGHT_RANGE: dict[SignMode, tuple[int, int]] = {
     "mixed": (MIXED_MIN, MIXED_MAX),
 }
 
-
 SIZE_MAX = 2**31 - 1
 """Indices of neurons are 32 bit; every chip ends long before."""
 
-
-def _forget(n: int = 0) -> IntArray:
-    """Decays of states that are forgotten at once: those that ``n`` neurons don't have."""
-    return np.full(n, DECAY_ONE, np.int32)
-
-
-def _freeze(owner: object, name: str, field: str, length: int, low: int, high: int) -> None:
-    """Replace an integer field by a read-only int32 copy; refuse wrong types, shapes and ranges."""
-    array = np.asarray(getattr(owner, field))
-    if array.shape != (length,):
-        raise NetworkError(f"{name}: {field} has shape {array.shape}, expected ({length},)")
-    if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise NetworkError(f"{name}: {field} has type {array.dtype}, expected integers")
-    for index in np.flatnonzero((array < low) | (array > high))[:1]:
-        raise NetworkError(
-            f"{name}: {field}[{index}] is {array[index]}, allowed are {low} to {high}"
-        )
-    array = array.astype(np.int32)
-    array.setflags(write=False)
-    object.__setattr__(owner, field, array)
-
-
-def _freeze_scalar(owner: object, name: str, field: str, low: int, high: int) -> None:
-    """Replace an integer field by a plain int; refuse wrong types and ranges."""
-    value = getattr(owner, field)
-    if not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise NetworkError(
-            f"{name}: {field} is {value!r}, allowed are the integers {low} to {high}"
-        )
-    object.__setattr__(owner, field, int(value))
+INPUT_LIMIT = 2**31 - 1
+"""Largest synaptic input of a step once shifted into the membrane: Lava's integers have 32 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Population:
-    """A population of integer LIF, ALIF or ATRLIF neurons; arrays have shape (neuron,).
+class QuantizedPopulation:
+    """A population in integers; arrays have shape (neuron,).
 
-    - neuron: "lif" (with adaptation: ALIF) or "atrlif", which equations
-    - adaptation: "threshold" (the state a raises it) or "current" (a is added to the membrane)
-    - decay_v, decay_a: decay of membrane and adaptation in 1/4096, 0 to 4096
-    - step_a: by what a spike raises the threshold, or lowers the current, 0 to 2^23 - 1; 0 makes an
-      ALIF neuron a plain LIF
-    - vth_mant: threshold divided by 64, 0 to 2^17 - 1
-    - n_ref: refractory steps, 0 to 63
-    - reset: "subtract" (the threshold, adapted or not) or "zero"
+    - neuron: the equations; constants: theirs, decays in 1/4096 and everything else in membrane units
+    - decay_i: decay of the synaptic current, 0 to 4096; None where there is no current
+    - bias: enters the membrane in each step, mantissa of 13 bits << exponent of 0 to 7 for each neuron
     - scale: membrane units per float unit, v_int = scale * v_float
-    - decay_i, decay_r: ATRLIF's decay of synaptic current and refractory variable; 4096 without
+    - offset: of a readout, added by the host to what is read, in float units
     """
 
     name: str
-    decay_v: IntArray
-    decay_a: IntArray
-    step_a: IntArray
-    vth_mant: IntArray
-    n_ref: int
-    reset: Reset
+    neuron: type[Neuron]
+    constants: Any
     scale: float
-    neuron: Neuron = "lif"
-    adaptation: Adaptation = "threshold"
-    decay_i: IntArray = field(default_factory=_forget)
-    decay_r: IntArray = field(default_factory=_forget)
+    decay_i: IntArray | None = None
+    bias: IntArray = 0  # type: ignore[assignment]
+    offset: FloatArray = 0.0  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Check types, shapes and ranges."""
+        """Check types, shapes and ranges, constant by constant as its role says."""
         label = f"population {self.name!r}"
-        if not self.name or self.name in (INPUT, READOUT):
+        if type(self.constants) is not self.neuron.Constants:
             raise NetworkError(
-                f"population name {self.name!r} is empty or reserved; choose another"
+                f"{label}: constants are {type(self.constants).__name__}, {self.neuron.name!r} neurons "
+                f"have {self.neuron.Constants.__name__}"
             )
-        if (n := len(self.vth_mant)) == 0:
+        n = max(np.size(value) for _, _, value in self.constants.numbers())
+        if n == 0:
             raise NetworkError(f"{label}: has 0 neurons, needs at least 1; leave it out")
-        _freeze(self, label, "decay_v", n, 0, DECAY_ONE)
-        _freeze(self, label, "decay_a", n, 0, DECAY_ONE)
-        _freeze(self, label, "step_a", n, 0, STATE_MAX)
-        _freeze(self, label, "vth_mant", n, 0, VTH_MANT_MAX)
-        _freeze_scalar(self, label, "n_ref", 0, N_REF_MAX)
-        check_equations(
-            label, neuron=self.neuron, adaptation=self.adaptation, reset=self.reset,
-            n_ref=self.n_ref,
-        )  # fmt: skip
-        for decay in ("decay_i", "decay_r"):
-            if len(getattr(self, decay)) == 0:
-                object.__setattr__(self, decay, _forget(n))
-            _freeze(self, label, decay, n, DECAY_ONE * (self.neuron == "lif"), DECAY_ONE)
+
+        def checked(name: str, role: Role, value: Any) -> Any:
+            if role.is_number:
+                array = frozen_integers(label, name, value, n, *role_range(role))
+                for index in np.flatnonzero(array % role.grid)[:1]:
+                    raise NetworkError(
+                        f"{label}: {name}[{index}] is {array[index]}, allowed are multiples of "
+                        f"{role.grid}"
+                    )
+                return array
+            if role.kind == "choice" and value not in role.options:
+                allowed = ", ".join(map(repr, role.options))
+                raise NetworkError(f"{label}: {name} is {value!r}, allowed are {allowed}")
+            return 1.0 if role.kind in ("surrogate", "width") else value  # no target knows these
+
+        constants: Constants = self.constants.map(checked)
+        object.__setattr__(self, "constants", constants)
+        if self.decay_i is not None:
+            array = frozen_integers(label, "decay_i", self.decay_i, n, 0, DECAY_ONE)
+            object.__setattr__(self, "decay_i", array)
+        elif self.neuron.current_wraps:
+            raise NetworkError(f"{label}: {self.neuron.name!r} neurons need a decay_i")
+        object.__setattr__(self, "bias", _checked_bias(label, self.bias, n))
         if not (np.isfinite(self.scale) and self.scale > 0):
             raise NetworkError(f"{label}: scale is {self.scale}, must be finite and above 0")
+        object.__setattr__(self, "offset", frozen_floats(label, "offset", self.offset, n))
+        if self.spiking and self.offset.any():
+            raise NetworkError(f"{label}: only readouts have an offset, its neurons spike")
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return len(self.vth_mant)
+        return len(next(iter(self.constants.numbers()))[2])
+
+    @property
+    def spiking(self) -> bool:
+        """Whether its neurons spike; else it is a readout."""
+        return self.neuron.spiking
 
     @property
     def adaptive(self) -> bool:
-        """Whether any neuron adapts."""
-        return bool(self.step_a.any())
+        """Whether a spike of any neuron changes a state of the population beside the membrane."""
+        return bool(np.any(getattr(self.constants, "step_a", 0)))
+
+    @property
+    def vth(self) -> IntArray:
+        """Baseline thresholds in membrane units; all 0 where there is none."""
+        vth: IntArray = getattr(self.constants, "vth", np.zeros(self.size, np.int32))
+        return vth
+
+    def bias_parts(self) -> tuple[IntArray, IntArray]:
+        """Mantissa and exponent of the bias, of which the smallest exponent is taken."""
+        return bias_parts(self.bias)
+
+
+def _checked_bias(label: str, values: npt.ArrayLike, n: int) -> IntArray:
+    most = (BIAS_MANT_MAX + 1) << BIAS_EXP_MAX
+    bias = frozen_integers(label, "bias", values, n, -most, most)
+    mant, exponent = bias_parts(bias)
+    for index in np.flatnonzero((mant << exponent) != bias)[:1]:
+        raise NetworkError(
+            f"{label}: bias[{index}] is {bias[index]}, which is no mantissa of 13 bits << 0 to 7"
+        )
+    return bias
+
+
+def bias_parts(bias: IntArray) -> tuple[IntArray, IntArray]:
+    """Mantissa, -4096 to 4095, and the smallest exponent that holds a bias, 0 to 7."""
+    exponent = np.zeros_like(bias)
+    for _ in range(BIAS_EXP_MAX):
+        mant = bias >> exponent
+        exponent += (mant > BIAS_MANT_MAX) | (mant < -BIAS_MANT_MAX - 1)
+    mant = np.clip(bias >> exponent, -BIAS_MANT_MAX - 1, BIAS_MANT_MAX)
+    return mant.astype(np.int32), exponent.astype(np.int32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Projection:
+class QuantizedProjection:
     """The synapses of one sign mode from one source onto one target; arrays have shape (synapse,).
 
     Synapse s runs from source neuron source_index[s] to target neuron target_index[s]. Synapses are
@@ -171,14 +186,23 @@ class Projection:
             raise NetworkError(
                 f"{label}: sign_mode is {self.sign_mode!r}, allowed are {sorted(WEIGHT_RANGE)}"
             )
-        _freeze_scalar(self, label, "n_source", 1, SIZE_MAX)
-        _freeze_scalar(self, label, "n_target", 1, SIZE_MAX)
-        n = len(self.weight_mant)
-        _freeze(self, label, "source_index", n, 0, self.n_source - 1)
-        _freeze(self, label, "target_index", n, 0, self.n_target - 1)
-        _freeze(self, label, "weight_mant", n, *WEIGHT_RANGE[self.sign_mode])
-        _freeze(self, label, "delay", n, 0, DELAY_MAX)
-        _freeze_scalar(self, label, "weight_exp", WEIGHT_EXP_MIN, WEIGHT_EXP_MAX)
+        for name, low, high in (
+            ("n_source", 1, SIZE_MAX),
+            ("n_target", 1, SIZE_MAX),
+            ("weight_exp", WEIGHT_EXP_MIN, WEIGHT_EXP_MAX),
+        ):
+            value = whole_number(label, name, getattr(self, name), low, high)
+            object.__setattr__(self, name, value)
+        for name, low, high in (
+            ("source_index", 0, self.n_source - 1),
+            ("target_index", 0, self.n_target - 1),
+            ("weight_mant", *WEIGHT_RANGE[self.sign_mode]),
+            ("delay", 0, DELAY_MAX),
+        ):
+            array = frozen_integers(
+                label, name, getattr(self, name), len(self.weight_mant), low, high
+            )
+            object.__setattr__(self, name, array)
         if self.sign_mode == "mixed" and (self.weight_mant % 2).any():
             raise NetworkError(f"{label}: weights of mixed sign must be even (7 bits and a sign)")
         order = self.target_index.astype(np.int64) * self.n_source + self.source_index
@@ -191,7 +215,7 @@ class Projection:
     def of_matrix(
         cls, name: str, source: str, target: str, weight_mant: npt.NDArray[np.integer[Any]],
         delay: npt.NDArray[np.integer[Any]], weight_exp: int, sign_mode: SignMode,
-    ) -> Projection:  # fmt: skip
+    ) -> QuantizedProjection:  # fmt: skip
         """The projection whose synapses are the non-zero entries of a matrix (target, source).
 
         ``delay`` has the same shape.
@@ -217,37 +241,9 @@ class Projection:
         return len(self.weight_mant)
 
     @property
-    def max_delay(self) -> int:
+    def reach(self) -> int:
         """Longest delay in steps (0 without synapses)."""
         return int(self.delay.max(initial=0))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Readout:
-    """Leaky integrators that never spike; arrays have shape (output,).
-
-    - decay: in 1/4096
-    - bias: added by the host to the output of every step, in readout units
-    - scale: readout units per float unit
-    """
-
-    decay: IntArray
-    bias: IntArray
-    scale: float
-
-    def __post_init__(self) -> None:
-        """Check types, shapes and ranges."""
-        if (n := len(self.decay)) == 0:
-            raise NetworkError("readout: has 0 outputs, needs at least 1")
-        _freeze(self, "readout", "decay", n, 0, DECAY_ONE)
-        _freeze(self, "readout", "bias", n, -STATE_MAX, STATE_MAX)
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise NetworkError(f"readout: scale is {self.scale}, must be finite and above 0")
-
-    @property
-    def size(self) -> int:
-        """Number of outputs."""
-        return len(self.decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,44 +264,82 @@ UNKNOWN = Provenance()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class QuantizedNetwork:
-    """An integer LSNN: inputs, populations, projections, readout, and where it came from."""
+class QuantizedNetwork(Graph):
+    """An integer network: populations, projections, what is read, and where it came from.
+
+    - n_inputs: number of inputs; dt: length of a time step in ms
+    - outputs: the populations that are read, by default all readouts
+    """
 
     n_inputs: int
-    populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
-    readout: Readout
+    populations: tuple[QuantizedPopulation, ...]
+    projections: tuple[QuantizedProjection, ...]
+    outputs: tuple[str, ...] = ()
+    dt: float = 1.0
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
-        """Check names and that every projection fits its two ends."""
-        _freeze_scalar(self, "network", "n_inputs", 1, SIZE_MAX)
-        for kind, items in (("population", self.populations), ("projection", self.projections)):
-            names = [item.name for item in items]
-            if len(set(names)) != len(names):
-                raise NetworkError(f"{kind} names must be unique, got {names}")
-        sizes = {population.name: population.size for population in self.populations}
-        sources, targets = sizes | {INPUT: self.n_inputs}, sizes | {READOUT: self.readout.size}
+        """Check names, that every projection fits its two ends, and that no sum can overflow."""
+        if not self.outputs:
+            object.__setattr__(self, "outputs", tuple(p.name for p in self.readouts))
+        n = whole_number("network", "n_inputs", self.n_inputs, 1, SIZE_MAX)
+        object.__setattr__(self, "n_inputs", n)
+        if not (np.isfinite(self.dt) and self.dt > 0):
+            raise NetworkError(f"network: dt is {self.dt} ms, must be finite and above 0")
+        check_graph(self)
         for projection in self.projections:
-            label = f"projection {projection.name!r}"
-            for end, table, size in (
-                (projection.source, sources, projection.n_source),
-                (projection.target, targets, projection.n_target),
+            for end, size in (
+                (projection.source, projection.n_source),
+                (projection.target, projection.n_target),
             ):
-                if end not in table:
-                    raise NetworkError(f"{label}: no such end {end!r}; there are {sorted(table)}")
-                if table[end] != size:
-                    raise NetworkError(f"{label}: {end!r} has {table[end]} neurons, not {size}")
-            if projection.target == READOUT and (
-                projection.source == INPUT or projection.max_delay
-            ):
-                raise NetworkError(f"{label}: the readout takes spikes of populations, undelayed")
+                if self.size_of(end) != size:
+                    raise NetworkError(
+                        f"projection {projection.name!r}: {end!r} has {self.size_of(end)} neurons, "
+                        f"not {size}"
+                    )
+        for population in self.populations:
+            worst = self.worst_input(population.name)
+            if worst << STATE_SHIFT > INPUT_LIMIT:
+                raise NetworkError(
+                    f"population {population.name!r}: its synaptic input of a step can reach {worst}, "
+                    f"allowed are {INPUT_LIMIT >> STATE_SHIFT}, since the chip's simulator wraps at 32 "
+                    "bits; fewer or weaker synapses"
+                )
 
-    def into(self, target: str) -> tuple[Projection, ...]:
-        """The projections that end at ``target``."""
-        return tuple(p for p in self.projections if p.target == target)
+    def worst_input(self, name: str) -> int:
+        """Largest magnitude of a step's synaptic input, all synapses of one sign active at once."""
+        worst = 0.0
+        for sign in (1, -1):
+            total = np.zeros(self.size_of(name))
+            for p in self.into(name):
+                strength = np.maximum(sign * p.weight_mant, 0) * 2.0**p.weight_exp
+                total += np.bincount(p.target_index, strength, p.n_target)
+            worst = max(worst, float(total.max()))
+        return int(np.ceil(worst))
 
     @property
     def n_synapses(self) -> int:
-        """Number of synapses, readout included."""
+        """Number of synapses, those onto readouts included."""
         return sum(p.n_synapses for p in self.projections)
+
+    @property
+    def output_scale(self) -> FloatArray:
+        """Units of each output's integers in one of the float network, (output,); 1 for spikes."""
+        parts = [np.full(p.size, 1.0 if p.spiking else p.scale) for p in self.output_populations]
+        return np.concatenate(parts)
+
+    @property
+    def output_offset(self) -> FloatArray:
+        """What the host adds to each output, in float units, (output,)."""
+        return np.concatenate([p.offset for p in self.output_populations])
+
+    def to_float(self, readout: npt.NDArray[Any]) -> FloatArray:
+        """A readout in integers, (..., output), in the float network's units, offsets included."""
+        values: FloatArray = readout / self.output_scale + self.output_offset
+        return values
+
+
+__all__ = [
+    "INPUT", "UNKNOWN", "WEIGHT_RANGE", "Provenance", "QuantizedNetwork", "QuantizedPopulation",
+    "QuantizedProjection", "SignMode", "bias_parts",
+]  # fmt: skip

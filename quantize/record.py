@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.neurons.neuron import State
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,26 +22,35 @@ class PopulationSpikes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PopulationState:
-    """Integer state of one population at the end of one step, one sample; shape (neuron,).
+    """Integer state of one population at the end of one step, one sample.
 
-    - v: membrane after reset; a: adaptation; r: refractory steps left; z: spikes of the step
+    - variables: those of its neuron's ``states``, shape (neuron,): v membrane after the reset, z spikes of
+      the step, and what else the neuron has
     """
 
     name: str
-    v: npt.NDArray[np.int32]
-    a: npt.NDArray[np.int32]
-    r: npt.NDArray[np.int32]
-    z: npt.NDArray[np.bool_]
+    variables: State
+
+    def __getitem__(self, variable: str) -> npt.NDArray[Any]:
+        """A state variable; zeros if the neuron has none of that name."""
+        found: npt.NDArray[Any] | None = getattr(self.variables, variable, None)
+        return np.zeros(len(self.variables.v), np.int32) if found is None else found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the state variables."""
+        return tuple(vars(self.variables))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpikeRecord:
-    """Spikes of every population and the readout of a batch of samples.
+    """Spikes of every spiking population and the readout of a batch of samples.
 
     Row t belongs to step t of the input on every target; a target that answers later by a fixed
     number of steps takes that offset out before it builds the record.
 
-    - readout: integer state o of the readout, shape (time, sample, output), without bias
+    - readout: what the network's outputs give in each step, side by side, shape (time, sample, output):
+      the integer state of a readout without its offset, the spikes of an output that spikes
     - target: what ran, with its variant, for reports
     - seconds: wall-clock time the target needed
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.errors import LSNNError
 from results.card import CARD, Card
 from results.families import find_models, load_families
@@ -39,7 +39,7 @@ def write_results(
     written = {docs / "figures" / name: text for name, text in drawn.items()}
     written[docs / "results.md"] = page(families, drawn)
     for file, text in written.items():
-        tensor_file.write_text(file, text)
+        files.write_text(file, text)
     return list(written)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.evaluation import Measure, say
 
@@ -95,8 +95,8 @@ class Card(_Part):
     def save(self, folder: Path) -> None:
         """Write the card as JSON, and as a page to read."""
         text = json.dumps(self.model_dump(mode="json"), indent=2)
-        tensor_file.write_text(folder / CARD, text + "\n")
-        tensor_file.write_text(folder / PAGE, self.page(folder.name))
+        files.write_text(folder / CARD, text + "\n")
+        files.write_text(folder / PAGE, self.page(folder.name))
 
     @classmethod
     def load(cls, folder: Path) -> Card:
@@ -116,7 +116,7 @@ class Card(_Part):
     def belongs_to(self, folder: Path) -> bool:
         """Whether the files beside it are still those that were measured."""
         return all(
-            (folder / name).is_file() and tensor_file.sha256(folder / name) == digest
+            (folder / name).is_file() and files.sha256(folder / name) == digest
             for name, digest in self.sha256.items()
         )
 

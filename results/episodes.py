@@ -11,8 +11,8 @@ from torch import nn
 from deploy.parity import Side
 from deploy.targets import Target, get_target
 from lsnn_neuro.closed_loop import Episodes, play
+from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.session import Session
-from lsnn_neuro.spec import INPUT
 from lsnn_neuro.tasks.base import Split, sample_ranges
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.network import QuantizedNetwork

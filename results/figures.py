@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lsnn_neuro.closed_loop import Episodes
+from lsnn_neuro.neurons.alif import ALIF
+from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.tasks.base import Decisions
 from lsnn_neuro.tasks.navigation import Navigation
-from quantize.choose import STATE_ONE
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
 from results.families import Families, Family, Model
@@ -27,6 +28,8 @@ from results.networks import load_trained
 
 TRACED = 6
 """How many neurons' thresholds are drawn."""
+ADAPTS_THRESHOLD = (ALIF, ATRLIF)
+"""Neurons whose state a is added to the threshold."""
 
 _STYLE = {
     "svg.hashsalt": "lsnn-neuro",  # else names inside the file are random
@@ -194,8 +197,7 @@ def raster(families: Families) -> Figure | None:
         axes.set_ylabel("threshold\n(x baseline)")
     assert isinstance(batch.decisions, Decisions)
     target, *_ = batch.decisions.target
-    readout = (record.readout[:, 0] + network.readout.bias) / network.readout.scale
-    for output, series in enumerate(readout.T):
+    for output, series in enumerate(network.to_float(record.readout[:, 0]).T):
         right = output == target
         rows[-1].plot(
             series, lw=2 if right else 0.8, color="C3" if right else "0.6", rasterized=True,
@@ -216,18 +218,14 @@ def _thresholds(
     Of all neurons that adapt, the ones between the least and the most adapted, evenly.
     """
     populations = {
-        p.name: p for p in network.populations if p.adaptive and p.adaptation == "threshold"
+        p.name: p for p in network.spiking if p.adaptive and p.neuron in ADAPTS_THRESHOLD
     }
     if not populations:
         return np.zeros((0, len(inputs)))
     series = np.stack(
         [
             np.concatenate(
-                [
-                    1 + s.a / (STATE_ONE * populations[s.name].vth_mant)
-                    for s in states
-                    if s.name in populations
-                ]
+                [1 + s["a"] / populations[s.name].vth for s in states if s.name in populations]
             )
             for states in trace(network, inputs)
         ]

@@ -21,19 +21,16 @@ LINEAR_SO_FAR = "linear, fitted to the examples so far"
 BACKPROPAGATION = "backpropagation on a network of the teacher's shape"
 
 
-def network_errors(task: LearningToLearn, run: Run, *, unit: float = 1.0) -> FloatArray:
-    """Errors of a network on the test episodes; ``unit`` as in :func:`lsnn_neuro.evaluation.score`."""
-    errors = [by_decision(b, run(b.inputs), unit=unit) for b in task.batches("test", BATCH)]
+def network_errors(task: LearningToLearn, run: Run) -> FloatArray:
+    """Errors of a network on the test episodes."""
+    errors = [by_decision(b, run(b.inputs)) for b in task.batches("test", BATCH)]
     return np.concatenate(errors).reshape(-1, task.config.examples)
 
 
-def curves(task: LearningToLearn, runs: Mapping[str, tuple[Run, float]]) -> dict[str, list[float]]:
-    """Mean error by example on the test episodes: networks, by name, and the baselines.
-
-    - runs: each with the unit of its readout
-    """
+def curves(task: LearningToLearn, runs: Mapping[str, Run]) -> dict[str, list[float]]:
+    """Mean error by example on the test episodes: networks, by name, and the baselines."""
     x, y = task.episodes("test")
-    errors = {name: network_errors(task, run, unit=unit) for name, (run, unit) in runs.items()}
+    errors = {name: network_errors(task, run) for name, run in runs.items()}
     errors[LINEAR_OF_ALL] = linear_of_all(x, y)
     errors[LINEAR_SO_FAR] = linear_so_far(x, y)
     errors[BACKPROPAGATION] = backpropagation(x, y)

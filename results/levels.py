@@ -16,15 +16,16 @@ from deploy.parity import Comparison, Side, compare_levels, join_levels
 from deploy.report.evidence import Evidence, TaskScore
 from deploy.report.parity import failed_levels
 from deploy.targets import Target, get_target
+from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.errors import DataError, NetworkError
 from lsnn_neuro.evaluation import Score, join_scores, score
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import AnyTask, make_task
 from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
-from quantize.emulator import Spikes, trace
+from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState
 from results.episodes import closed_loop_sides, played, target_session
@@ -44,11 +45,11 @@ Sides = dict[str, tuple[Side, Side]]
 class ParityRun:
     """A batch of samples that ran on both sides of every level.
 
-    - inputs: bool, shape (time, sample, input)
+    - inputs: bool or int8, shape (time, sample, input)
     - batch: the task's, with what is right; None where the golden inputs aren't from the task
     """
 
-    inputs: Spikes
+    inputs: Events
     batch: Batch | None
     sides: Sides
 
@@ -65,7 +66,7 @@ def parity_runs(
 
     - path: where the float network is; quantized: the integer one
     """
-    network = None if load_imported(path) else load_trained(path).lsnn
+    network = None if load_imported(path) else load_trained(path).spiking_network
     recipe = load_recipe_of(path)
     if artifact is None or samples is not None:
         task = make_task(recipe.task)
@@ -81,13 +82,13 @@ def parity_runs(
             seen += inputs.shape[1]
             yield ParityRun(inputs=inputs, batch=batch, sides=sides)
         return
-    inputs = artifact.inputs
-    emulator, sides = _sides(quantized, network, inputs, target)
+    events = artifact.inputs
+    emulator, sides = _sides(quantized, network, events, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    whence, batch = _whence(recipe, quantized, inputs)
-    sides |= closed_loop(whence, quantized, target, range(inputs.shape[1]))
+    whence, batch = _whence(recipe, quantized, events)
+    sides |= closed_loop(whence, quantized, target, range(events.shape[1]))
     yield ParityRun(
-        inputs=inputs,
+        inputs=events,
         batch=batch,
         sides={GOLDEN: (golden, emulator), **sides},
     )
@@ -95,7 +96,7 @@ def parity_runs(
 
 def held_out(
     task: AnyTask, quantized: QuantizedNetwork, size: int, limit: int
-) -> Iterator[tuple[Spikes, Batch | None]]:
+) -> Iterator[tuple[BoolArray, Batch | None]]:
     """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
 
     In navigation, where nothing is asked, the network's own episodes on the emulator.
@@ -123,7 +124,7 @@ def _level(target: Target) -> str:
 
 
 def _whence(
-    recipe: Recipe, quantized: QuantizedNetwork, inputs: Spikes
+    recipe: Recipe, quantized: QuantizedNetwork, inputs: Events
 ) -> tuple[AnyTask | None, Batch | None]:
     """The task whose first test samples these are, and what it asks of them.
 
@@ -140,7 +141,7 @@ def _whence(
 
 
 def _sides(
-    quantized: QuantizedNetwork, network: LSNN | None, inputs: Spikes, target: Target
+    quantized: QuantizedNetwork, network: SpikingNetwork | None, inputs: Events, target: Target
 ) -> tuple[Side, Sides]:
     """The emulator's side, and both sides of every level that target and float network allow."""
 
@@ -191,10 +192,7 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
         for name, record in records.items():
             if name == GOLDEN:
                 continue
-            readout = artifact.network.readout
-            scores[name].append(
-                score(run.batch, record.readout + readout.bias, unit=1 / readout.scale)
-            )
+            scores[name].append(score(run.batch, artifact.network.to_float(record.readout)))
     recipe = artifact.folder / "recipe.toml"
     return Evidence(
         artifact=artifact,

@@ -11,17 +11,17 @@ from deploy.emulated import EmulatorTarget
 from deploy.mapping.metrics import neurobench_metrics
 from deploy.parity import Comparison, compare, join
 from deploy.targets import get_target
-from lsnn_neuro import __version__, tensor_file
+from lsnn_neuro import __version__, files
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.evaluation import Measure, Run, Score, float_runner
-from lsnn_neuro.network import LSNN
-from lsnn_neuro.spec import DT
+from lsnn_neuro.network.module import SpikingNetwork
+from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.tasks import AnyTask
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
-from quantize.convert import convert
+from quantize.conversion import convert
 from quantize.emulator import emulate
 from quantize.loihi import WEIGHT_BITS
 from quantize.network import QuantizedNetwork
@@ -45,17 +45,19 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     recipe, progress = trained.recipe, trained.checkpoint.progress
     task, network = trained.task, trained.network
     last = [progress, *read_metrics(folder)][-1]
-    places = sum(parameter.numel() for parameter in network.parameters())
+    parameters = sum(parameter.numel() for parameter in network.parameters())
     dormant, integers = 0, None
     tested = float_score(task, network, "test")
     scores = {IN_FLOAT: tested}
-    runs: dict[str, tuple[Run, float]] = {IN_FLOAT: (float_runner(network, CPU), 1.0)}
-    if isinstance(network, LSNN):
-        dormant = sum(s.theta.numel() - s.n_active for s in network.synapses())
+    runs: dict[str, Run] = {IN_FLOAT: float_runner(network, CPU)}
+    if trained.spikes:
+        dormant = count_dormant(trained.spec)
         quantized, _ = trained.quantized()
         scores[ON_INTEGERS] = integer_score(task, quantized, EmulatorTarget(), "test")
-        integers = _integers(task, network, quantized, scores[ON_INTEGERS], lava_samples)
-        runs[ON_INTEGERS] = target_runner(quantized, EmulatorTarget()), 1 / quantized.readout.scale
+        integers = _integers(
+            task, trained.spiking_network, quantized, scores[ON_INTEGERS], lava_samples
+        )
+        runs[ON_INTEGERS] = target_runner(quantized, EmulatorTarget())
     if isinstance(task, Navigation):
         scores[RANDOM_WALK] = walk_score(task, "test")
     return Card(
@@ -71,8 +73,8 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         validation_score=_validated(folder, progress["iteration"], tested.measure),
         test_samples=task.n_samples("test"),
         score=tested.value,
-        parameters=places - dormant,
-        places=places,
+        parameters=parameters,
+        places=parameters + dormant,
         integers=integers,
         curves=curves(task, runs) if isinstance(task, LearningToLearn) else {},
         episodes={
@@ -81,13 +83,20 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
             if score.also
         },
         tool_version=__version__,
-        sha256={name: tensor_file.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},
+        sha256={name: files.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},
     )
 
 
+def count_dormant(spec: NetworkSpec) -> int:
+    """How many pairs of neurons the spec's projections join without a synapse."""
+    pairs = sum(spec.size_of(p.source) * spec.size_of(p.target) for p in spec.projections)
+    return pairs - spec.n_synapses
+
+
 def _integers(
-    task: AnyTask, network: LSNN, quantized: QuantizedNetwork, tested: Score, lava_samples: int
-) -> Integers:
+    task: AnyTask, network: SpikingNetwork, quantized: QuantizedNetwork, tested: Score,
+    lava_samples: int,
+) -> Integers:  # fmt: skip
     """Everything about the network on integers; P1 and the rates over the complete test split."""
     spec, bits = network.to_spec(), quantized.provenance.weight_bits
     aware = QuantizationAware(network, weight_bits=bits)
@@ -105,7 +114,7 @@ def _integers(
     parity = {"P1": _count(p1)}
     if lava_samples:
         parity |= _on_lava(task, quantized, lava_samples)
-    seconds = p1.samples * p1.steps * DT / 1000
+    seconds = p1.samples * p1.steps * quantized.dt / 1000
     by_width = {
         width: integer_score(
             task, convert(spec, weight_bits=width)[0], EmulatorTarget(), "test"
@@ -118,7 +127,7 @@ def _integers(
         aware=float_score(task, aware, "test").value,
         by_weight_bits=by_width,
         synapses=quantized.n_synapses,
-        rates_hz={p.name: spikes[p.name] / p.size / seconds for p in quantized.populations},
+        rates_hz={p.name: spikes[p.name] / p.size / seconds for p in quantized.spiking},
         operations=operations / p1.samples,
         parity=parity,
     )

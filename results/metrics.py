@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
 
 RECIPE = "recipe.toml"
@@ -43,4 +43,4 @@ def write_thinned(lines: list[dict[str, Any]], path: Path) -> None:
         or i == len(lines) - 1
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in kept)
-    tensor_file.write_bytes(path, gzip.compress(text.encode(), mtime=0))
+    files.write_bytes(path, gzip.compress(text.encode(), mtime=0))

@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator
 from deploy.targets import get_target
 from lsnn_neuro.arena import WALL
 from lsnn_neuro.closed_loop import Episodes, random_walk
-from lsnn_neuro.network import LSNN
 from lsnn_neuro.tasks.navigation import Navigation
 from results.episodes import float_session, played, target_session
 from results.networks import load_trained
@@ -85,13 +84,13 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
 
 
 def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
-    """A model's task, and what it does in the first test episodes: an LSNN on integers, others in float."""
+    """A model's task, and what it does in the first test episodes: on integers, an LSTM in float."""
     trained = load_trained(model)
     task = trained.task
     assert isinstance(task, Navigation)  # whoever calls has seen to that
     session = (
         target_session(task, trained.quantized()[0], get_target("emulator"))
-        if isinstance(trained.network, LSNN)
+        if trained.spikes
         else float_session(trained.network)
     )
     return task, next(played(task, "test", session, size=EPISODES, limit=EPISODES))

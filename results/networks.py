@@ -10,16 +10,19 @@ from torch import nn
 
 from deploy.artifact import MANIFEST, load_artifact
 from lsnn_neuro import __version__
-from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint, restore_network
+from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint
 from lsnn_neuro.errors import NetworkError, RecipeError
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.files import kind_of, sha256
+from lsnn_neuro.network.lstm import LSTM
+from lsnn_neuro.network.module import SpikingNetwork
+from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import AnyTask, make_task
-from lsnn_neuro.tensor_file import kind_of, sha256
 from lsnn_neuro.training import Wrap
 from quantize import file_format
 from quantize.aware import QuantizationAware
-from quantize.convert import ConversionReport, convert
+from quantize.conversion import convert
+from quantize.conversion_report import ConversionReport
 from quantize.loihi import WEIGHT_BITS, WEIGHT_EXP_MAX
 from quantize.network import Provenance, QuantizedNetwork
 
@@ -30,7 +33,6 @@ class Trained:
 
     file: Path
     checkpoint: Checkpoint
-    network: nn.Module
 
     @property
     def recipe(self) -> Recipe:
@@ -42,17 +44,34 @@ class Trained:
         """What it was trained on. Reads the data, which the network itself does not need."""
         return make_task(self.recipe.task)
 
+    @cached_property
+    def network(self) -> SpikingNetwork | LSTM:
+        """The network itself."""
+        return self.checkpoint.network(self.file)
+
     @property
     def weight_bits(self) -> int:
         """The width of weights it was trained for."""
         return self.recipe.quantization.weight_bits if self.recipe.quantization else WEIGHT_BITS
 
     @property
-    def lsnn(self) -> LSNN:
-        """The network, or an error if it is none that could run on Loihi."""
-        if not isinstance(self.network, LSNN):
-            raise NetworkError(f"{self.file}: an LSTM can't be quantized; only LSNNs run on Loihi")
-        return self.network
+    def spikes(self) -> bool:
+        """Whether its neurons spike, so that it can be quantized."""
+        return self.checkpoint.spec is not None
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's spec, or an error if it is none that could run on Loihi."""
+        if self.checkpoint.spec is None:
+            raise NetworkError(
+                f"{self.file}: an LSTM can't be quantized; only spiking networks run on Loihi"
+            )
+        return self.checkpoint.spec
+
+    @property
+    def spiking_network(self) -> SpikingNetwork:
+        """The network as one that spikes, or the same error."""
+        return SpikingNetwork(self.spec)
 
     def quantized(
         self, weight_bits: int | None = None, *, max_exp: int = WEIGHT_EXP_MAX
@@ -67,9 +86,7 @@ class Trained:
             tool_version=__version__,
         )
         bits = weight_bits or self.weight_bits
-        return convert(
-            self.lsnn.to_spec(), weight_bits=bits, max_exp=max_exp, provenance=provenance
-        )
+        return convert(self.spec, weight_bits=bits, max_exp=max_exp, provenance=provenance)
 
 
 def forward_for(recipe: Recipe) -> Wrap:
@@ -79,7 +96,7 @@ def forward_for(recipe: Recipe) -> Wrap:
     bits = recipe.quantization.weight_bits
 
     def aware(network: nn.Module) -> nn.Module:
-        assert isinstance(network, LSNN)  # the recipe has seen to that
+        assert isinstance(network, SpikingNetwork)  # the recipe has seen to that
         return QuantizationAware(network, weight_bits=bits)
 
     return aware
@@ -88,34 +105,30 @@ def forward_for(recipe: Recipe) -> Wrap:
 def load_trained(path: Path) -> Trained:
     """The best network of a run, a model or an artifact, or the one of a checkpoint file."""
     file = find_checkpoint(path)
-    checkpoint = Checkpoint.load(file)
-    n_inputs, n_outputs = checkpoint.n_inputs, checkpoint.n_outputs
-    if n_inputs is None or n_outputs is None:
-        task = make_task(checkpoint.recipe.task)
-        n_inputs, n_outputs = task.n_inputs, task.n_outputs
-    network = restore_network(checkpoint, file, n_inputs, n_outputs)
-    return Trained(file=file, checkpoint=checkpoint, network=network)
+    return Trained(file=file, checkpoint=Checkpoint.load(file))
 
 
 def load_imported(path: Path) -> QuantizedNetwork | None:
     """The integer network that was made elsewhere, if a path is its file or its artifact."""
     if (path / MANIFEST).is_file() and not (path / BEST).is_file():
         return load_artifact(path).network
-    return file_format.load(path) if kind_of(path) == file_format.KIND else None
+    return file_format.load(path) if kind_of(path) == file_format.KIND.name else None
 
 
-def load_quantized(path: Path, *, for_netx: bool = False) -> QuantizedNetwork:
+def load_quantized(
+    path: Path, *, for_netx: bool = False
+) -> tuple[QuantizedNetwork, ConversionReport | None]:
     """The integer network of an artifact or a network file, or a run's network quantized now.
 
-    ``for_netx``: what is quantized now gets weights as netx has them, even and without exponents.
+    Of what is quantized now also what was lost. ``for_netx``: it gets weights as netx has them, even and
+    without exponents.
     """
     if (path / MANIFEST).is_file():
-        return load_artifact(path).network
+        return load_artifact(path).network, None
     if (imported := load_imported(path)) is not None:
-        return imported
+        return imported, None
     trained = load_trained(path)
-    network, _ = trained.quantized(WEIGHT_BITS - 1, max_exp=0) if for_netx else trained.quantized()
-    return network
+    return trained.quantized(WEIGHT_BITS - 1, max_exp=0) if for_netx else trained.quantized()
 
 
 def load_recipe_of(path: Path) -> Recipe:

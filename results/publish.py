@@ -6,8 +6,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from lsnn_neuro import tensor_file
-from lsnn_neuro.checkpoint import BEST, compact_arrays
+from lsnn_neuro import files
+from lsnn_neuro.checkpoint import BEST, module_tensors
 from lsnn_neuro.errors import FileFormatError
 from results.card import CARD, Card
 from results.measure import LAVA_SAMPLES, measure
@@ -31,17 +31,16 @@ def publish(
     trained = load_trained(run)
     compact = replace(
         trained.checkpoint,
-        arrays=compact_arrays(trained.network),
+        arrays={} if trained.spikes else module_tensors(trained.network),
         progress={k: v for k, v in trained.checkpoint.progress.items() if k != "rng"},
-        n_inputs=trained.task.n_inputs,
-        n_outputs=trained.task.n_outputs,
+        resumable=False,
     )
     metrics = read_metrics(run)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         new = Path(temporary) / out.name
         compact.save(new / BEST)
-        tensor_file.write_text(new / RECIPE, trained.recipe.to_toml())
+        files.write_text(new / RECIPE, trained.recipe.to_toml())
         write_thinned(metrics, new / METRICS)
         card = measure(new, lava_samples=lava_samples)
         card.save(new)

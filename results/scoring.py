@@ -40,9 +40,8 @@ def integer_score(
     if isinstance(task, Navigation):
         session = target_session(task, quantized, target)
         return episodes_score(played(task, split, session, size=size, limit=limit))
-    unit = 1 / quantized.readout.scale
     run = target_runner(quantized, target)
-    return evaluate(task, split, run, batch_size=size, limit=limit, unit=unit)
+    return evaluate(task, split, run, batch_size=size, limit=limit)
 
 
 def walk_score(task: Navigation, split: Split, limit: int | None = None) -> Score:
@@ -52,11 +51,11 @@ def walk_score(task: Navigation, split: Split, limit: int | None = None) -> Scor
 
 
 def target_runner(quantized: QuantizedNetwork, target: Target) -> Run:
-    """A target as something to evaluate; the emulator leaves out the spikes, which nobody looks at."""
+    """A target as something to evaluate; the emulator leaves out the spikes, not needed for scoring."""
     if isinstance(target, EmulatorTarget):
         target = EmulatorTarget(spikes=False)
 
     def run(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        return target.run(quantized, inputs).readout + quantized.readout.bias
+        return quantized.to_float(target.run(quantized, inputs).readout)
 
     return run

@@ -1,9 +1,12 @@
 """The whole integer model once more, in plain Python integers: slow, and nobody else's arithmetic.
 
-Imports nothing of the emulator or of the fixed-point functions; a network comes in as data.
+A network comes in as data; nothing of the emulator, of the neurons or of the time loop is imported. A
+neuron's name picks an equation of :data:`EQUATIONS`, and constants are taken by their names.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 LIMIT = 8388607  # 2^23 - 1
 
@@ -20,11 +23,11 @@ def sat(state: int) -> int:
 
 
 def wrapped(state: int) -> int:
-    """Around at 24 bit: the one number in -2^23 + 1 to 2^23 that differs by a multiple of 2^24."""
-    while state > LIMIT + 1:
-        state -= 2 * (LIMIT + 1)
-    while state < -LIMIT:
-        state += 2 * (LIMIT + 1)
+    """Around at 24 bit, once: what Lava's synaptic current does."""
+    if state > LIMIT + 1:
+        return state - 2 * (LIMIT + 1)
+    if state <= -LIMIT - 1:
+        return state + 2 * (LIMIT + 1)
     return state
 
 
@@ -33,98 +36,189 @@ def times_power_of_two(value: int, exponent: int) -> int:
     return value * 2**exponent if exponent >= 0 else value // 2**-exponent
 
 
-def arriving(projection, target: int, spikes_ago) -> int:
-    """Input of one projection to one neuron; ``spikes_ago(d)`` are the source's spikes d ago.
+# --- neurons: (state of the step before, drive, constants) -> state; a state has v, a, r and z ------------
 
-    The sum over the synapses of each delay is rounded on its own.
+
+def _fire(s, v, threshold, c):
+    above = v >= threshold if c["at_threshold"] else v > threshold
+    if not (above and s["r"] == 0):
+        return {**s, "v": v, "z": 0, "r": max(s["r"] - 1, 0)}
+    after = {
+        "subtract": v - threshold,
+        "subtract_constant": v - c["reset_by"],
+        "to": c["reset_to"],
+    }
+    return {**s, "v": after[c["reset"]], "z": 1, "r": c["n_ref"]}
+
+
+def _if(s, drive, c):
+    return _fire(s, sat(s["v"] + drive), c["vth"], c)
+
+
+def _lif(s, drive, c):
+    return _fire(s, sat(dec(s["v"], c["decay_v"]) + drive), c["vth"], c)
+
+
+def _alif(s, drive, c):
+    a = sat(dec(s["a"], c["decay_a"]) + c["step_a"] * s["z"])
+    return _fire({**s, "a": a}, sat(dec(s["v"], c["decay_v"]) + drive), c["vth"] + a, c)
+
+
+def _ahp(s, drive, c):
+    a = sat(dec(s["a"], c["decay_a"]) - c["step_a"] * s["z"])
+    return _fire({**s, "a": a}, sat(dec(s["v"], c["decay_v"]) + drive + a), c["vth"], c)
+
+
+def _atrlif(s, drive, c):
+    v = sat(dec(s["v"], c["decay_v"]) + drive)
+    a, r = dec(s["a"], c["decay_a"]), dec(s["r"], c["decay_r"])
+    threshold = c["vth"] + a
+    if v - r >= threshold:
+        return {"v": v, "a": a + c["step_a"], "r": r + 2 * threshold, "z": 1}
+    return {"v": v, "a": a, "r": r, "z": 0}
+
+
+def _li(s, drive, c):
+    return {**s, "v": sat(dec(s["v"], c["decay_v"]) + drive)}
+
+
+EQUATIONS = {"if": _if, "lif": _lif, "alif": _alif, "ahp": _ahp, "atrlif": _atrlif, "li": _li}
+SPIKING = {name: name != "li" for name in EQUATIONS}
+
+
+# --- the network ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Population:
+    """One population's constants, neuron by neuron, and where it stands."""
+
+    equation: object
+    constants: list[dict]
+    decay_i: list[int] | None
+    bias: list[int]
+    state: list[dict]
+    current: list[int]
+
+    @classmethod
+    def of(cls, p):
+        """Take a ``QuantizedPopulation`` apart; it starts at rest."""
+        columns = {k: getattr(p.constants, k) for k in vars(p.constants)}
+        constants = [
+            {k: int(v[j]) if hasattr(v, "__len__") and not isinstance(v, str) else v
+             for k, v in columns.items()}
+            for j in range(p.size)
+        ]  # fmt: skip
+        return cls(
+            equation=EQUATIONS[p.neuron.name],
+            constants=constants,
+            decay_i=None if p.decay_i is None else [int(d) for d in p.decay_i],
+            bias=[int(b) for b in p.bias],
+            state=[{"v": 0, "a": 0, "r": 0, "z": 0} for _ in range(p.size)],
+            current=[0] * p.size,
+        )
+
+    def step(self, arrived):
+        """Advance all neurons, given the synaptic input of each."""
+        for j, c in enumerate(self.constants):
+            i = 64 * arrived[j]
+            if self.decay_i is not None:
+                i = self.current[j] = wrapped(dec(self.current[j], self.decay_i[j]) + i)
+            self.state[j] = self.equation(self.state[j], i + self.bias[j], c)
+
+
+@dataclass
+class Projection:
+    """The synapses of one projection, for each target and delay."""
+
+    source: str
+    n_target: int
+    exponent: int
+    synapses: dict = field(default_factory=dict)  # (target, delay) -> [(source, mantissa)]
+
+    @classmethod
+    def of(cls, p):
+        """Take a ``QuantizedProjection`` apart."""
+        projection = cls(p.source, p.n_target, p.weight_exp)
+        columns = (p.target_index, p.source_index, p.weight_mant, p.delay)
+        for to, source, mantissa, delay in zip(*(c.tolist() for c in columns), strict=True):
+            projection.synapses.setdefault((to, delay), []).append((source, mantissa))
+        return projection
+
+    def arriving(self, sent):
+        """Input of every target; ``sent(d)`` is what the source sent d steps ago.
+
+        The sum over the synapses of each delay is rounded on its own.
+        """
+        total = [0] * self.n_target
+        for (to, delay), synapses in self.synapses.items():
+            values = sent(delay)
+            if values is not None:
+                one_delay = sum(mantissa * values[source] for source, mantissa in synapses)
+                total[to] += times_power_of_two(one_delay, self.exponent)
+        return total
+
+
+@dataclass
+class Run:
+    """What one sample did.
+
+    - spikes: {population: [step][neuron]}; readout: [step][output]
+    - states: {population: [step][neuron]}, a dict of v, a, r, z for each neuron
+    - currents: {population: [step][neuron]}
     """
-    sums: dict[int, int] = {}
-    synapses = zip(
-        projection.target_index.tolist(),
-        projection.source_index.tolist(),
-        projection.weight_mant.tolist(),
-        projection.delay.tolist(),
-        strict=True,
+
+    spikes: dict
+    states: dict
+    currents: dict
+    readout: list
+
+
+def run(network, inputs, start=None):
+    """One sample; ``inputs`` is a list of steps, each a list of whole numbers.
+
+    ``start``, if given, is {"states": {population: [neuron]}, "currents": {population: [neuron]},
+    "sent": {source: [what it sent in the last step, in the one before, ...]}}; what it leaves out is at rest.
+    """
+    populations = {p.name: Population.of(p) for p in network.populations}
+    fires = {p.name: SPIKING[p.neuron.name] for p in network.populations}
+    incoming = {name: [] for name in populations}
+    for p in network.projections:
+        incoming[p.target].append(Projection.of(p))
+    sent = {name: [] for name in ("input", *(n for n in populations if fires[n]))}  # newest first
+    for name, states in (start or {}).get("states", {}).items():
+        populations[name].state = [{"v": 0, "a": 0, "r": 0, "z": 0, **s} for s in states]
+    for name, currents in (start or {}).get("currents", {}).items():
+        populations[name].current = list(currents)
+    for name, past in (start or {}).get("sent", {}).items():
+        sent[name] = [list(values) for values in past]
+    result = Run(
+        {n: [] for n in fires if fires[n]}, *({n: [] for n in fires} for _ in range(2)), []
     )
-    for to, source, mantissa, delay in synapses:
-        if to == target and spikes_ago(delay)[source]:
-            sums[delay] = sums.get(delay, 0) + mantissa
-    return sum(times_power_of_two(total, projection.weight_exp) for total in sums.values())
 
+    def ago(source):
+        return lambda delay: sent[source][delay] if delay < len(sent[source]) else None
 
-def run(network, inputs):
-    """One sample; ``inputs`` is a list of steps, each a list of bools.
+    def arrived(name, population):
+        sums = [p.arriving(ago(p.source)) for p in incoming[name]]
+        return [sum(column) for column in zip(*sums, strict=True)] or [0] * len(population.state)
 
-    Gives spikes {population: [step][neuron]}, states {population: [step][v, a, r]} and the readout
-    [step][output].
-    """
-    projections = {}
-    for projection in network.projections:
-        projections.setdefault(projection.target, []).append(projection)
-    spikes = {p.name: [] for p in network.populations}
-    states = {p.name: [] for p in network.populations}
-    memory = {p.name: [[0, 0, 0] for _ in range(p.size)] for p in network.populations}
-    filtered = {p.name: [0] * p.size for p in network.populations}
-    outputs = [0] * network.readout.size
-    readout = []
-
-    def history(projection, t, hop):
-        steps = inputs if projection.source == "input" else spikes[projection.source]
-        silence = [False] * projection.n_source
-
-        def ago(delay):
-            step = t - delay - (0 if projection.source == "input" else hop)
-            return steps[step] if step >= 0 else silence
-
-        return ago
-
-    for t in range(len(inputs)):
-        fired = {}
-        for p in network.populations:
-            fired[p.name] = []
-            for j in range(p.size):
-                current = sum(
-                    arriving(projection, j, history(projection, t, 1))
-                    for projection in projections.get(p.name, [])
-                )
-                v, a, r = memory[p.name][j]
-                if p.neuron == "atrlif":
-                    i = wrapped(dec(filtered[p.name][j], int(p.decay_i[j])) + 64 * current)
-                    filtered[p.name][j] = i
-                    v = sat(dec(v, int(p.decay_v[j])) + i)
-                    a, r = dec(a, int(p.decay_a[j])), dec(r, int(p.decay_r[j]))
-                    theta = 64 * int(p.vth_mant[j]) + a
-                    spike = v - r >= theta
-                    if spike:
-                        a, r = a + int(p.step_a[j]), r + 2 * theta
-                    memory[p.name][j] = [v, a, r]
-                    fired[p.name].append(spike)
-                    continue
-                spiked = spikes[p.name][t - 1][j] if t else False
-                step = int(p.step_a[j]) * (-1 if p.adaptation == "current" else 1)
-                a = sat(dec(a, int(p.decay_a[j])) + step * spiked)
-                if p.adaptation == "current":
-                    threshold = 64 * int(p.vth_mant[j])
-                    v = sat(dec(v, int(p.decay_v[j])) + 64 * current + a)
-                else:
-                    threshold = 64 * int(p.vth_mant[j]) + a
-                    v = sat(dec(v, int(p.decay_v[j])) + 64 * current)
-                spike = v > threshold and r == 0
-                if spike:
-                    v = v - threshold if p.reset == "subtract" else 0
-                    r = p.n_ref
-                else:
-                    r = max(r - 1, 0)
-                memory[p.name][j] = [v, a, r]
-                fired[p.name].append(spike)
-        for p in network.populations:
-            spikes[p.name].append(fired[p.name])
-            states[p.name].append([list(neuron) for neuron in memory[p.name]])
-        for c in range(network.readout.size):
-            drive = sum(
-                arriving(projection, c, history(projection, t, 0))
-                for projection in projections.get("readout", [])
-            )
-            outputs[c] = sat(dec(outputs[c], int(network.readout.decay[c])) + 64 * drive)
-        readout.append(list(outputs))
-    return spikes, states, readout
+    for x in inputs:
+        sent["input"].insert(0, [int(value) for value in x])
+        heard = {name: arrived(name, p) for name, p in populations.items() if fires[name]}
+        for name, currents in heard.items():
+            populations[name].step(currents)
+        for name in heard:
+            sent[name].insert(0, [s["z"] for s in populations[name].state])
+        for name, p in populations.items():
+            if not fires[name]:
+                p.step(arrived(name, p))
+        for name, p in populations.items():
+            result.states[name].append([dict(s) for s in p.state])
+            result.currents[name].append(list(p.current))
+            if fires[name]:
+                result.spikes[name].append([s["z"] for s in p.state])
+        result.readout.append(
+            [s["z" if fires[n] else "v"] for n in network.outputs for s in populations[n].state]
+        )
+    return result

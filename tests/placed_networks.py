@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from random_networks import READOUT, li, neurons
 
 from deploy.mapping.chips import Chip, load_chip
-from lsnn_neuro.spec import INPUT, READOUT
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from lsnn_neuro.network.graph import INPUT
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 
 def chip_with(name="loihi1", **limits) -> Chip:
@@ -20,21 +21,18 @@ def chip_with(name="loihi1", **limits) -> Chip:
     return chip.model_copy(update={"limits": chip.limits.model_copy(update=figures)})
 
 
-def population(name, size, step_a=0, reset="zero"):
-    def column(value):
-        return np.full(size, value)
-
-    return Population(
-        name=name, decay_v=column(200), decay_a=column(6), step_a=column(step_a),
-        vth_mant=column(100), n_ref=0, reset=reset, scale=1.0,
-    )  # fmt: skip
+def population(name, size, step_a=0, reset="to"):
+    """LIF neurons, or ALIF if ``step_a`` is not 0."""
+    adaptation = {"decay_a": 6, "step_a": step_a} if step_a else {}
+    kind, decay_v = "alif" if step_a else "lif", np.full(size, 200)
+    return neurons(kind, name, decay_v=decay_v, vth=6400, reset=reset, **adaptation)
 
 
 def projection(source, target, n_source, n_target, fan_in, rng, delays=0):
     """Every target neuron hears ``fan_in`` sources, drawn at random."""
     n = min(fan_in, n_source)
     sources = [np.sort(rng.choice(n_source, n, replace=False)) for _ in range(n_target)]
-    return Projection(
+    return QuantizedProjection(
         name=f"{source}->{target}", source=source, target=target, n_source=n_source,
         n_target=n_target, source_index=np.concatenate(sources),
         target_index=np.repeat(np.arange(n_target), n),
@@ -56,12 +54,15 @@ def lsnn(n_neurons, fan_in, *, n_inputs=80, delays=0, seed=0, step_a=1000):
     ]
     return QuantizedNetwork(
         n_inputs=n_inputs,
-        populations=(population("regular", half), population("adaptive", half, step_a)),
+        populations=(
+            population("regular", half),
+            population("adaptive", half, step_a),
+            li(READOUT, np.full(10, 200)),
+        ),
         projections=tuple(
             projection(s, t, ends[s], ends[t], k, rng, 0 if t == READOUT else delays)
             for s, t, k in links
         ),
-        readout=Readout(decay=np.full(10, 200), bias=np.zeros(10, int), scale=1.0),
     )
 
 
@@ -76,14 +77,19 @@ def synapses(network, chip):
             used //= 2
             bits -= 1
         bits = min(width for width in chip.memory.weight_bits.value if width >= bits)
-        delay_bits = math.ceil(math.log2(p.max_delay + 1))
+        delay_bits = math.ceil(math.log2(p.reach + 1))
         for i, j in zip(p.source_index.tolist(), p.target_index.tolist(), strict=True):
             yield p.name, p.source, i, p.target, j, bits + delay_bits
     if chip.neurons.adaptive_compartments.value > 1:
         for p in network.populations:
             for j in range(p.size):
-                if p.step_a[j] > 0:
+                if adapts(p, j):
                     yield f"{p.name}, adaptation", p.name, j, p.name, j, 8
+
+
+def adapts(population, j):
+    """Whether a spike of neuron j moves another state than its membrane."""
+    return hasattr(population.constants, "step_a") and population.constants.step_a[j] > 0
 
 
 def homes(placement):
@@ -100,7 +106,6 @@ def homes(placement):
 def counted_usage(network, placement):
     """Usage of every core, counted synapse by synapse."""
     chip, home = placement.chip, homes(placement)
-    steps = {p.name: p.step_a for p in network.populations}
     extra = chip.neurons.adaptive_compartments.value - 1
     cores = [
         {"compartments": 0, "axons": set(), "out": set(), "lists": {}, "ends": {}}
@@ -109,8 +114,7 @@ def counted_usage(network, placement):
     for core, placed in zip(cores, placement.cores, strict=True):
         for part in placed.slices:
             for j in range(part.first, part.last):
-                adapts = part.population != READOUT and steps[part.population][j] > 0
-                core["compartments"] += 1 + extra * bool(adapts)
+                core["compartments"] += 1 + extra * adapts(network.population(part.population), j)
             core["ends"][part.population] = (core["compartments"] - 1, part.last - part.first)
     for form, source, i, target, j, bits in synapses(network, chip):
         core = cores[home[target, j]]

@@ -1,67 +1,21 @@
-"""Random small LSNNs in float64, and recipes that train in a moment."""
+"""Small LSNNs in float64, input spikes, and recipes that train in a moment."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
 
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network.lsnn import draw_lsnn
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
 
-time_constants = st.floats(0.5, 40)
-connectivities = st.sampled_from([0.3, 0.6, 1.0])
 
-fields = {
-    "regular": st.integers(0, 4),
-    "adaptive": st.integers(1, 4),
-    "tau_m": time_constants,
-    "tau_a": st.one_of(st.floats(0.5, 300), st.tuples(st.floats(1, 10), st.floats(20, 300))),
-    "tau_out": time_constants,
-    "b0": st.floats(0.005, 0.05),
-    "beta": st.floats(0, 3),
-    "n_delays": st.integers(1, 4),
-    "signs": st.sampled_from(["dale", "free", "unconstrained"]),
-    "learning": st.sampled_from(["bptt", "random-feedback"]),
-    "excitatory": st.sampled_from([0.5, 0.75, 1.0]),
-    "input_connectivity": connectivities,
-    "recurrent_connectivity": connectivities,
-    "readout_connectivity": connectivities,
-}
-alif_configs, current_configs = (
-    st.builds(
-        LSNNConfig,
-        adaptation=st.just(adaptation),
-        n_ref=st.integers(0, 5),
-        reset=st.sampled_from(["subtract", "zero"]),
-        **fields,
-    )
-    for adaptation in ("threshold", "current")
-)
-atrlif_configs = st.builds(
-    LSNNConfig,
-    neuron=st.just("atrlif"),
-    n_ref=st.just(0),
-    tau_i=st.one_of(st.none(), time_constants),
-    tau_r=st.one_of(st.none(), time_constants),
-    **fields,
-)
-configs = st.one_of(alif_configs, current_configs, atrlif_configs)
-FORMS: dict[str, dict[str, Any]] = {
-    "threshold": {},
-    "current": {"adaptation": "current"},
-    "atrlif": {"neuron": "atrlif", "n_ref": 0, "tau_i": 3.0, "tau_r": 12.0},
-}
-"""Fields of a configuration that choose each form of neuron."""
-seeds = st.integers(0, 2**32)
-
-
-def lsnn(config: LSNNConfig, seed: int, *, n_inputs: int = 3, n_outputs: int = 2) -> LSNN:
-    """A float64 network with a bias that is not 0."""
-    network = LSNN(config, n_inputs, n_outputs, generator=torch.Generator().manual_seed(seed))
+def lsnn(config: LSNNConfig, seed: int, *, n_inputs: int = 3, n_outputs: int = 2) -> SpikingNetwork:
+    """A float64 network whose readout has offsets that are not 0."""
+    network = draw_lsnn(config, n_inputs, n_outputs, torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        network.bias.copy_(torch.linspace(-0.5, 0.7, n_outputs))
+        network.populations[-1].offset.copy_(torch.linspace(-0.5, 0.7, n_outputs))
     return network.double()
 
 

@@ -12,7 +12,12 @@ import pytest
 from tiny_runs import lsnn_neuro, succeed, train_tiny
 
 from deploy.artifact import load_artifact, write_artifact
+from lsnn_neuro.errors import NetworkError
+from quantize import design_rules
+from quantize.conversion_report import ConversionReport
+from quantize.design_rules import Violation
 from quantize.record import PopulationSpikes, SpikeRecord
+from results import networks
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +139,11 @@ def test_a_network_other_than_the_checkpoint_fails_P1_with_both_states(  # noqa:
 
 def test_inspect_reports_scales_and_time_constants(artifact: Path) -> None:
     result = json.loads(succeed("inspect", artifact, "--json").stdout)
-    assert [p["name"] for p in result["populations"]] == ["regular", "adaptive"]
+    populations = {p["name"]: p for p in result["populations"]}
+    assert list(populations) == ["regular", "adaptive", "readout"]
+    assert populations["adaptive"]["tau_a"] == pytest.approx([60, 60], rel=0.01)
+    assert populations["adaptive"]["scale"] > 0
+    assert "tau_a" not in populations["regular"]
     assert result["violations"] == []
 
 
@@ -143,6 +152,64 @@ def test_inspect_system_says_why_a_target_is_missing() -> None:
     assert targets["emulator"] == "ready"
     assert targets["loihi-sim"] == "ready"
     assert targets["loihi2"]
+
+
+@pytest.fixture
+def _flawed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network breaks a design rule and loses more than it should."""
+    violation = Violation(
+        rule="luck", object="population 'regular'", value=3, limit=2, remedy="try again"
+    )
+    monkeypatch.setattr(design_rules, "check", lambda network: [violation])
+    monkeypatch.setattr(ConversionReport, "flags", lambda report: ["lost a lot"], raising=False)
+
+
+RULE = "design rule luck: population 'regular' has 3, limit 2; try again"
+
+
+@pytest.mark.usefixtures("_flawed")
+@pytest.mark.parametrize(
+    "command",
+    [["evaluate", "--samples", "4"], ["evaluate", "--target", "emulator", "--samples", "4"],
+     ["parity", "--samples", "4"], ["export", "--target", "emulator", "--allow", "luck"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_broken_design_rules_and_losses_are_warnings(
+    run: Path, tmp_path: Path, command: list[str]
+) -> None:
+    options = ["--out", tmp_path / "a"] if command[0] == "export" else []
+    result = succeed(command[0], run, *command[1:], *options, "--json")
+    assert sorted(result.stderr.splitlines()) == [RULE, "quantization: lost a lot"]
+    assert json.loads(result.stdout)
+
+
+@pytest.mark.usefixtures("_flawed")
+def test_training_ends_with_the_same_warnings(tmp_path: Path) -> None:
+    train_tiny(tmp_path / "run")
+    result = succeed("train", tmp_path / "run" / "recipe.toml", "--out", tmp_path / "run",
+                     "--resume", "--json")  # fmt: skip
+    assert result.stderr.splitlines() == [RULE, "quantization: lost a lot"]
+    assert json.loads(result.stdout)["iterations"] == 3
+
+
+@pytest.mark.usefixtures("_flawed")
+def test_of_an_artifact_only_the_rules_are_checked_again(artifact: Path) -> None:
+    result = succeed("parity", artifact, "--target", "emulator")
+    assert result.stderr.splitlines() == [RULE]
+
+
+def test_a_network_that_can_not_be_quantized_is_evaluated_in_float_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NetworkError("population 'regular': too strong")
+
+    monkeypatch.setattr(networks, "convert", refuse)
+    result = succeed("evaluate", run, "--samples", "4", "--json")
+    assert result.stderr.splitlines() == ["quantization: population 'regular': too strong"]
+    assert json.loads(result.stdout)["samples"] == 4
+    failed = lsnn_neuro("evaluate", run, "--target", "emulator", "--samples", "4")
+    assert failed.stderr.splitlines() == ["Error: population 'regular': too strong"]
 
 
 @pytest.mark.parametrize(
@@ -210,10 +277,17 @@ def test_an_lstm_is_not_exported(tmp_path: Path) -> None:
         "[training]\niterations = 1\nbatch_size = 4\nvalidation_samples = 4\n"
     )
     succeed("train", recipe, "--out", tmp_path / "run")
-    assert lsnn_neuro("evaluate", tmp_path / "run", "--samples", 4).exit_code == 0
-    result = lsnn_neuro("export", tmp_path / "run", "--target", "emulator", "--out", tmp_path / "a")
-    assert result.exit_code == 1
-    assert "an LSTM can't be quantized" in result.stderr
+    assert succeed("evaluate", tmp_path / "run", "--samples", 4).stderr == ""
+    for command in (
+        ["export", "--target", "emulator", "--out", tmp_path / "a"],
+        ["parity"],
+        ["evaluate", "--target", "emulator"],
+        ["inspect"],
+    ):
+        result = lsnn_neuro(command[0], tmp_path / "run", *command[1:])
+        assert result.exit_code == 1
+        assert "an LSTM can't be quantized; only spiking networks run on Loihi" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_debug_keeps_the_traceback() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
 from quantize import file_format
 from quantize.network import QuantizedNetwork
@@ -37,7 +37,7 @@ def unpack(data: object, path: Path) -> QuantizedNetwork:
         raise FileFormatError(f"{path}: {EXTENSION} is not an array of bytes; export it again")
     with tempfile.TemporaryDirectory(prefix="lsnn-neuro-") as folder:
         file = Path(folder) / "network.safetensors"
-        tensor_file.write_bytes(file, data.tobytes())
+        files.write_bytes(file, data.tobytes())
         try:
             return file_format.load(file)
         except FileFormatError as error:

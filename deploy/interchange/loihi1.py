@@ -13,25 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lsnn_neuro import __version__
+from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.spec import INPUT, READOUT
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.neurons.ahp import AHP
+from lsnn_neuro.neurons.alif import ALIFConstants
+from lsnn_neuro.neurons.li import LI, LIConstants
+from lsnn_neuro.neurons.lif import LIF, LIFConstants
+from lsnn_neuro.neurons.neuron import Neuron
 from quantize.loihi import STATE_SHIFT, WEIGHT_MAX
 from quantize.network import (
-    Population,
-    Projection,
     Provenance,
     QuantizedNetwork,
-    Readout,
+    QuantizedPopulation,
+    QuantizedProjection,
     SignMode,
 )
 
-IntArray = npt.NDArray[np.int32]
-
+READOUT = "readout"
 RECIPE = "loihi1-lsnn"
 """The built-in recipe with the task as the published network knows it."""
 
@@ -41,9 +45,12 @@ DECAY_V = 204
 DECAY_A = 5
 STEP_A = (96 << STATE_SHIFT) >> 4
 """A synapse of weight -96 and exponent -4 from the neuron onto its auxiliary compartment."""
-VTH_MANT = 127
+VTH = 127 << STATE_SHIFT
 ADAPTIVE_EXP = 2
 """Weights onto adaptive neurons, and their threshold, are 2^2 times as large."""
+FIRING: dict[str, Any] = {
+    "n_ref": 0, "reset": "to", "reset_by": 0, "reset_to": 0, "at_threshold": False
+}  # fmt: skip
 
 _MATRICES = {
     "w_in": (N_INPUTS, N_REGULAR + N_ADAPTIVE),
@@ -57,7 +64,7 @@ def load(folder: Path) -> QuantizedNetwork:
     w_in, w_rec, w_out = (_matrix(folder / f"{name}.npy", _MATRICES[name]) for name in _MATRICES)
     places = {"regular": slice(0, N_REGULAR), "adaptive": slice(N_REGULAR, None)}
     exponents = {"regular": 0, "adaptive": ADAPTIVE_EXP}
-    projections: list[Projection] = []
+    projections: list[QuantizedProjection] = []
     for target, columns in places.items():
         exponent = exponents[target]
         projections += _by_sign(INPUT, target, w_in[:, columns], exponent)
@@ -68,13 +75,21 @@ def load(folder: Path) -> QuantizedNetwork:
     return QuantizedNetwork(
         n_inputs=N_INPUTS,
         populations=(
-            _population("regular", N_REGULAR, step_a=0, vth_mant=VTH_MANT),
-            _population("adaptive", N_ADAPTIVE, step_a=STEP_A, vth_mant=VTH_MANT << ADAPTIVE_EXP),
+            _population("regular", LIF, LIFConstants(decay_v=_each(N_REGULAR), vth=VTH, **FIRING)),
+            _population(
+                "adaptive",
+                AHP,
+                ALIFConstants(
+                    decay_v=_each(N_ADAPTIVE),
+                    decay_a=DECAY_A,
+                    step_a=STEP_A,
+                    vth=VTH << ADAPTIVE_EXP,
+                    **FIRING,
+                ),
+            ),
+            _population(READOUT, LI, LIConstants(decay_v=_each(N_OUTPUTS))),
         ),
         projections=tuple(projections),
-        readout=Readout(
-            decay=np.full(N_OUTPUTS, DECAY_V), bias=np.zeros(N_OUTPUTS, np.int32), scale=1.0
-        ),
         provenance=Provenance(recipe=RECIPE, tool_version=__version__),
     )
 
@@ -101,21 +116,19 @@ def _matrix(path: Path, shape: tuple[int, int]) -> IntArray:
     return found.astype(np.int32)
 
 
-def _population(name: str, size: int, *, step_a: int, vth_mant: int) -> Population:
-    return Population(
-        name=name,
-        adaptation="current",
-        decay_v=np.full(size, DECAY_V),
-        decay_a=np.full(size, DECAY_A),
-        step_a=np.full(size, step_a),
-        vth_mant=np.full(size, vth_mant),
-        n_ref=0,
-        reset="zero",
-        scale=1.0,  # trained in these very units
-    )
+def _each(size: int) -> IntArray:
+    """The one decay of all membranes, once for each neuron."""
+    return np.full(size, DECAY_V, np.int32)
 
 
-def _by_sign(source: str, target: str, weight: IntArray, exponent: int) -> Iterator[Projection]:
+def _population(name: str, neuron: type[Neuron], constants: Any) -> QuantizedPopulation:
+    scale = 1.0  # trained in these very units
+    return QuantizedPopulation(name=name, neuron=neuron, constants=constants, scale=scale)
+
+
+def _by_sign(
+    source: str, target: str, weight: IntArray, exponent: int
+) -> Iterator[QuantizedProjection]:
     """The excitatory and the inhibitory synapses of a matrix (source, target), 8 bits each."""
     parts: tuple[tuple[SignMode, IntArray], ...] = (
         ("excitatory", np.maximum(weight.T, 0)),
@@ -124,6 +137,6 @@ def _by_sign(source: str, target: str, weight: IntArray, exponent: int) -> Itera
     for sign_mode, mant in parts:
         if mant.any():
             name = f"{source}->{target} ({sign_mode})"
-            yield Projection.of_matrix(
+            yield QuantizedProjection.of_matrix(
                 name, source, target, mant, np.zeros_like(mant), exponent, sign_mode
             )

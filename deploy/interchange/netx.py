@@ -10,12 +10,13 @@ A file is a chain of layers, ``layer/0``, ``layer/1`` ..., each holding::
                    or (neuron,) as slayer writes it: an axonal delay of the layer's own spikes
     neuron/        type "CUBA", iDecay, vDecay (decays in 1/4096), vThMant, refDelay, gradedSpike
 
-A network is written where netx runs it exactly: LIF populations with one decay and one threshold a
-layer, reset to zero, iDecay 4096 (no synaptic current), weights that netx does not alter, no delays
-in a recurrent layer. The readout is the last layer, with a threshold that no membrane reaches, as
-slayer writes its Affine block. The network itself travels as an extension
-(:mod:`deploy.interchange.extension`), which netx passes over; the readout's bias is only there,
-since it is added by the host.
+A network is written where netx runs it exactly: populations that Lava's own LIF computes, with one
+value of each constant a layer and without bias, weights that netx does not alter, no delays in a
+recurrent layer. iDecay is 4096 where there is no synaptic current. A readout is the last layer, with a
+threshold that no membrane reaches, as slayer writes its Affine block; without one the last layer's
+spikes are what is read. The network itself travels as an extension
+(:mod:`deploy.interchange.extension`), which netx passes over; a readout's offset is only there, since it
+is added by the host.
 
 Time in netx: a layer answers one step later than the emulator, the readout two.
 
@@ -25,7 +26,7 @@ Source: lava-dl 0.6.0, ``lava/lib/dl/netx/hdf5.py`` and ``lava/lib/dl/slayer/blo
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,17 +36,33 @@ import numpy.typing as npt
 
 from deploy.interchange.extension import EXTENSION, pack, unpack
 from deploy.interchange.slayer import network_of_layers
-from deploy.lava.stock_lif import stock_lif_obstacle
-from lsnn_neuro import tensor_file
+from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
+from lsnn_neuro import files
+from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
-from lsnn_neuro.spec import INPUT, READOUT
-from quantize.loihi import DECAY_ONE, MIXED_MAX, MIXED_MIN, WEIGHT_MAX
-from quantize.network import Population, QuantizedNetwork
+from lsnn_neuro.network.graph import INPUT, side_by_side
+from quantize.loihi import (
+    CURRENT_INPUT_MAX,
+    DECAY_ONE,
+    MIXED_MAX,
+    MIXED_MIN,
+    STATE_SHIFT,
+    WEIGHT_MAX,
+)
+from quantize.network import QuantizedNetwork, QuantizedPopulation
 
 UNREACHABLE = 2**18 - 1
-"""Threshold mantissa of the readout's layer: above any 24-bit membrane, and slayer's own choice."""
+"""Threshold mantissa of a readout's layer: above any 24-bit membrane, and slayer's own choice."""
+
+CONSTANTS: dict[str, Callable[[QuantizedPopulation], IntArray]] = {
+    "iDecay": lambda p: _each(p, DECAY_ONE) if p.decay_i is None else p.decay_i,
+    "vDecay": decay_v_of,
+    "vThMant": lambda p: p.vth >> STATE_SHIFT if p.spiking else _each(p, UNREACHABLE),
+}
+"""What a layer says of its neurons, of which netx has one value for all."""
 
 Ints = npt.NDArray[np.int64]
+Group = tuple[QuantizedPopulation, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,8 +73,7 @@ class _Layer:
     weight: Ints
     weight_rec: Ints | None
     delay: Ints
-    decay: int
-    vth_mant: int
+    constants: dict[str, int]
 
 
 def save(network: QuantizedNetwork, path: Path) -> None:
@@ -66,7 +82,7 @@ def save(network: QuantizedNetwork, path: Path) -> None:
     with h5py.File(buffer, "w") as file:
         _write(file, _layers(network))
         file.create_dataset(EXTENSION, data=pack(network))
-    tensor_file.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def load(path: Path) -> QuantizedNetwork:
@@ -124,9 +140,7 @@ def _write(file: h5py.File, layers: list[_Layer]) -> None:
             group.create_dataset("delay", data=layer.delay)
         for field, value in {
             "type": "CUBA",
-            "iDecay": DECAY_ONE,
-            "vDecay": layer.decay,
-            "vThMant": layer.vth_mant,
+            **layer.constants,
             "refDelay": 1,
             "gradedSpike": False,
         }.items():
@@ -136,90 +150,106 @@ def _write(file: h5py.File, layers: list[_Layer]) -> None:
 def _layers(network: QuantizedNetwork) -> list[_Layer]:
     """The chain of layers that computes a network; raises NetworkError if there is none."""
     groups = _groups(network)
-    layers = []
-    before: tuple[str, ...] = (INPUT,)
-    for group in groups:
-        names = tuple(p.name for p in group)
-        decay, vth_mant = _constants(network, group)
-        weight, delay = _block(network, names, before)
-        weight_rec, delay_rec = _block(network, names, names)
-        recurrent = bool(weight_rec.any())
-        if recurrent and (delay.any() or delay_rec.any()):
-            longest = max(delay.max(), delay_rec.max())
-            raise NetworkError(
-                f"population {names[0]!r}: has recurrent synapses and delays up to {longest}, which "
-                "netx (lava-dl 0.6.0) runs wrongly; train without delays"
-            )
-        layers.append(
-            _Layer(
-                name=f"population {names[0]!r}",
-                weight=weight,
-                weight_rec=weight_rec if recurrent else None,
-                delay=delay,
-                decay=decay,
-                vth_mant=vth_mant,
-            )
-        )
-        before = names
-    decays = np.unique(network.readout.decay)
-    if len(decays) > 1:
+    if network.outputs != tuple(p.name for p in groups[-1]):
         raise NetworkError(
-            f"readout: decay runs from {decays[0]} to {decays[-1]}, netx has one for a layer"
+            f"network: its outputs are {', '.join(network.outputs)}; netx gives those of the last layer, "
+            f"{', '.join(p.name for p in groups[-1])}"
         )
-    weight, delay = _block(network, (READOUT,), before)
-    layers.append(
-        _Layer(
-            name=READOUT,
-            weight=weight,
-            weight_rec=None,
-            delay=delay,
-            decay=int(decays[0]),
-            vth_mant=UNREACHABLE,
-        )
-    )
+    layers = [
+        _layer(network, group, () if index == 0 else groups[index - 1])
+        for index, group in enumerate(groups)
+    ]
     for layer in layers:
         _check_weights(layer)
     return layers
 
 
-def _groups(network: QuantizedNetwork) -> list[tuple[Population, ...]]:
-    """Populations by layer: each its own if they form a chain in their order, else all in one."""
-    place = {INPUT: -1, READOUT: len(network.populations)}
-    place |= {p.name: index for index, p in enumerate(network.populations)}
+def _layer(network: QuantizedNetwork, group: Group, before: Group) -> _Layer:
+    """The layer of some populations behind those of the layer before, or behind the inputs."""
+    name = f"population {group[0].name!r}"
+    constants = _constants(network, group)
+    weight, delay = _block(network, group, before)
+    weight_rec, delay_rec = _block(network, group, group)
+    recurrent = bool(weight_rec.any())
+    if recurrent and (delay.any() or delay_rec.any()):
+        longest = max(delay.max(), delay_rec.max())
+        raise NetworkError(
+            f"{name}: has recurrent synapses and delays up to {longest}, which netx (lava-dl 0.6.0) "
+            "runs wrongly; train without delays"
+        )
+    return _Layer(
+        name=name,
+        weight=weight,
+        weight_rec=weight_rec if recurrent else None,
+        delay=delay,
+        constants=constants,
+    )
+
+
+def _groups(network: QuantizedNetwork) -> list[Group]:
+    """Populations by layer: each its own if they form a chain, else all spiking ones in one."""
+    chain = (*network.spiking, *network.readouts)
+    place = {INPUT: -1} | {p.name: index for index, p in enumerate(chain)}
     hops = {place[p.target] - place[p.source] for p in network.projections if p.n_synapses}
     if hops <= {0, 1}:
-        return [(p,) for p in network.populations]
-    return [network.populations]
+        return [(p,) for p in chain]
+    groups = [group for group in (network.spiking, network.readouts) if group]
+    first = {p.name for p in groups[0]}
+    for p in network.out_of(INPUT):
+        if p.n_synapses and p.target not in first:
+            raise NetworkError(
+                f"projection {p.name!r}: {p.target!r} hears inputs; in netx only the first layer does"
+            )
+    return groups
 
 
-def _constants(network: QuantizedNetwork, group: tuple[Population, ...]) -> tuple[int, int]:
-    """The one decay and threshold of a layer's neurons."""
+def _constants(network: QuantizedNetwork, group: Group) -> dict[str, int]:
+    """The one value of each constant of a layer's neurons."""
     for population in group:
-        obstacle = stock_lif_obstacle(network, population)
+        obstacle = _obstacle(network, population)
         if obstacle:
             raise NetworkError(f"population {population.name!r}: netx can't run it: {obstacle}")
-    first = group[0]
-    for population in group[1:]:
-        for field in ("decay_v", "vth_mant"):
-            one, other = getattr(first, field)[0], getattr(population, field)[0]
-            if one != other:
+    found = {}
+    for field, of in CONSTANTS.items():
+        found[field] = first = int(of(group[0])[0])
+        for population in group:
+            values = of(population)
+            for value in values[values != first][:1]:
                 raise NetworkError(
-                    f"population {population.name!r}: {field} is {other}, that of {first.name!r} is "
-                    f"{one}; populations that form no chain share a layer in netx, which has one"
+                    f"population {population.name!r}: {field} is {value}, that of {group[0].name!r} is "
+                    f"{first}; netx has one for a layer, which populations that form no chain share"
                 )
-    return int(first.decay_v[0]), int(first.vth_mant[0])
+    return found
 
 
-def _block(
-    network: QuantizedNetwork, targets: tuple[str, ...], sources: tuple[str, ...]
-) -> tuple[Ints, Ints]:
-    """Weight and delay, (target, source), of all synapses from some populations to some."""
-    sizes = {p.name: p.size for p in network.populations}
-    sizes |= {INPUT: network.n_inputs, READOUT: network.readout.size}
-    row, n_rows = _offsets(targets, sizes)
-    column, n_columns = _offsets(sources, sizes)
-    weight = np.zeros((n_rows, n_columns), np.int64)
-    delay = np.full((n_rows, n_columns), -1, np.int64)  # -1 where there is no synapse yet
+def _obstacle(network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
+    """Why netx's neurons, which are Lava's own LIF, can't compute a population exactly."""
+    if population.bias.any():
+        return (
+            f"its bias is up to {np.abs(population.bias).max()}, which would act a step too early"
+        )
+    if population.spiking:
+        return stock_lif_obstacle(network, population)
+    if population.decay_i is not None:
+        return input_obstacle(network, population, -CURRENT_INPUT_MAX, CURRENT_INPUT_MAX)
+    return input_obstacle(network, population, 1 - CURRENT_INPUT_MAX // 2, CURRENT_INPUT_MAX // 2)
+
+
+def _each(population: QuantizedPopulation, value: int) -> IntArray:
+    """A value for each neuron."""
+    return np.full(population.size, value, np.int32)
+
+
+def _block(network: QuantizedNetwork, targets: Group, sources: Group) -> tuple[Ints, Ints]:
+    """Weight and delay, (target, source), of all synapses from some populations to some.
+
+    Without sources: from the inputs.
+    """
+    row = side_by_side(targets)
+    column = side_by_side(sources) or {INPUT: slice(0, network.n_inputs)}
+    shape = max(at.stop for at in row.values()), max(at.stop for at in column.values())
+    weight = np.zeros(shape, np.int64)
+    delay = np.full(shape, -1, np.int64)  # -1 where there is no synapse yet
     for projection in network.projections:
         if projection.target not in row or projection.source not in column:
             continue
@@ -231,8 +261,8 @@ def _block(
                 f"projection {projection.name!r}: weight {odd} * 2^{projection.weight_exp} is no "
                 "integer, netx has only integers; quantize it with a higher exponent"
             )
-        rows = projection.target_index[kept] + row[projection.target]
-        columns = projection.source_index[kept] + column[projection.source]
+        rows = projection.target_index[kept] + row[projection.target].start
+        columns = projection.source_index[kept] + column[projection.source].start
         there = delay[rows, columns]
         for index in np.flatnonzero((there >= 0) & (there != projection.delay[kept]))[:1]:
             raise NetworkError(
@@ -242,12 +272,6 @@ def _block(
         weight[rows, columns] += (mant // divisor) << max(0, projection.weight_exp)
         delay[rows, columns] = projection.delay[kept]
     return weight, np.maximum(delay, 0)
-
-
-def _offsets(names: tuple[str, ...], sizes: dict[str, int]) -> tuple[dict[str, int], int]:
-    """Where each population begins in a layer, and the layer's size."""
-    ends = np.cumsum([0, *(sizes[name] for name in names)]).tolist()
-    return dict(zip(names, ends[:-1], strict=True)), ends[-1]
 
 
 def _check_weights(layer: _Layer) -> None:

@@ -1,13 +1,16 @@
 r"""NIR, the Neuromorphic Intermediate Representation: a network for and from other simulators.
 
 NIR describes neurons by differential equations with real numbers, so a network is written as what
-its integers stand for (S is the population's scale, dt a step of 1 ms)::
+its integers stand for (S is a population's scale, dt a step)::
 
-    LIF   tau dv/dt = -v + I, spike at v > v_threshold, then v = 0
-          tau = -dt / ln(1 - decay_v / 4096), v_threshold = 64 vth_mant / S
-    LI    the readout, the same without a threshold
+    LIF   tau dv/dt = v_leak - v + I, spike at v > v_threshold, then v = v_reset
+          tau = -dt / ln(1 - decay_v / 4096), v_threshold = vth / S, v_reset = reset_to / S,
+          v_leak = bias / (S decay_v / 4096)
+    LI    a readout, the same without a threshold
+    CubaLIF, CubaLI   the same behind a synaptic current, tau_syn dI/dt = -I + what arrives
     Linear, Delay   one Linear for all synapses of a projection that share a delay d, behind a Delay
-          of d dt; weight = 64 weight_mant 2^weight_exp / (S decay_v / 4096)
+          of d dt; weight = 64 weight_mant 2^weight_exp / (S decay_v / 4096), with a synaptic current
+          divided by decay_i / 4096 too
 
 A spike of a population arrives one step later, plus its delay; input spikes arrive at once, plus
 theirs. The step of a population's spike is not written as a Delay: simulators of recurrent graphs
@@ -22,28 +25,52 @@ Source: J. E. Pedersen et al., "Neuromorphic intermediate representation", Natur
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.nir_graph import spec_of_graph
-from lsnn_neuro import __version__, tensor_file
+from deploy.interchange.nir_graph import DT, READOUTS, SPIKING, spec_of_graph
+from lsnn_neuro import __version__, files
+from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
-from lsnn_neuro.spec import DT, INPUT, READOUT
-from quantize.choose import STATE_ONE, dequantize_decay
-from quantize.convert import convert
-from quantize.loihi import DECAY_ONE
-from quantize.network import IntArray, Projection, Provenance, QuantizedNetwork
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.neurons.ahp import AHP
+from lsnn_neuro.neurons.alif import ALIF
+from lsnn_neuro.neurons.li import LI
+from lsnn_neuro.neurons.lif import LIF
+from lsnn_neuro.neurons.neuron import Neuron
+from quantize.conversion import convert
+from quantize.loihi import DECAY_ONE, STATE_ONE
+from quantize.network import (
+    Provenance,
+    QuantizedNetwork,
+    QuantizedPopulation,
+    QuantizedProjection,
+)
+from quantize.scales import dequantize_decay
 
-DT_SECONDS = DT * 1e-3
 TOLERANCE = 1e-6
 """Relative; other tools may write 32-bit floats. Neighbouring integers lie 0.4 % apart."""
 
-FloatArray = npt.NDArray[np.float64]
+PRIMITIVES: dict[type[Neuron], tuple[type[nir.NIRNode], type[nir.NIRNode]]] = {
+    LIF: SPIKING,
+    ALIF: SPIKING,  # as long as no spike changes anything but the membrane
+    AHP: SPIKING,
+    LI: READOUTS,
+}
+"""NIR's primitives for a neuron, without and with a synaptic current."""
+
+UNSAID: dict[str, Callable[[Any], str]] = {
+    "step_a": lambda step: f"adapts (step_a up to {step.max()})" if step.any() else "",
+    "n_ref": lambda n: f"has a refractory time of {n.max()} steps" if n.any() else "",
+    "reset": lambda reset: f"resets by {reset!r}" if reset != "to" else "",
+    "at_threshold": lambda at: "spikes at its threshold, not only above" if at else "",
+}
+"""What of these neurons' constants NIR has no words for; "" where a value needs none."""
 
 
 def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> None:
@@ -63,11 +90,11 @@ def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> No
     graph.metadata = {EXTENSION: pack(network)}
     buffer = io.BytesIO()
     nir.write(buffer, graph)
-    tensor_file.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def load(path: Path) -> QuantizedNetwork:
-    """Read a network: the one in the extension, or a foreign graph of LIF neurons, quantized now.
+    """Read a network: the one in the extension, or a foreign graph, quantized now.
 
     Raises FileFormatError if the graph was changed after its extension had been written, and
     NetworkError if a foreign graph holds what a network here can't.
@@ -85,9 +112,7 @@ def load(path: Path) -> QuantizedNetwork:
     if not isinstance(graph, nir.NIRGraph):
         raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
     if EXTENSION not in graph.metadata:
-        provenance = Provenance(
-            checkpoint_sha256=tensor_file.sha256(path), tool_version=__version__
-        )
+        provenance = Provenance(checkpoint_sha256=files.sha256(path), tool_version=__version__)
         return convert(spec_of_graph(graph), provenance=provenance)[0]
     network = unpack(graph.metadata[EXTENSION], path)
     for changed in _changes(graph_of_network(network), graph):
@@ -102,19 +127,26 @@ def unsaid(network: QuantizedNetwork) -> Iterator[str]:
     """What of a network NIR has no words for: object and value."""
     for population in network.populations:
         label = f"population {population.name!r}"
-        if population.neuron != "lif":
-            yield f"{label} has {population.neuron!r} neurons"
-        if population.adaptive:
-            yield f"{label} adapts (step_a up to {population.step_a.max()})"
-        if population.n_ref:
-            yield f"{label} has a refractory time of {population.n_ref} steps"
-        if population.reset != "zero":
-            yield f"{label} resets by {population.reset!r}"
-        yield from _timeless(label, "decay_v", population.decay_v)
-    yield from _timeless("readout", "decay", network.readout.decay)
-    if network.readout.bias.any():
-        largest = np.abs(network.readout.bias).max()
-        yield f"readout has a bias (up to {largest}) behind its integral"
+        if population.neuron not in PRIMITIVES:
+            yield f"{label} has {population.neuron.name!r} neurons"
+            continue
+        for name, what in UNSAID.items():
+            found = what(getattr(population.constants, name)) if _has(population, name) else ""
+            if found:
+                yield f"{label} {found}"
+        yield from _timeless(label, "decay_v", population.constants.decay_v)
+        if population.decay_i is not None:
+            yield from _timeless(label, "decay_i", population.decay_i)
+        if population.offset.any():
+            yield f"{label} has an offset (up to {np.abs(population.offset).max():g}) behind its integral"
+    if len(network.outputs) > 1:
+        yield f"the network has outputs in an order ({', '.join(network.outputs)})"
+    if network.dt != DT:
+        yield f"the network has steps of {network.dt:g} ms, not of {DT:g} ms"
+
+
+def _has(population: QuantizedPopulation, constant: str) -> bool:
+    return constant in population.neuron.Constants.roles()
 
 
 def _timeless(label: str, field: str, decay: IntArray) -> Iterator[str]:
@@ -125,55 +157,84 @@ def _timeless(label: str, field: str, decay: IntArray) -> Iterator[str]:
 
 def graph_of_network(network: QuantizedNetwork) -> nir.NIRGraph:
     """What a network says in NIR's own words."""
-    nodes: dict[str, nir.NIRNode] = {
-        "input": nir.Input({"input": np.array([network.n_inputs])}),
-        "readout": _leaky_integrator(network),
-        "output": nir.Output({"output": np.array([network.readout.size])}),
-    }
-    edges = {("readout", "output"): None}  # a dictionary, for its order
-    ends = {INPUT: "input", READOUT: "readout"}
-    gains = {READOUT: _gain(network.readout.decay, network.readout.scale)}
-    for index, population in enumerate(network.populations):
-        ends[population.name] = name = f"population{index}"
-        gains[population.name] = _gain(population.decay_v, population.scale)
-        nodes[name] = nir.LIF(
-            tau=_tau(population.decay_v),
-            r=np.ones(population.size),
-            v_leak=np.zeros(population.size),
-            v_threshold=population.vth_mant * STATE_ONE / population.scale,
-            v_reset=np.zeros(population.size),
-            metadata={"name": population.name},
-        )
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([network.n_inputs])})}
+    edges: dict[tuple[str, str], None] = {}  # for its order
+    ends = {INPUT: "input"} | _numbered(
+        "population", [p.name for p in network.spiking], always=True
+    )
+    ends |= _numbered("readout", [p.name for p in network.readouts])
+    for name, node in _numbered("output", network.outputs).items():
+        nodes[node] = nir.Output({"output": np.array([network.size_of(name)])})
+        edges[ends[name], node] = None
+    for population in network.populations:
+        nodes[ends[population.name]] = _neurons(population, network.dt)
     for index, projection in enumerate(network.projections):
+        gain = _gain(network.population(projection.target))
         for delay in np.unique(projection.delay).tolist():
             source, name = ends[projection.source], f"projection{index}_delay{delay}"
             if delay:
                 line = f"{source}_delay{delay}"
-                nodes[line] = nir.Delay(np.full(projection.n_source, delay * DT_SECONDS))
+                nodes[line] = nir.Delay(np.full(projection.n_source, delay * network.dt * 1e-3))
                 edges[source, line] = None
                 source = line
-            weight = _weight(projection, delay) / gains[projection.target][:, None]
+            weight = _weight(projection, delay) / gain[:, None]
             nodes[name] = nir.Linear(weight, metadata={"name": projection.name})
             edges[source, name] = edges[name, ends[projection.target]] = None
     return nir.NIRGraph(nodes=nodes, edges=list(edges), metadata={}, type_check=False)
 
 
-def _leaky_integrator(network: QuantizedNetwork) -> nir.LI:
-    n = network.readout.size
-    return nir.LI(tau=_tau(network.readout.decay), r=np.ones(n), v_leak=np.zeros(n))
+def _numbered(kind: str, names: Sequence[str], *, always: bool = False) -> dict[str, str]:
+    """The node of each population: its kind, and a number where there are several."""
+    if len(names) == 1 and not always:
+        return {names[0]: kind}
+    return {name: f"{kind}{index}" for index, name in enumerate(names)}
 
 
-def _tau(decay: IntArray) -> FloatArray:
-    """Time constant in seconds; 0 or infinite at the ends of the range."""
-    return np.asarray(dequantize_decay(decay) * 1e-3)
+def _neurons(population: QuantizedPopulation, dt: float) -> nir.NIRNode:
+    """A population's node; LIF neurons stand for those that NIR doesn't have."""
+    n, scale, c = population.size, population.scale, population.constants
+    kinds = PRIMITIVES.get(population.neuron, SPIKING if population.spiking else READOUTS)
+    tau = dequantize_decay(_decay_v(population), dt) * 1e-3
+    values: dict[str, Any] = {
+        "r": np.ones(n),
+        "v_leak": population.bias / (_membrane_gain(population) * scale),
+        "metadata": {"name": population.name},
+    }
+    if population.spiking:
+        to = _has(population, "reset") and c.reset == "to"
+        values["v_threshold"] = population.vth / scale
+        values["v_reset"] = c.reset_to / scale if to else np.zeros(n)
+    if (decay_i := _said_current(population)) is None:
+        return kinds[0](tau=tau, **values)
+    return kinds[1](tau_mem=tau, tau_syn=dequantize_decay(decay_i, dt) * 1e-3, **values)
 
 
-def _gain(decay: IntArray, scale: float) -> FloatArray:
-    """What a weight of 1 adds to an integer membrane in a step; neurons that keep all add it all."""
-    return np.asarray(np.where(decay == 0, 1.0, decay / DECAY_ONE) * scale / STATE_ONE)
+def _decay_v(population: QuantizedPopulation) -> IntArray:
+    """Decay of the membranes; neurons without one keep all."""
+    decay: IntArray = getattr(population.constants, "decay_v", np.zeros(population.size, np.int32))
+    return decay
 
 
-def _weight(projection: Projection, delay: int) -> FloatArray:
+def _said_current(population: QuantizedPopulation) -> IntArray | None:
+    """Decay of the synaptic current that NIR can say."""
+    return population.decay_i if population.neuron in PRIMITIVES else None
+
+
+def _membrane_gain(population: QuantizedPopulation) -> FloatArray:
+    """1 - alpha, with which NIR's neurons add what arrives; neurons that keep all add it all."""
+    decay = _decay_v(population)
+    return np.where(decay == 0, 1.0, decay / DECAY_ONE)
+
+
+def _gain(population: QuantizedPopulation) -> FloatArray:
+    """What a weight of 1 in NIR is as an integer weight."""
+    gain: FloatArray = _membrane_gain(population) * population.scale / STATE_ONE
+    if (decay_i := _said_current(population)) is not None:
+        gain *= np.where(decay_i == 0, 1.0, decay_i / DECAY_ONE)
+    return gain
+
+
+def _weight(projection: QuantizedProjection, delay: int) -> FloatArray:
     """Weights of the synapses with one delay, shape (target, source)."""
     weight = np.zeros((projection.n_target, projection.n_source))
     here = projection.delay == delay

@@ -1,34 +1,35 @@
-"""A foreign NIR graph of LIF neurons as an :class:`lsnn_neuro.spec.LSNNSpec`.
+"""A foreign NIR graph as a :class:`lsnn_neuro.network.spec.NetworkSpec`.
 
-Taken: one Input, LIF neurons with v_leak = v_reset = 0, Linear (or Affine without bias), Delay, and
-one Output behind LI neurons (the readout), behind a Linear (a readout without memory) or behind LIF
-neurons (their spikes). Everything else is refused by the node's name and value. Steps are 1 ms.
+Taken: one Input, LIF and CubaLIF neurons, LI and CubaLI readouts, Linear, Affine, Delay, and one Output
+behind one population (its spikes, or what a readout integrates), or behind Linear nodes (a readout
+without memory). A leak potential is a bias, and so is an Affine's, but into neurons with a synaptic
+current or behind a Delay. Everything else is refused by the node's name and value. Steps are 1 ms, and
+in each the equations are integrated exactly, with what arrives held.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
+from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import (
-    DT,
-    INPUT,
-    READOUT,
-    LSNNSpec,
-    PopulationSpec,
-    ProjectionSpec,
-    ReadoutSpec,
-)
-from quantize.choose import quantize_decay
-from quantize.loihi import DELAY_MAX
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projection
+from lsnn_neuro.neurons.li import LI
+from lsnn_neuro.neurons.lif import LIF
+from lsnn_neuro.neurons.neuron import Neuron
+from quantize.loihi import quantize_decay
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int32]
+DT = 1.0
+"""Length of a step in ms; NIR doesn't say it."""
+READOUT = "readout"
+
+SPIKING, READOUTS, CUBA = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI), (nir.CubaLIF, nir.CubaLI)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,27 +41,30 @@ class _Arrival:
     delay: IntArray
 
 
-def spec_of_graph(graph: nir.NIRGraph) -> LSNNSpec:
+def spec_of_graph(graph: nir.NIRGraph) -> NetworkSpec:
     """The float description of a graph; raises NetworkError over what it can't hold."""
     source, output = _only(graph, nir.Input), _only(graph, nir.Output)
-    neurons = {name: n for name, n in graph.nodes.items() if isinstance(n, nir.LIF)}
-    populations = tuple(_population(name, node) for name, node in neurons.items())
-    projections = [p for name, n in neurons.items() for p in _into(graph, name, name, n.r)]
+    nodes = {name: n for name, n in graph.nodes.items() if isinstance(n, SPIKING + READOUTS)}
+    names = {name: re.sub(r"\W", "_", name, flags=re.ASCII) for name in nodes} | {source: INPUT}
     before = _predecessors(graph, output)
-    last = graph.nodes[before[0]] if len(before) == 1 else None
-    if isinstance(last, nir.LI):
-        kappa = _decay_factor(before[0], last)
-        projections += _into(graph, before[0], READOUT, last.r)
-    else:
+    read = before[0] if len(before) == 1 and before[0] in nodes else output
+    if not isinstance(graph.nodes[read], SPIKING):
+        names[read] = READOUT
+    projections = [
+        p for name, n in nodes.items() for p in _into(graph, name, names, _arriving_gain(name, n))
+    ]
+    populations = [_population(graph, name, names[name]) for name in nodes]
+    if read == output:
         size = int(np.prod(graph.nodes[output].output_type["output"]))
-        kappa = np.zeros(size)
-        projections += _into(graph, output, READOUT, np.ones(size))
-    n_inputs = int(np.prod(graph.nodes[source].output_type["output"]))
-    return LSNNSpec(
-        n_inputs=n_inputs,
-        populations=populations,
+        projections += _into(graph, output, names, np.ones(size))
+        forgets, bias = LI(alpha=np.zeros(size)), _bias(graph, output, size)
+        populations.append(Population(name=READOUT, neuron=forgets, bias=bias))
+    return NetworkSpec(
+        n_inputs=int(np.prod(graph.nodes[source].output_type["output"])),
+        dt=DT,
+        populations=tuple(populations),
         projections=tuple(projections),
-        readout=ReadoutSpec(kappa=kappa, bias=np.zeros(len(kappa))),
+        outputs=(names[read],),
     )
 
 
@@ -75,33 +79,60 @@ def _predecessors(graph: nir.NIRGraph, name: str) -> list[str]:
     return [a for a, b in graph.edges if b == name]
 
 
-def _population(name: str, node: nir.LIF) -> PopulationSpec:
-    alpha = _decay_factor(name, node)
-    _must_be_zero(name, "v_reset", node.v_reset)
-    return PopulationSpec(
-        name=name,
-        alpha=alpha,
-        rho=np.zeros(len(alpha)),
-        beta=np.zeros(len(alpha)),
-        b0=node.v_threshold,
-        n_ref=0,
-        reset="zero",
-    )
-
-
-def _decay_factor(name: str, node: nir.LIF | nir.LI) -> FloatArray:
-    """alpha = exp(-dt/tau) of leaky neurons."""
-    _must_be_zero(name, "v_leak", node.v_leak)
-    tau = np.asarray(node.tau, np.float64)
-    if tau.ndim != 1:
-        raise NetworkError(f"NIR node {name!r}: has shape {tau.shape}; only flat layers are read")
-    alpha: FloatArray = np.exp(-DT * 1e-3 / np.where(tau > 0, tau, np.nan))
-    for index in np.flatnonzero(~(tau > 0) | (quantize_decay(np.nan_to_num(alpha)) == 0))[:1]:
-        raise NetworkError(
-            f"NIR node {name!r}: tau of neuron {index} is {tau[index]:g} s, allowed are above 0 and "
-            "up to 8 s, beyond which a 12-bit decay rounds to none"
+def _population(graph: nir.NIRGraph, node: str, name: str) -> Population:
+    """The population of a node; its leak potential is a bias, as are those of the Affines before it."""
+    here = graph.nodes[node]
+    cuba = isinstance(here, CUBA)
+    alpha = _decay_factor(node, "tau_mem" if cuba else "tau", here)
+    bias = _bias(graph, node, len(alpha))
+    if cuba:
+        _must_be_zero(node, "the bias before its synaptic current", bias)
+    try:
+        neuron: Neuron = LI(alpha=alpha)
+        if isinstance(here, SPIKING):
+            reset_to = np.asarray(here.v_reset, np.float64)
+            neuron = LIF(alpha=alpha, b0=here.v_threshold, reset="to", reset_to=reset_to)
+        return Population(
+            name=name,
+            neuron=neuron,
+            kappa_i=_decay_factor(node, "tau_syn", here) if cuba else np.zeros(len(alpha)),
+            bias=here.v_leak + np.asarray(here.r, np.float64) * bias,
         )
-    return alpha
+    except NetworkError as error:
+        raise NetworkError(f"NIR node {node!r}: {error}") from error
+
+
+def _decay_factor(name: str, field: str, node: nir.NIRNode) -> FloatArray:
+    """exp(-dt/tau) of a node's time constants."""
+    tau = np.asarray(getattr(node, field), np.float64)
+    kept: FloatArray = np.exp(-DT * 1e-3 / np.where(tau > 0, tau, np.nan))
+    for index in np.flatnonzero(~(tau > 0) | (quantize_decay(np.nan_to_num(kept)) == 0))[:1]:
+        raise NetworkError(
+            f"NIR node {name!r}: {field} of neuron {index} is {tau[index]:g} s, allowed are above 0 "
+            "and up to 8 s, beyond which a 12-bit decay rounds to none"
+        )
+    return kept
+
+
+def _arriving_gain(name: str, node: nir.NIRNode) -> FloatArray:
+    """What a node multiplies its input with, (neuron,)."""
+    gain: FloatArray = np.asarray(node.r, np.float64)
+    if gain.ndim != 1:
+        raise NetworkError(f"NIR node {name!r}: has shape {gain.shape}; only flat layers are read")
+    return gain * node.w_in if isinstance(node, CUBA) else gain
+
+
+def _bias(graph: nir.NIRGraph, node: str, size: int) -> FloatArray:
+    """The sum of the biases of all Affines right before a node; none may come through a Delay."""
+    total = np.zeros(size)
+    for before in _predecessors(graph, node):
+        here = graph.nodes[before]
+        if isinstance(here, nir.Affine):
+            total = total + np.broadcast_to(here.bias, size)
+        elif isinstance(here, nir.Delay):
+            arriving = _bias(graph, before, len(here.delay))
+            _must_be_zero(before, "the bias that it would delay", arriving)
+    return total
 
 
 def _must_be_zero(name: str, field: str, value: FloatArray) -> None:
@@ -111,8 +142,8 @@ def _must_be_zero(name: str, field: str, value: FloatArray) -> None:
 
 
 def _into(
-    graph: nir.NIRGraph, node: str, target: str, gain: FloatArray
-) -> Iterator[ProjectionSpec]:
+    graph: nir.NIRGraph, node: str, names: dict[str, str], gain: FloatArray
+) -> Iterator[Projection]:
     """All synapses onto a node, one projection from each source."""
     merged: dict[str, _Arrival] = {}
     for arrival in _arrivals(graph, node, len(gain)):
@@ -120,15 +151,13 @@ def _into(
             arrival = _join(merged[arrival.source], arrival, node)
         merged[arrival.source] = arrival
     for source, arrival in merged.items():
-        weight = arrival.weight * np.asarray(gain, np.float64)[:, None]
-        both_signs = (weight > 0).any(axis=0) & (weight < 0).any(axis=0)
-        yield ProjectionSpec(
-            source=source,
-            target=target,
-            weight=weight,
-            delay=np.where(weight, arrival.delay, 0),
-            dale=not both_signs.any(),  # each sign then gets 8 bits
-        )
+        weight = arrival.weight * gain[:, None]
+        positive, negative = (weight > 0).any(axis=0), (weight < 0).any(axis=0)
+        dale = not (positive & negative).any()  # each sign then gets 8 bits
+        yield Projection.of_matrix(
+            names[source], names[node], weight, delay=arrival.delay,
+            signs=np.where(negative, -1, 1).astype(np.int8) if dale else "free",
+        )  # fmt: skip
 
 
 def _join(one: _Arrival, two: _Arrival, node: str) -> _Arrival:
@@ -151,7 +180,7 @@ def _arrivals(graph: nir.NIRGraph, node: str, size: int) -> Iterator[_Arrival]:
         if name in path:
             raise NetworkError(f"NIR node {name!r}: lies on a loop without neurons")
         here = graph.nodes[name]
-        if isinstance(here, nir.Input | nir.LIF):
+        if isinstance(here, (nir.Input, *SPIKING)):
             yield _compose(graph, name, path, size)
         elif isinstance(here, nir.Linear | nir.Affine | nir.Delay):
             for before in _predecessors(graph, name):
@@ -159,7 +188,7 @@ def _arrivals(graph: nir.NIRGraph, node: str, size: int) -> Iterator[_Arrival]:
         else:
             raise NetworkError(
                 f"NIR node {name!r}: is a {type(here).__name__}, allowed there are Input, LIF, "
-                "Linear, Affine and Delay"
+                "CubaLIF, Linear, Affine and Delay"
             )
 
     for before in _predecessors(graph, node):
@@ -180,8 +209,6 @@ def _compose(graph: nir.NIRGraph, source: str, path: tuple[str, ...], size: int)
         elif weight is not None:
             raise NetworkError(f"NIR node {name!r}: is a second Linear in a row; multiply them")
         else:
-            if isinstance(node, nir.Affine):
-                _must_be_zero(name, "bias", node.bias)
             weight = np.asarray(node.weight, np.float64)
     weight = np.eye(size, n_source) if weight is None else weight
     if weight.shape != (size, n_source) or before.shape != (n_source,) or after.shape != (size,):
@@ -197,7 +224,4 @@ def _compose(graph: nir.NIRGraph, source: str, path: tuple[str, ...], size: int)
             f"NIR path {' -> '.join((source, *path))}: a delay is {steps.flat[index]:g} ms, allowed "
             f"are whole ones from 0 to {DELAY_MAX}"
         )
-    is_input = isinstance(graph.nodes[source], nir.Input)
-    return _Arrival(
-        source=INPUT if is_input else source, weight=weight, delay=delay.astype(np.int32)
-    )
+    return _Arrival(source=source, weight=weight, delay=delay.astype(np.int32))

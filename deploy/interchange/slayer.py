@@ -1,14 +1,14 @@
 """A trained lava-dl slayer network, as its ``export_hdf5`` wrote it, as a ``QuantizedNetwork``.
 
-Taken: a chain of ``dense`` and ``dense_rec`` blocks of CUBA neurons without synaptic current
-(``current_decay=1``, written as iDecay 4096), which are LIF neurons here, or of ALIF neurons, which
+Taken: a chain of ``dense`` and ``dense_rec`` blocks of CUBA neurons, which are LIF neurons here, with a
+synaptic current where ``current_decay`` is not 1 (written as iDecay 4096), or of ALIF neurons, which
 are ATRLIF neurons here, in slayer's own order of events::
 
     block k in step t:  z_k[t] from W_k z_{k-1}[t - 1 - d_{k-1}] + R_k z_k[t - 1]
 
 where d is the axonal delay of the block before; the first block hears the input at once. A last
-block whose threshold no membrane reaches (slayer's Affine) is the readout. A network that ends in
-spikes gets a readout without memory, of 64 units for each spike, so that the logits count spikes.
+block whose threshold no membrane reaches (slayer's Affine) is a readout. Of a network that ends in
+spikes the spikes are read.
 
 Source: lava-dl 0.6.0, ``lava/lib/dl/slayer/block/base.py``, ``neuron/cuba.py``,
 ``neuron/alif.py``, ``axon/delay.py``.
@@ -19,60 +19,78 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro import __version__, tensor_file
+from lsnn_neuro import __version__, files
+from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
-from lsnn_neuro.spec import INPUT, READOUT, Neuron
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.neurons.atrlif import ATRLIF
+from lsnn_neuro.neurons.li import LI
+from lsnn_neuro.neurons.lif import LIF
+from lsnn_neuro.neurons.neuron import Neuron
 from quantize.loihi import (
     DECAY_ONE,
     DELAY_MAX,
     MIXED_MAX,
     MIXED_MIN,
-    STATE_MAX,
     STATE_SHIFT,
     VTH_MANT_MAX,
     WEIGHT_MAX,
+    role_range,
 )
-from quantize.network import Population, Projection, Provenance, QuantizedNetwork, Readout, SignMode
+from quantize.network import (
+    Provenance,
+    QuantizedNetwork,
+    QuantizedPopulation,
+    QuantizedProjection,
+    SignMode,
+)
 
+READOUT = "readout"
 SCALE = 4096.0
 """Membrane units per float unit with slayer's default ``scale`` of 64, which the file does not say."""
 
+NEURONS: dict[str, type[Neuron]] = {"CUBA": LIF, "ALIF": ATRLIF}
+"""The neurons of a type of blocks; those of a block that never spikes are leaky integrators."""
+
+FIELDS = {
+    "decay_v": "vDecay",
+    "decay_a": "thDecay",
+    "decay_r": "refDecay",
+    "step_a": "vThStep",
+    "vth": "vThMant",
+}
+"""Where a constant stands in the file."""
+
+UNWRITTEN: dict[str, Any] = {"n_ref": 0, "reset": "to", "reset_by": 0, "reset_to": 0}
+"""What slayer's neurons all have, so that no file says it."""
+
 Values = npt.NDArray[np.generic]
-Ints = npt.NDArray[np.int32]
 Contents = Mapping[str, Values]
 """Data sets of a file by their full name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Block:
-    """A block: weight (neuron, before), weight_rec (neuron, neuron) or None, one value per neuron.
+    """A block: weight (neuron, before), weight_rec (neuron, neuron) or None.
 
     - synaptic_delay: (neuron, before), of its own synapses
     - axonal_delay: (neuron,), of its spikes
-    - decay_i, decay_v, decay_a, decay_r: of current, membrane, threshold and refractory variable
+    - constants: of its neurons; decay_i: of their synaptic current, or None, (neuron,)
     """
 
     label: str
-    weight: Ints
-    weight_rec: Ints | None
-    synaptic_delay: Ints
-    axonal_delay: Ints
-    neuron: Neuron
-    decay_i: Ints
-    decay_v: Ints
-    decay_a: Ints
-    decay_r: Ints
-    vth_mant: Ints
-    step_a: Ints
-
-    @property
-    def spikes(self) -> bool:
-        """Whether its threshold can be reached."""
-        return bool((self.vth_mant <= VTH_MANT_MAX).any())
+    weight: IntArray
+    weight_rec: IntArray | None
+    synaptic_delay: IntArray
+    axonal_delay: IntArray
+    neuron: type[Neuron]
+    constants: Any
+    decay_i: IntArray | None
 
 
 def network_of_layers(contents: Contents, path: Path) -> QuantizedNetwork:
@@ -86,59 +104,40 @@ def network_of_layers(contents: Contents, path: Path) -> QuantizedNetwork:
         raise FileFormatError(f"{path}: has no data set {error}; not a file of lava-dl") from error
     if not blocks:
         raise FileFormatError(f"{path}: has no dense layer; not a file of lava-dl, or an empty one")
-    if blocks[-1].spikes:
-        blocks.append(_counter(blocks[-1]))
-    names = [INPUT, *(f"layer{index}" for index in range(len(blocks) - 1)), READOUT]
-    projections: list[Projection] = []
+    names = [f"layer{index}" for index in range(len(blocks))]
+    last = blocks[-1]
+    if not last.neuron.spiking:
+        names[-1] = READOUT
+    elif last.axonal_delay.any():
+        raise NetworkError(
+            f"{last.label}: its spikes are delayed by up to {last.axonal_delay.max()} steps, an "
+            "output's are not; train the last block without delay"
+        )
+    projections: list[QuantizedProjection] = []
     before = np.zeros(blocks[0].weight.shape[1], np.int32)  # axonal delay of what comes before
-    for block, source, target in zip(blocks, names, names[1:], strict=False):
+    for block, source, target in zip(blocks, [INPUT, *names], names, strict=False):
         if len(before) != block.weight.shape[1]:
             raise NetworkError(
                 f"{block.label}: weight has {block.weight.shape[1]} columns, the layer before has "
                 f"{len(before)} neurons"
             )
         delay = block.synaptic_delay + before[None, :]
-        if target == READOUT and delay.any():
-            raise NetworkError(
-                f"{block.label}: its input is delayed by up to {delay.max()} steps, a readout's is "
-                "not; train the block before it without delay"
-            )
-        if target == READOUT:
-            _must_be(block.label, "iDecay", block.decay_i, "a readout has no synaptic current")
         projections.append(_projection(block.label, source, target, block.weight, delay))
         if block.weight_rec is not None and block.weight_rec.any():
             at_once = np.zeros_like(block.weight_rec)
             projections.append(_projection(block.label, target, target, block.weight_rec, at_once))
         before = block.axonal_delay
-    readout = blocks[-1]
     return QuantizedNetwork(
         n_inputs=blocks[0].weight.shape[1],
         populations=tuple(
-            _population(name, block) for name, block in zip(names[1:-1], blocks[:-1], strict=True)
+            QuantizedPopulation(
+                name=name, neuron=b.neuron, constants=b.constants, decay_i=b.decay_i, scale=SCALE
+            )
+            for name, b in zip(names, blocks, strict=True)
         ),
         projections=tuple(projections),
-        readout=Readout(decay=readout.decay_v, bias=np.zeros_like(readout.decay_v), scale=SCALE),
-        provenance=Provenance(checkpoint_sha256=tensor_file.sha256(path), tool_version=__version__),
-    )
-
-
-def _counter(block: _Block) -> _Block:
-    """A readout without memory that gets a weight of 1 from each of a block's neurons."""
-    n = len(block.decay_v)
-    forget, none = np.full(n, DECAY_ONE, np.int32), np.zeros(n, np.int32)
-    return _Block(
-        label=f"what counts the spikes of {block.label}",
-        weight=np.eye(n, dtype=np.int32),
-        weight_rec=None,
-        synaptic_delay=np.zeros((n, n), np.int32),
-        axonal_delay=none,
-        neuron="lif",
-        decay_i=forget,
-        decay_v=forget,
-        decay_a=none,
-        decay_r=forget,
-        vth_mant=np.full(n, VTH_MANT_MAX + 1, np.int32),
-        step_a=none,
+        outputs=(names[-1],),
+        provenance=Provenance(checkpoint_sha256=files.sha256(path), tool_version=__version__),
     )
 
 
@@ -159,9 +158,6 @@ def _blocks(contents: Contents) -> list[_Block]:
 
 
 def _block(label: str, parts: Contents, *, recurrent: bool) -> _Block:
-    kind = _text(parts["neuron/type"])
-    if kind not in ("CUBA", "ALIF"):
-        raise NetworkError(f"{label}: neuron/type is {kind!r}, allowed are 'CUBA' and 'ALIF'")
     for field, allowed in (("gradedSpike", False), ("refDelay", 1)):
         found = parts[f"neuron/{field}"].item()
         if found != allowed:
@@ -176,17 +172,7 @@ def _block(label: str, parts: Contents, *, recurrent: bool) -> _Block:
     if weight.ndim != 2:
         raise NetworkError(f"{label}: weight has shape {weight.shape}, expected (neuron, before)")
     n = len(weight)
-    current = _per_neuron(label, "neuron/iDecay", parts, n, DECAY_ONE)
-    none, forget = np.zeros(n, np.int32), np.full(n, DECAY_ONE, np.int32)
-    adaptation = none, forget, none
-    if kind == "CUBA":
-        _must_be(label, "iDecay", current, "LIF neurons have no synaptic current")
-    else:
-        adaptation = (
-            _per_neuron(label, "neuron/thDecay", parts, n, DECAY_ONE),
-            _per_neuron(label, "neuron/refDecay", parts, n, DECAY_ONE),
-            _per_neuron(label, "neuron/vThStep", parts, n, STATE_MAX >> STATE_SHIFT) << STATE_SHIFT,
-        )
+    neuron = _neuron(label, parts, n)
     synaptic, axonal = np.zeros_like(weight), np.zeros(n, np.int32)
     if "delay" in parts:
         delay = _integers(label, "delay", parts, 0, DELAY_MAX)
@@ -206,23 +192,42 @@ def _block(label: str, parts: Contents, *, recurrent: bool) -> _Block:
         else None,
         synaptic_delay=synaptic,
         axonal_delay=axonal,
-        neuron="lif" if kind == "CUBA" else "atrlif",
-        decay_i=current,
-        decay_v=_per_neuron(label, "neuron/vDecay", parts, n, DECAY_ONE),
-        decay_a=adaptation[0],
-        decay_r=adaptation[1],
-        vth_mant=_per_neuron(label, "neuron/vThMant", parts, n, 2**18),
-        step_a=adaptation[2],
+        neuron=neuron,
+        constants=_constants(label, parts, neuron, n),
+        decay_i=_decay_i(label, parts, neuron, n),
     )
 
 
-def _must_be(label: str, field: str, decay: Ints, why: str) -> None:
-    """Refuse a decay that does not forget at once."""
-    for value in decay[decay != DECAY_ONE][:1]:
+def _neuron(label: str, parts: Contents, n: int) -> type[Neuron]:
+    """The neurons of a block: of its type, or leaky integrators if no membrane reaches its thresholds."""
+    kind = _text(parts["neuron/type"])
+    if kind not in NEURONS:
         raise NetworkError(
-            f"{label}: neuron/{field} is {value}, allowed is {DECAY_ONE}: {why}; train with "
-            "current_decay=1"
+            f"{label}: neuron/type is {kind!r}, allowed are {' and '.join(map(repr, NEURONS))}"
         )
+    vth = _per_neuron(label, "neuron/vThMant", parts, n, 2**18)
+    return NEURONS[kind] if (vth <= VTH_MANT_MAX).any() else LI
+
+
+def _constants(label: str, parts: Contents, neuron: type[Neuron], n: int) -> Any:
+    """A block's constants, each where the file has it, in membrane units."""
+    values: dict[str, Any] = {}
+    for name, role in neuron.Constants.roles().items():
+        if name in FIELDS:
+            shift = STATE_SHIFT if role.has_unit else 0
+            most = role_range(role)[1] >> shift
+            values[name] = _per_neuron(label, f"neuron/{FIELDS[name]}", parts, n, most) << shift
+        elif name in UNWRITTEN:
+            values[name] = UNWRITTEN[name]
+        elif role.kind == "choice":
+            values[name] = role.options[0]  # CUBA spikes above its threshold, ALIF at it too
+    return neuron.Constants(**values)
+
+
+def _decay_i(label: str, parts: Contents, neuron: type[Neuron], n: int) -> IntArray | None:
+    """Decay of the synaptic current; None where all of it is forgotten at once."""
+    decay = _per_neuron(label, "neuron/iDecay", parts, n, DECAY_ONE)
+    return decay if neuron.current_wraps or (decay != DECAY_ONE).any() else None
 
 
 def _text(value: Values) -> str:
@@ -230,7 +235,7 @@ def _text(value: Values) -> str:
     return item.decode() if isinstance(item, bytes) else str(item)
 
 
-def _integers(label: str, field: str, parts: Contents, low: int, high: int) -> Ints:
+def _integers(label: str, field: str, parts: Contents, low: int, high: int) -> IntArray:
     """A data set that must hold whole numbers in a range; slayer writes them as floats."""
     values = parts[field]
     with np.errstate(invalid="ignore"):
@@ -243,42 +248,28 @@ def _integers(label: str, field: str, parts: Contents, low: int, high: int) -> I
     return rounded
 
 
-def _per_neuron(label: str, field: str, parts: Contents, n: int, high: int) -> Ints:
+def _per_neuron(label: str, field: str, parts: Contents, n: int, high: int) -> IntArray:
     values = _integers(label, field, parts, 0, high)
     if values.size not in (1, n):
         raise NetworkError(f"{label}: {field} has {values.size} values for {n} neurons")
     return np.broadcast_to(values.ravel(), n)
 
 
-def _population(name: str, block: _Block) -> Population:
-    return Population(
-        name=name,
-        neuron=block.neuron,
-        decay_i=block.decay_i,
-        decay_v=block.decay_v,
-        decay_a=block.decay_a,
-        decay_r=block.decay_r,
-        step_a=block.step_a,
-        vth_mant=block.vth_mant,
-        n_ref=0,
-        reset="zero" if block.neuron == "lif" else "subtract",
-        scale=SCALE,
-    )
-
-
-def _projection(label: str, source: str, target: str, weight: Ints, delay: Ints) -> Projection:
+def _projection(
+    label: str, source: str, target: str, weight: IntArray, delay: IntArray
+) -> QuantizedProjection:
     """The non-zero entries of a matrix (target, source) as synapses."""
     if delay.max(initial=0) > DELAY_MAX:
         raise NetworkError(
             f"{label}: synaptic and axonal delay add up to {delay.max()}, allowed are 0 to {DELAY_MAX}"
         )
     mant, exponent, sign_mode = _on_grid(label, weight)
-    return Projection.of_matrix(
+    return QuantizedProjection.of_matrix(
         f"{source}->{target}", source, target, mant, delay, exponent, sign_mode
     )
 
 
-def _on_grid(label: str, weight: Ints) -> tuple[Ints, int, SignMode]:
+def _on_grid(label: str, weight: IntArray) -> tuple[IntArray, int, SignMode]:
     """Mantissas, exponent and sign mode; mixed signs need even mantissas, so odd weights double."""
     low, high = weight.min(initial=0), weight.max(initial=0)
     if low >= 0:

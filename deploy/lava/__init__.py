@@ -3,21 +3,19 @@
 In comes a ``QuantizedNetwork`` and input spikes, out goes a ``SpikeRecord``
 (:mod:`deploy.lava.target`).
 
-- ``neuron/``, ``readout/``: our Lava processes, each with a bit-accurate and a floating-point model
+- ``neurons/``: which Lava process runs a population, and our own processes
 - ``synapses.py``, ``recording.py``: connections with event-driven models; spikes from and to files
-- ``fused_core.py``: the whole network as one fast process instead
-- ``stock_lif.py``: which populations Lava's own LIF computes exactly
+- ``fused.py``: the whole network as one fast process instead
 - ``graph.py``: the network put together, sample beside sample; ``chip.py``: what a chip changes
+- ``target.py``: the target ``loihi-sim``; ``start.py``: states to start from
 - ``job.py``, ``runner.py``, ``supervisor.py``: one run as a folder of files, the child process that
   runs it, and the parent that watches over the child
 - ``compat.py``: lets Lava be imported on Python 3.11 and later
 
-Only ``neuron``, ``readout``, ``synapses``, ``recording``, ``fused_core``, ``graph``, ``chip`` and
-``runner`` import Lava.
-Lava forks one operating system process per Lava process and can hang when one of them fails: it is
-always run in a child process.
+The parent imports no Lava. Lava forks one operating system process per Lava process and can hang when one
+of them fails: it is always run in a child process.
 """
 
-from deploy.lava.compat import let_lava_be_imported
+from deploy.lava.compat import patch_lava_import
 
-let_lava_be_imported()
+patch_lava_import()

@@ -25,16 +25,17 @@ from deploy.lava.recording import Recorder, SpikeSource
 from lsnn_neuro.errors import TargetUnavailableError
 from quantize.network import QuantizedNetwork
 
-CROSSING_LAG = 0
+ADAPTER_LAG = 0
 """Steps a spike needs on top of the graph's own lag to cross into the chip and back. Not measured:
-if the adapters take a step, parity fails from step 0, and this constant is the place to correct."""
+if the adapters take a step, parity fails from step 0, and this constant is the place to correct. Then
+whatever acts without input, a bias, starts too early (``start_step`` in :mod:`deploy.lava.neurons`)."""
 
 
 def build_chip_graph(network: QuantizedNetwork, job: Job, folder: Path) -> LavaGraph:
     """The graph of a network with adapters where spikes cross, and neuro-core models inside."""
     connect_host()
     graph = build_graph(
-        network, job, folder, enter=_onto_chip, leave=_off_chip, crossing_lag=CROSSING_LAG
+        network, job, folder, to_chip=_to_chip, from_chip=_from_chip, adapter_lag=ADAPTER_LAG
     )
     return onto_cores(graph, job.chip_models)
 
@@ -84,15 +85,15 @@ def connect_host() -> None:
         raise TargetUnavailableError(f"target 'loihi2': no chip answers ({error})") from error
 
 
-def _onto_chip(port: OutPort, width: int) -> OutPort:
-    return _crossing("PyToNxAdapter", port, width)
+def _to_chip(port: OutPort, width: int) -> OutPort:
+    return _adapted("PyToNxAdapter", port, width)
 
 
-def _off_chip(port: OutPort, width: int) -> OutPort:
-    return _crossing("NxToPyAdapter", port, width)
+def _from_chip(port: OutPort, width: int) -> OutPort:
+    return _adapted("NxToPyAdapter", port, width)
 
 
-def _crossing(adapter: str, port: OutPort, width: int) -> OutPort:
+def _adapted(adapter: str, port: OutPort, width: int) -> OutPort:
     """A port behind one of lava-loihi's spike adapters."""
     try:
         spike = importlib.import_module("lava.proc.embedded_io.spike")

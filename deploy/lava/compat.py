@@ -52,7 +52,7 @@ class _Finder(MetaPathFinder):
         return spec
 
 
-def let_lava_be_imported() -> None:
+def patch_lava_import() -> None:
     """From here on Lava can be imported on this version of Python; calling it again does nothing."""
     if sys.version_info >= (3, 11) and not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

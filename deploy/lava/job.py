@@ -5,14 +5,16 @@
     network.safetensors   the QuantizedNetwork               parent writes
     inputs.npy            bool (time, sample, input)         parent writes
     job.json              the other fields of ``Job``        parent writes
+    start.npz             states of some populations         parent writes, where it isn't rest
     spikes.npy            bool (time, sample, neuron)        parent makes room, child fills
     readout.npy           int32 (time, sample, output)       parent makes room, child fills
-    states.npy            int32 (3, neuron): v, a, r         child writes, if asked for
+    states.npz            states of the first sample         child writes, if asked for
     progress.npy          int64 (2,): steps, lag             child writes, where it runs step by step
     outcome.json          ``Outcome``                        child writes, last
     log.txt               whatever child and Lava print
 
-"neuron" runs over all populations side by side, in the network's order.
+"neuron" runs over all spiking populations side by side, in the network's order. States are int32 arrays
+named ``population/variable``; ``i`` is the synaptic current.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from deploy.lava.options import CoreModel, LifModel, SynapseModel
+from deploy.lava.options import LifModel, NetworkModel, SynapseModel
+from lsnn_neuro.arrays import IntArray
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 
@@ -35,7 +38,11 @@ Spikes = npt.NDArray[np.bool_]
 
 OUTCOME_FILE = "outcome.json"
 INPUTS_FILE, PROGRESS_FILE = "inputs.npy", "progress.npy"
-SPIKES_FILE, READOUT_FILE, STATES_FILE = "spikes.npy", "readout.npy", "states.npy"
+SPIKES_FILE, READOUT_FILE = "spikes.npy", "readout.npy"
+START_FILE, STATES_FILE = "start.npz", "states.npz"
+
+States = dict[str, IntArray]
+"""State variables by ``population/variable``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +57,7 @@ class Job:
 
     n_steps: int
     n_samples: int
-    model: CoreModel
+    model: NetworkModel
     lif: LifModel
     synapses: SynapseModel
     want_states: bool
@@ -58,15 +65,21 @@ class Job:
     backend: Backend = "simulation"
     chip_models: dict[str, str]
 
-    def write(self, folder: Path, network: QuantizedNetwork, inputs: Spikes) -> None:
-        """Fill a job folder; inputs have shape (time, sample, input)."""
+    def write(
+        self, folder: Path, network: QuantizedNetwork, inputs: Spikes, start: States | None = None
+    ) -> None:
+        """Fill a job folder.
+
+        Inputs have shape (time, sample, input), states to start from (sample, neuron).
+        """
         file_format.save(network, folder / "network.safetensors")
         np.save(folder / INPUTS_FILE, np.ascontiguousarray(inputs), allow_pickle=False)
         if self.step_by_step:
             np.save(folder / PROGRESS_FILE, np.array([-1, 0]), allow_pickle=False)
-        n_neurons = sum(p.size for p in network.populations)
-        self._make_room(folder / SPIKES_FILE, np.bool_, n_neurons)
-        self._make_room(folder / READOUT_FILE, np.int32, network.readout.size)
+        if start:
+            write_states(folder / START_FILE, start)
+        self._make_room(folder / SPIKES_FILE, np.bool_, network.n_neurons)
+        self._make_room(folder / READOUT_FILE, np.int32, network.n_outputs)
         (folder / "job.json").write_text(json.dumps(asdict(self)))
 
     def _make_room(self, path: Path, dtype: npt.DTypeLike, width: int) -> None:
@@ -79,6 +92,19 @@ class Job:
         """A job and its network from their folder."""
         job = Job(**json.loads((folder / "job.json").read_text()))
         return job, file_format.load(folder / "network.safetensors")
+
+
+def write_states(path: Path, states: States) -> None:
+    """Write states to a file."""
+    np.savez(path, **states)
+
+
+def read_states(path: Path) -> States:
+    """States from a file; none if there is no file."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as found:
+        return dict(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,14 +134,14 @@ class Outcome:
         return Outcome(**json.loads(path.read_text())) if path.exists() else None
 
 
-def how_it_ended(exit_code: int) -> str:
+def describe_exit(exit_code: int) -> str:
     """An operating system process's end in words."""
     if exit_code < 0:
         return f"was killed by {signal.Signals(-exit_code).name}"
     return f"exited with {exit_code}"
 
 
-def last_words(folder: Path) -> str:
+def last_log_line(folder: Path) -> str:
     """The last line a run printed."""
     log = folder / "log.txt"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []

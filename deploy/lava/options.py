@@ -9,7 +9,7 @@ from lsnn_neuro.errors import RecipeError
 
 LifModel = Literal["auto", "stock", "own"]
 SynapseModel = Literal["event", "stock"]
-CoreModel = Literal["graph", "fused"]
+NetworkModel = Literal["graph", "fused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,24 +18,24 @@ class LavaOptions:
 
     - model: "graph" has a Lava process for every population and connection, which is what maps to a
       chip; "fused" runs the whole network in one process, much faster, by the emulator's arithmetic
-    - lif: "auto" runs a population on Lava's own LIF wherever that is exact and on our ALIF process
-      elsewhere, "own" always on ours, "stock" always on Lava's or not at all
+    - lif: "auto" runs a population on Lava's own LIF wherever that is exact and on our process elsewhere,
+      "own" always on ours, "stock" always on Lava's or not at all; it chooses only where there are both
     - synapses: "event" (our event-driven models) or "stock" (Lava's, slower)
-    - copies: most samples that run side by side in one Lava network; more run one batch after
+    - parallel_samples: most samples that run side by side in one Lava network; more run one batch after
       another
     - time_limit: seconds one such batch may take
     """
 
-    model: CoreModel = "graph"
+    model: NetworkModel = "graph"
     lif: LifModel = "auto"
     synapses: SynapseModel = "event"
-    copies: int = 128
+    parallel_samples: int = 128
     time_limit: float = 600.0
 
     def __post_init__(self) -> None:
         """Check the values."""
         for option, literal in (
-            ("model", CoreModel),
+            ("model", NetworkModel),
             ("lif", LifModel),
             ("synapses", SynapseModel),
         ):
@@ -50,8 +50,10 @@ class LavaOptions:
                 f"Lava option model is 'fused', where lif {self.lif!r} and synapses "
                 f"{self.synapses!r} choose nothing; leave them out, or use model 'graph'"
             )
-        if self.copies < 1:
-            raise RecipeError(f"Lava option copies is {self.copies}, must be at least 1")
+        if self.parallel_samples < 1:
+            raise RecipeError(
+                f"Lava option parallel_samples is {self.parallel_samples}, must be at least 1"
+            )
         if not self.time_limit > 0:
             raise RecipeError(
                 f"Lava option time_limit is {self.time_limit}, must be above 0 seconds"

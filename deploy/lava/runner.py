@@ -26,13 +26,10 @@ from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
-from lava.proc.atrlif.process import ATRLIF
-from lava.proc.lif.process import LIF
 
 from deploy.lava.graph import LavaGraph, build_fused_graph, build_graph
-from deploy.lava.job import PROGRESS_FILE, STATES_FILE, Job, Outcome, how_it_ended
+from deploy.lava.job import PROGRESS_FILE, STATES_FILE, Job, Outcome, describe_exit, write_states
 from lsnn_neuro.errors import LSNNError, TargetFailedError
-from quantize.loihi import STATE_SHIFT
 from quantize.network import QuantizedNetwork
 
 LOOK_SECONDS = 0.005
@@ -41,7 +38,7 @@ EXCEPTION_GRACE_SECONDS = 2.0
 STOP_SECONDS = 10
 
 
-class ParentGoneError(Exception):
+class ParentExitedError(Exception):
     """Whoever started this run no longer exists."""
 
 
@@ -58,7 +55,7 @@ def end_group(folder: Path, error: str | None) -> NoReturn:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def sigterm_blocked() -> Iterator[None]:
     """Hold back SIGTERM while Lava creates semaphores and shared memory.
 
     Ending between creating one and registering it for removal would leave it behind for good.
@@ -102,7 +99,7 @@ def check_alive(runtime: Runtime, names: list[str]) -> None:
     """Raise if a process of this run has ended, or the one that started it."""
     # The parent holds the other end of stdin and does not write while steps run: readable means closed.
     if select.select([sys.stdin], [], [], 0)[0]:
-        raise ParentGoneError
+        raise ParentExitedError
     check_actors(runtime, names)
 
 
@@ -113,7 +110,7 @@ def check_actors(runtime: Runtime, names: list[str]) -> None:
             continue
         if actor.exception:
             raise TargetFailedError(f"Lava {name} failed: {actor.exception[0]!r}")
-        raise TargetFailedError(f"Lava {name} {how_it_ended(actor.exitcode)}")
+        raise TargetFailedError(f"Lava {name} {describe_exit(actor.exitcode)}")
 
 
 def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
@@ -133,36 +130,20 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
     runtime.wait()
 
 
-def run_as_told(
+def run_stepwise(
     runtime: Runtime, names: list[str], graph: LavaGraph, job: Job, folder: Path
 ) -> None:
-    """Run all steps of a job, as many at a time as the parent says, and tell it where we are."""
+    """Run all steps of a job, as many at a time as the parent requests, and tell it where we are."""
     progress = np.load(folder / PROGRESS_FILE, mmap_mode="r+", allow_pickle=False)
     progress[:] = done, _ = 0, graph.readout_lag
     while done < job.n_steps + graph.readout_lag:
         while not select.select([sys.stdin], [], [], WAIT_SECONDS)[0]:
             check_actors(runtime, names)
-        told = os.read(sys.stdin.fileno(), 64)  # one line: the parent waits for its answer
-        if not told:
-            raise ParentGoneError
-        run_steps(runtime, names, int(told))
-        progress[0] = done = done + int(told)
-
-
-def save_states(graph: LavaGraph, folder: Path) -> None:
-    """Write v, a and r of all neurons; Lava's own LIF has only v, its ATRLIF the threshold for a."""
-    states = []
-    for neurons in graph.neurons:
-        v = neurons.v.get()
-        if isinstance(neurons, LIF):
-            a, r = v * 0, v * 0
-        elif isinstance(neurons, ATRLIF):
-            baseline = neurons.proc_params["theta_0"] << STATE_SHIFT
-            a, r = neurons.theta.get() - baseline, neurons.r.get()
-        else:
-            a, r = neurons.a.get(), neurons.r.get()
-        states.append(np.array([v, a, r]).astype(np.int32))
-    np.save(folder / STATES_FILE, np.concatenate(states, axis=1), allow_pickle=False)
+        requested = os.read(sys.stdin.fileno(), 64)  # one line: the parent waits for its answer
+        if not requested:
+            raise ParentExitedError
+        run_steps(runtime, names, int(requested))
+        progress[0] = done = done + int(requested)
 
 
 def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
@@ -179,18 +160,18 @@ def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
     models = selected_models(graph, executable)
     runtime = Runtime(executable, ActorType.MultiProcessing)
     executable.assign_runtime_to_all_processes(runtime)
-    with undisturbed():
+    with sigterm_blocked():
         runtime.initialize()
     built = time.perf_counter()
     names = actor_names(executable)
     if job.step_by_step:
-        run_as_told(runtime, names, graph, job, folder)
+        run_stepwise(runtime, names, graph, job, folder)
     else:
         lag = graph.population_lag if job.want_states else graph.readout_lag
         run_steps(runtime, names, job.n_steps + lag)
     finished = time.perf_counter()
     if job.want_states:
-        save_states(graph, folder)
+        write_states(folder / STATES_FILE, graph.states())
     Outcome(
         error=None, models=models, build_seconds=built - start, run_seconds=finished - built
     ).write(folder)
@@ -206,7 +187,7 @@ def main(folder: Path) -> None:
     try:
         job, network = Job.read(folder)
         runtime = run(job, network, folder)
-    except ParentGoneError:
+    except ParentExitedError:
         end_group(folder, None)
     except LSNNError as error:
         end_group(folder, str(error))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deploy.lava.job import PROGRESS_FILE, Outcome, how_it_ended, last_words
+from deploy.lava.job import PROGRESS_FILE, Outcome, describe_exit, last_log_line
 from lsnn_neuro.errors import TargetFailedError
 
 GRACE_SECONDS = 5.0
@@ -94,7 +94,7 @@ class SteppedJob:
 def _too_long(folder: Path, time_limit: float) -> TargetFailedError:
     return TargetFailedError(
         f"Lava did not finish within {time_limit:g} s; raise time_limit, or run fewer "
-        f"samples or steps at a time (last words: {last_words(folder)})"
+        f"samples or steps at a time (last line of its log: {last_log_line(folder)})"
     )
 
 
@@ -103,8 +103,8 @@ def _outcome(child: subprocess.Popen[bytes], folder: Path) -> Outcome:
     outcome = Outcome.read(folder)
     if outcome is None:
         raise TargetFailedError(
-            f"the process that runs Lava {how_it_ended(child.returncode)} before it had a result "
-            f"(last words: {last_words(folder)})"
+            f"the process that runs Lava {describe_exit(child.returncode)} before it had a result "
+            f"(last line of its log: {last_log_line(folder)})"
         )
     if outcome.error is not None:
         raise TargetFailedError(outcome.error)
@@ -119,8 +119,8 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": path,
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # The fused core makes large arrays in every step. Unless told to keep their memory, glibc
-        # returns it to the system each time: three quarters of a run with 128 copies.
+        # The fused network makes large arrays in every step. Unless told to keep their memory, glibc
+        # returns it to the system each time: three quarters of a run with 128 samples.
         "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
         # When a run is cut short, the tracker cleans up after it and should not have the last word.

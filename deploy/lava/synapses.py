@@ -21,11 +21,10 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import block_diag, csr_matrix
 
 from deploy.lava.options import SynapseModel
-from quantize.fixed_point import Ints, shift
+from lsnn_neuro.arrays import IntArray
+from quantize.arithmetic import Ints, shift
 from quantize.loihi import WEIGHT_BITS
-from quantize.network import Projection
-
-IntArray = npt.NDArray[np.int32]
+from quantize.network import QuantizedProjection
 
 # An explicit sign mode, because Lava otherwise guesses it per matrix and clips by its guess.
 _SIGN_MODE = {
@@ -36,7 +35,7 @@ _SIGN_MODE = {
 
 
 def _side_by_side(
-    projection: Projection, values: IntArray, copies: int, dtype: npt.DTypeLike
+    projection: QuantizedProjection, values: IntArray, samples: int, dtype: npt.DTypeLike
 ) -> csr_matrix:
     """One value per synapse as a matrix (target, source), repeated along the diagonal."""
     # csr_matrix, never csr_array: Lava does not clip, shift or read csr_array as a sparse matrix
@@ -44,16 +43,22 @@ def _side_by_side(
         (values.astype(dtype), (projection.target_index, projection.source_index)),
         shape=(projection.n_target, projection.n_source),
     )
-    return csr_matrix(block_diag([matrix] * copies, format="csr"), dtype=dtype)
+    return csr_matrix(block_diag([matrix] * samples, format="csr"), dtype=dtype)
 
 
-def build_connection(projection: Projection, copies: int) -> Sparse:
-    """``copies`` of a projection side by side: ``Sparse``, or ``DelaySparse`` if it has delays."""
-    # Projection has checked range, sign and (mixed) evenness: nothing is left for Lava to clip or
-    # floor
-    weights = _side_by_side(projection, projection.weight_mant, copies, np.int32)
+def build_connection(
+    projection: QuantizedProjection, samples: int, *, extra_delay: int = 0
+) -> Sparse:
+    """``samples`` of a projection side by side: ``Sparse``, or ``DelaySparse`` if it has delays.
+
+    - extra_delay: steps on top of every synapse's own delay
+    """
+    # QuantizedProjection has checked range, sign and (mixed) evenness: nothing is left for Lava to
+    # clip or floor
+    weights = _side_by_side(projection, projection.weight_mant, samples, np.int32)
     sign_mode = _SIGN_MODE[projection.sign_mode]
-    if projection.max_delay == 0:
+    reach = projection.reach + extra_delay
+    if reach == 0:
         return Sparse(
             weights=weights,
             weight_exp=projection.weight_exp,
@@ -63,8 +68,10 @@ def build_connection(projection: Projection, copies: int) -> Sparse:
         )
     return DelaySparse(
         weights=weights,
-        delays=_side_by_side(projection, projection.delay, copies, int),  # Lava takes only int
-        max_delay=projection.max_delay,
+        delays=_side_by_side(
+            projection, projection.delay + np.int32(extra_delay), samples, int
+        ),  # Lava takes only int
+        max_delay=reach,
         weight_exp=projection.weight_exp,
         num_weight_bits=WEIGHT_BITS,
         sign_mode=sign_mode,

@@ -22,14 +22,20 @@ from deploy.lava.job import (
     Backend,
     Job,
     Spikes,
+    States,
+    read_states,
 )
+from deploy.lava.neurons.neuron import lava_neurons
 from deploy.lava.options import LavaOptions
-from deploy.lava.stock_atrlif import check_atrlif
-from deploy.lava.stock_lif import on_stock_lif
+from deploy.lava.start import start_states
 from deploy.lava.supervisor import SteppedJob, run_job, started_job
-from lsnn_neuro.errors import TargetFailedError, TargetUnavailableError
-from lsnn_neuro.session import FloatArray
+from lsnn_neuro.arrays import Events, FloatArray
+from lsnn_neuro.errors import NetworkError, TargetFailedError, TargetUnavailableError
+from lsnn_neuro.network.dynamics import NetworkState
+from lsnn_neuro.network.graph import INPUT, side_by_side
+from lsnn_neuro.neurons.neuron import State
 from quantize.emulator import check_inputs
+from quantize.loihi import DELAY_MAX
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -46,34 +52,34 @@ class LavaRunner:
     backend: Backend = "simulation"
     chip_models: dict[str, str] = field(default_factory=dict)
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes, target: str) -> SpikeRecord:
-        """Run samples from rest; inputs are bool, shape (time, sample, input)."""
-        check_inputs(network, inputs)
-        start = time.perf_counter()
-        n_steps, n_samples, _ = inputs.shape
-        sizes = [p.size for p in network.populations]
-        spikes = np.zeros((n_steps, n_samples, sum(sizes)), np.bool_)
-        readout = np.zeros((n_steps, n_samples, network.readout.size), np.int32)
+    def run(
+        self, network: QuantizedNetwork, inputs: Events, target: str,
+        start: NetworkState | None = None,
+    ) -> SpikeRecord:  # fmt: skip
+        """Run samples from rest or from given states; inputs are bool, shape (time, sample, input)."""
+        trains = check_spikes(network, inputs, target)
+        begin = time.perf_counter()
+        n_steps, n_samples, _ = trains.shape
+        states: States = {}
+        if start is not None:
+            states = start_states(network, start, n_samples, self.options)
+        spikes = np.zeros((n_steps, n_samples, network.n_neurons), np.bool_)
+        readout = np.zeros((n_steps, n_samples, network.n_outputs), np.int32)
         # Each batch gets a new child. Resetting Lava between batches would mean setting the
         # neurons' variables and the synapses' buffers, number by number for Lava's own models; a
         # new start takes about a second, is exact for every model, and can't forget a state.
-        for first in range(0, n_samples, self.options.copies):
-            batch = slice(first, first + self.options.copies)
-            with self.finished_job(network, inputs[:, batch], want_states=False) as folder:
+        for first in range(0, n_samples, self.options.parallel_samples):
+            batch = slice(first, first + self.options.parallel_samples)
+            own = {name: values[batch] for name, values in states.items()}
+            with self._job(network, trains[:, batch], start=own) as folder:
+                run_job(folder, self.options.time_limit)
                 spikes[:, batch] = np.load(folder / SPIKES_FILE, allow_pickle=False)
                 readout[:, batch] = np.load(folder / READOUT_FILE, allow_pickle=False)
         return SpikeRecord(
-            spikes=tuple(
-                PopulationSpikes(name=p.name, spikes=train)
-                for p, train in zip(
-                    network.populations,
-                    np.split(spikes, np.cumsum(sizes)[:-1], axis=2),
-                    strict=True,
-                )
-            ),
+            spikes=_by_population(network, spikes),
             readout=readout,
             target=self.variant(network, target),
-            seconds=time.perf_counter() - start,
+            seconds=time.perf_counter() - begin,
         )
 
     @contextmanager
@@ -81,10 +87,11 @@ class LavaRunner:
         self, network: QuantizedNetwork, n_samples: int, n_steps: int, target: str
     ) -> Iterator[LavaSession]:
         """The network at rest, to run ``n_steps`` steps, some at a time."""
-        if n_samples > self.options.copies:
+        most = self.options.parallel_samples
+        if n_samples > most:
             raise TargetFailedError(
-                f"target {target!r}: {n_samples} samples at a time, step by step at most "
-                f"{self.options.copies} (Lava option copies)"
+                f"target {target!r}: {n_samples} samples at a time, step by step at most {most} "
+                "(Lava option parallel_samples)"
             )
         silence = np.zeros((n_steps, n_samples, network.n_inputs), np.bool_)
         check_inputs(network, silence)
@@ -93,46 +100,32 @@ class LavaRunner:
             yield LavaSession(network, job, folder, self.variant(network, target))
 
     def states(
-        self, network: QuantizedNetwork, inputs: Spikes, step: int
+        self, network: QuantizedNetwork, inputs: Events, step: int, target: str
     ) -> tuple[PopulationState, ...]:
-        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
         check_step(inputs, step)
-        until = inputs[: step + 1, None]
-        check_inputs(network, until)
-        states = []
-        with self.finished_job(network, until, want_states=True) as folder:
-            v, a, r = np.load(folder / STATES_FILE, allow_pickle=False)
+        until = check_spikes(network, inputs[: step + 1, None], target)
+        with self._job(network, until, want_states=True) as folder:
+            run_job(folder, self.options.time_limit)
+            found = read_states(folder / STATES_FILE)
             z = np.load(folder / SPIKES_FILE, allow_pickle=False)[step, 0]
-        first = 0
-        for p in network.populations:
-            own = slice(first, first := first + p.size)
-            states.append(PopulationState(name=p.name, v=v[own], a=a[own], r=r[own], z=z[own]))
-        return tuple(states)
+        for name, place in side_by_side(network.spiking).items():
+            found[f"{name}/z"] = z[place]
+        return tuple(
+            PopulationState(
+                name=p.name, variables=State(**{v: found[f"{p.name}/{v}"] for v in p.neuron.states})
+            )
+            for p in network.spiking
+        )
 
     def variant(self, network: QuantizedNetwork, target: str) -> str:
         """What runs, for reports."""
         if self.options.model == "fused":
-            return f"{target} (fused core)"
-        stock = on_stock_lif(network, self.options.lif)
-        kinds = sorted(
-            {
-                "stock ATRLIF" if p.neuron == "atrlif"
-                else "stock LIF" if p.name in stock
-                else "ALIF"
-                for p in network.populations
-            }
-        )  # fmt: skip
-        synapses = f"{self.options.synapses} synapses, " if self.backend == "simulation" else ""
-        return f"{target} ({synapses}{' + '.join(kinds)})"
-
-    @contextmanager
-    def finished_job(
-        self, network: QuantizedNetwork, inputs: Spikes, *, want_states: bool
-    ) -> Iterator[Path]:
-        """Run one batch; gives the job folder with the results and removes it afterwards."""
-        with self._job(network, inputs, want_states=want_states) as folder:
-            run_job(folder, self.options.time_limit)
-            yield folder
+            return f"{target} (fused network)"
+        chosen = lava_neurons(network, self.options.lif)
+        kinds = " + ".join(sorted({chosen[p.name].label for p in network.spiking}))
+        synapses = f"{self.options.synapses} synapses" if self.backend == "simulation" else ""
+        return f"{target} ({', '.join(filter(None, (synapses, kinds)))})"
 
     @contextmanager
     def _job(
@@ -140,13 +133,15 @@ class LavaRunner:
         network: QuantizedNetwork,
         inputs: Spikes,
         *,
+        start: States | None = None,
         want_states: bool = False,
         step_by_step: bool = False,
     ) -> Iterator[Path]:
-        """The folder of a job that is ready to run."""
+        """The folder of a job that is ready to run, removed afterwards."""
         if self.options.model == "graph":  # refuse here what the child could only fail at
-            on_stock_lif(network, self.options.lif)
-            check_atrlif(network)
+            lava_neurons(network, self.options.lif)
+            if self.backend == "simulation":
+                check_delays(network)
         job = Job(
             n_steps=inputs.shape[0],
             n_samples=inputs.shape[1],
@@ -160,8 +155,38 @@ class LavaRunner:
         )
         with tempfile.TemporaryDirectory(prefix="lsnn-neuro-lava-") as name:
             folder = Path(name)
-            job.write(folder, network, inputs)
+            job.write(folder, network, inputs, start)
             yield folder
+
+
+def check_spikes(network: QuantizedNetwork, inputs: Events, target: str) -> Spikes:
+    """Refuse anything but spikes of shape (time, sample, input), graded events too."""
+    check_inputs(network, inputs)
+    if inputs.dtype != np.bool_:
+        raise NetworkError(
+            f"target {target!r}: inputs have type {inputs.dtype}, on Lava they are bool spikes; graded "
+            "events run on the emulator"
+        )
+    return inputs.astype(np.bool_, copy=False)
+
+
+def check_delays(network: QuantizedNetwork) -> None:
+    """Refuse delays from inputs straight to a readout that Lava has no room for."""
+    for projection in network.out_of(INPUT):
+        if not network.population(projection.target).spiking and projection.reach == DELAY_MAX:
+            raise NetworkError(
+                f"projection {projection.name!r}: has a delay of {DELAY_MAX}, from inputs straight to a "
+                f"readout Lava takes up to {DELAY_MAX - 1}, since it adds the step of the population "
+                "between; use model='fused', or the emulator"
+            )
+
+
+def _by_population(network: QuantizedNetwork, spikes: Spikes) -> tuple[PopulationSpikes, ...]:
+    """Spikes of all neurons, (time, sample, neuron), population by population."""
+    return tuple(
+        PopulationSpikes(name=name, spikes=spikes[..., place])
+        for name, place in side_by_side(network.spiking).items()
+    )
 
 
 class LavaSession:
@@ -177,6 +202,7 @@ class LavaSession:
 
     def step(self, inputs: Spikes) -> FloatArray:
         """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
+        check_spikes(self._network, inputs, self._variant)
         before = self._job.steps
         after = before + len(inputs)
         if after > len(self._inputs):
@@ -185,10 +211,8 @@ class LavaSession:
             )
         self._inputs[before:after] = inputs
         self._job.run(len(inputs))
-        readout = self._network.readout
         arrived = self._readout[max(before - self.lag, 0) : max(after - self.lag, 0)]
-        value: FloatArray = arrived / readout.scale + readout.bias / readout.scale
-        return value
+        return self._network.to_float(arrived)
 
     def record(self) -> SpikeRecord:
         """What the network did, once all steps have run; lets the last answers arrive."""
@@ -197,13 +221,8 @@ class LavaSession:
             raise TargetFailedError(f"{self._variant}: {left - self.lag} steps have not run yet")
         if left:
             self._job.run(left)
-        sizes = np.cumsum([p.size for p in self._network.populations])[:-1]
-        trains = np.split(np.array(self._spikes), sizes, axis=2)
         return SpikeRecord(
-            spikes=tuple(
-                PopulationSpikes(name=p.name, spikes=train)
-                for p, train in zip(self._network.populations, trains, strict=True)
-            ),
+            spikes=_by_population(self._network, np.array(self._spikes)),
             readout=np.array(self._readout),
             target=self._variant,
             seconds=time.perf_counter() - self._start,
@@ -221,9 +240,15 @@ class LoihiSimTarget:
         """Why Lava can't run here, in one line; None if it can."""
         return lava_missing()
 
-    def run(self, network: QuantizedNetwork, inputs: Spikes) -> SpikeRecord:
-        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
-        return self._runner().run(network, inputs, self.name)
+    def run(
+        self, network: QuantizedNetwork, inputs: Events, start: NetworkState | None = None
+    ) -> SpikeRecord:
+        """Run a batch of samples; inputs are bool, shape (time, sample, input).
+
+        - start: the states to start from, with nothing on its way (all ``history`` silent); by default rest.
+          Only our own processes can: NetworkError where Lava's own would run
+        """
+        return self._runner().run(network, inputs, self.name, start)
 
     def session(
         self, network: QuantizedNetwork, n_samples: int, n_steps: int
@@ -232,10 +257,10 @@ class LoihiSimTarget:
         return self._runner().session(network, n_samples, n_steps, self.name)
 
     def states(
-        self, network: QuantizedNetwork, inputs: Spikes, step: int
+        self, network: QuantizedNetwork, inputs: Events, step: int
     ) -> tuple[PopulationState, ...]:
-        """States of every population at the end of ``step``; one sample, inputs (time, input)."""
-        return self._runner().states(network, inputs, step)
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
+        return self._runner().states(network, inputs, step, self.name)
 
     def _runner(self) -> LavaRunner:
         reason = self.unavailable()

@@ -11,7 +11,7 @@ from deploy.mapping.chips import Chip
 from deploy.mapping.placement import try_to_place
 from quantize.design_rules import Violation
 from quantize.loihi import WEIGHT_BITS
-from quantize.network import Projection, QuantizedNetwork
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 FEWER_BITS = (6, 4)
 """Weight widths that are tried."""
@@ -34,7 +34,7 @@ def alternatives(network: QuantizedNetwork, chip: Chip) -> tuple[Alternative, ..
     for bits in FEWER_BITS:
         if bits < network.provenance.weight_bits:
             variants.append((f"{bits}-bit weights", _with(network, _coarser(bits))))
-    if any(p.max_delay for p in network.projections):
+    if any(p.reach for p in network.projections):
         variants.append(("no delays", _with(network, _undelayed)))
     if {"excitatory", "inhibitory"} <= {p.sign_mode for p in network.projections}:
         variants.append(("mixed signs, one format a projection", _merged(network)))
@@ -46,15 +46,15 @@ def alternatives(network: QuantizedNetwork, chip: Chip) -> tuple[Alternative, ..
 
 
 def _with(
-    network: QuantizedNetwork, change: Callable[[Projection], Projection]
+    network: QuantizedNetwork, change: Callable[[QuantizedProjection], QuantizedProjection]
 ) -> QuantizedNetwork:
     return replace(network, projections=tuple(change(p) for p in network.projections))
 
 
-def _coarser(bits: int) -> Callable[[Projection], Projection]:
+def _coarser(bits: int) -> Callable[[QuantizedProjection], QuantizedProjection]:
     """Round mantissas toward 0 onto the grid of fewer bits."""
 
-    def change(projection: Projection) -> Projection:
+    def change(projection: QuantizedProjection) -> QuantizedProjection:
         grid = 2 ** (WEIGHT_BITS - bits + (projection.sign_mode == "mixed"))
         mant = projection.weight_mant
         return replace(projection, weight_mant=np.sign(mant) * (np.abs(mant) // grid * grid))
@@ -62,19 +62,19 @@ def _coarser(bits: int) -> Callable[[Projection], Projection]:
     return change
 
 
-def _undelayed(projection: Projection) -> Projection:
+def _undelayed(projection: QuantizedProjection) -> QuantizedProjection:
     return replace(projection, delay=np.zeros_like(projection.delay))
 
 
 def _merged(network: QuantizedNetwork) -> QuantizedNetwork:
     """All synapses between the same two ends and of the same exponent as one projection."""
-    groups: dict[tuple[str, str, int], list[Projection]] = {}
+    groups: dict[tuple[str, str, int], list[QuantizedProjection]] = {}
     for p in network.projections:
         groups.setdefault((p.source, p.target, p.weight_exp), []).append(p)
     return replace(network, projections=tuple(_as_one(parts) for parts in groups.values()))
 
 
-def _as_one(parts: list[Projection]) -> Projection:
+def _as_one(parts: list[QuantizedProjection]) -> QuantizedProjection:
     first = parts[0]
     columns = {
         field: np.concatenate([getattr(p, field) for p in parts])

@@ -86,14 +86,18 @@ class Memory(_Table):
 
 
 class Neurons(_Table):
-    """Which neurons the chip can be.
+    """Which neurons the chip can be (:mod:`deploy.mapping.neurons`); "any" is all there are and will be.
 
-    - adaptive_compartments: compartments an adapting neuron takes; others take one
+    - models: equations, "lif", "atrlif", or the name of another neuron
+    - resets: to zero, "to" another value, by the threshold or by another constant
+    - comparisons: whether a membrane spikes above or at its threshold; None where the chip doesn't say
+    - adaptations: what they act on; adaptive_compartments: that an adapting neuron takes; others take one
     """
 
-    models: Figure[tuple[Literal["lif", "atrlif"], ...]]
-    resets: Figure[tuple[Literal["zero", "subtract"], ...]]
-    adaptations: Figure[tuple[Literal["threshold", "current"], ...]]
+    models: Figure[tuple[str, ...]]
+    resets: Figure[tuple[Literal["any", "zero", "to", "subtract", "subtract_constant"], ...]]
+    comparisons: Figure[tuple[Literal["any", "above", "at"], ...]] | None = None
+    adaptations: Figure[tuple[Literal["any", "threshold", "current"], ...]]
     adaptive_compartments: Figure[Count]
 
 

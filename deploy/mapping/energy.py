@@ -23,8 +23,9 @@ from scipy.sparse import csr_array
 from deploy.mapping.chips import Figure
 from deploy.mapping.links import Link
 from deploy.mapping.placement import Placement
+from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import INPUT, READOUT
+from lsnn_neuro.network.graph import INPUT
 from quantize.record import SpikeRecord
 
 Floats = npt.NDArray[np.float64]
@@ -115,8 +116,11 @@ class _Routes:
     between_chips: Floats
 
 
-def estimate(placement: Placement, inputs: npt.NDArray[np.bool_], record: SpikeRecord) -> Estimate:
-    """Cost of an inference on a placed network, from input spikes (time, sample, input) and record."""
+def estimate(placement: Placement, inputs: Events, record: SpikeRecord) -> Estimate:
+    """Cost of an inference on a placed network, from inputs (time, sample, input) and record.
+
+    A graded input event costs what a spike does, whatever its value.
+    """
     trains = _trains(placement, inputs, record)
     routes = {name: _routes(placement, name, train.shape[2]) for name, train in trains.items()}
     n_steps, n_samples, _ = inputs.shape
@@ -191,12 +195,10 @@ def _tiles(placement: Placement) -> int:
     return -(-min(len(placement.cores), limits.cores.value) // limits.cores_per_tile.value)
 
 
-def _trains(
-    placement: Placement, inputs: npt.NDArray[np.bool_], record: SpikeRecord
-) -> dict[str, npt.NDArray[np.bool_]]:
+def _trains(placement: Placement, inputs: Events, record: SpikeRecord) -> dict[str, BoolArray]:
     """Spikes of every source, (time, sample, neuron); refuses a record of something else."""
-    trains = {INPUT: inputs} | {p.name: p.spikes for p in record.spikes}
-    missing = sorted(placement.sizes.keys() - trains.keys() - {READOUT})
+    trains = {INPUT: inputs != 0} | {p.name: p.spikes for p in record.spikes}
+    missing = sorted(placement.spiking - trains.keys())
     if missing or inputs.shape[:2] != record.readout.shape[:2]:
         raise NetworkError(
             f"spike record of {record.target}: has (steps, samples) {record.readout.shape[:2]}, the "

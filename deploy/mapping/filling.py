@@ -34,7 +34,7 @@ REMEDIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Neurons first to last - 1 of a population (or of the readout) on a core."""
+    """Neurons first to last - 1 of a population on a core."""
 
     population: str
     first: int

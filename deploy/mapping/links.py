@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.mapping.chips import Chip
+from deploy.mapping.neurons import adapting
 from deploy.mapping.synapse_memory import SynapseFormat, format_of
 from quantize.loihi import WEIGHT_BITS
 from quantize.network import QuantizedNetwork
@@ -50,20 +51,21 @@ def links_of(network: QuantizedNetwork, chip: Chip) -> tuple[Link, ...]:
         for p in network.projections
     ]
     if chip.neurons.adaptive_compartments.value > 1:
-        links += [
-            Link(
-                name=f"{p.name}, adaptation",
-                source=p.name,
-                target=p.name,
-                n_source=p.size,
-                source_index=np.flatnonzero(p.step_a).astype(np.int32),
-                target_index=np.flatnonzero(p.step_a).astype(np.int32),
-                start=_starts(np.flatnonzero(p.step_a), p.size),
-                form=SynapseFormat(weight_bits=WEIGHT_BITS, delay_bits=0),
-            )
-            for p in network.populations
-            if p.adaptive
-        ]
+        for population in network.populations:
+            neurons = np.flatnonzero(adapting(population)).astype(np.int32)
+            if len(neurons):
+                links.append(
+                    Link(
+                        name=f"{population.name}, adaptation",
+                        source=population.name,
+                        target=population.name,
+                        n_source=population.size,
+                        source_index=neurons,
+                        target_index=neurons,
+                        start=_starts(neurons, population.size),
+                        form=SynapseFormat(weight_bits=WEIGHT_BITS, delay_bits=0),
+                    )
+                )
     return tuple(links)
 
 

@@ -3,8 +3,8 @@
 - footprint: bytes of all parameters and states, zero weights included
 - connection_sparsity: share of zeros in the weight matrices, rounded to four decimals
 - activation_sparsity: share of neuron, step and sample without a spike, inputs not counted
-- synaptic_operations: per sample; a spike over a synapse is one accumulate (AC), with every weight
-  of every matrix in every step it would be "Dense"; MACs there are none
+- synaptic_operations: per sample; a spike over a synapse is one accumulate (AC), a graded input event one
+  multiplication too (MAC); with every weight of every matrix in every step it would be "Dense"
 
 A weight matrix is all synapses from one source onto one target, full size. Source: Yik et al. 2025,
 "The NeuroBench framework", Nat. Commun. 16, and neurobench 2.3.0, which the tests compare with.
@@ -15,24 +15,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from lsnn_neuro.spec import INPUT
-from quantize.network import QuantizedNetwork
+from lsnn_neuro.arrays import Events
+from lsnn_neuro.network.graph import INPUT
+from quantize.network import QuantizedNetwork, QuantizedPopulation
 from quantize.record import SpikeRecord
 
 WEIGHT_BYTES, DELAY_BYTES = 1, 1
 """A mantissa takes 8 bits (a one-signed projection stores no sign), a delay 6: one byte each."""
 
-NEURON_BYTES = 2 + 2 + 4 + 4 + 3 * 4 + 1
-"""decay_v, decay_a: 12 bits in 2 bytes; step_a, threshold and the states v, a and input: up to 24 bits
-in 4; refractory: 6 bits in 1."""
+CONSTANT_BYTES = {"decay": 2, "state": 4, "threshold": 4, "steps": 1}
+"""Of a neuron, by role: 12, 24, 17 and 6 bits."""
 
-ATRLIF_BYTES = 2 + 2 + 4 + 4
-"""What an ATRLIF neuron has besides: decay_i, decay_r; synaptic current and refractory variable."""
+STATE_BYTES, STEPS_BYTES = 4, 1
+"""A state of 24 bits, and a count of steps left."""
 
-READOUT_BYTES = 2 + 4 + 4
-"""decay: 12 bits in 2 bytes; bias and o: 24 bits in 4."""
+BIAS_BYTES, OFFSET_BYTES = 2, 4
+"""A mantissa of 13 bits and an exponent of 3; what the host adds to a readout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +54,17 @@ class NeuroBenchMetrics:
 
 
 def neurobench_metrics(
-    network: QuantizedNetwork, inputs: npt.NDArray[np.bool_], record: SpikeRecord
+    network: QuantizedNetwork, inputs: Events, record: SpikeRecord
 ) -> NeuroBenchMetrics:
-    """Metrics from a network, its input spikes (time, sample, input) and what it made of them."""
+    """Metrics from a network, its inputs (time, sample, input) and what it made of them."""
     n_steps, n_samples, _ = inputs.shape
-    trains = {INPUT: inputs} | {p.name: p.spikes for p in record.spikes}
+    trains = {INPUT: inputs != 0} | {p.name: p.spikes for p in record.spikes}
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
-    accumulates = sum(
-        int(counts[p.source][p.source_index[p.weight_mant != 0]].sum()) for p in network.projections
-    )
+    operations = {"input": 0, "spikes": 0}
+    for p in network.projections:
+        reached = counts[p.source][p.source_index[p.weight_mant != 0]].sum()
+        operations["input" if p.source == INPUT else "spikes"] += int(reached)
+    graded = bool((np.abs(inputs.astype(np.int16)) > 1).any())
     places = sum(source * target for source, target in matrices(network).values())
     nonzero = sum(int(np.count_nonzero(p.weight_mant)) for p in network.projections)
     activations = sum(p.spikes.size for p in record.spikes)
@@ -72,24 +73,37 @@ def neurobench_metrics(
         connection_sparsity=round(1 - nonzero / places, 4) if places else 0.0,
         activation_sparsity=1 - record.n_spikes / activations if activations else 0.0,
         synaptic_operations=SynapticOperations(
-            Effective_MACs=0.0,
-            Effective_ACs=accumulates / n_samples,
+            Effective_MACs=operations["input"] * graded / n_samples,
+            Effective_ACs=(operations["spikes"] + operations["input"] * (not graded)) / n_samples,
             Dense=float(places * n_steps),
         ),
     )
 
 
 def footprint(network: QuantizedNetwork) -> int:
-    """Bytes of all weight matrices, delays, neurons and the readout."""
-    delayed = {(p.source, p.target) for p in network.projections if p.max_delay}
+    """Bytes of all weight matrices, delays and neurons."""
+    delayed = {(p.source, p.target) for p in network.projections if p.reach}
     synapses = sum(
         n_source * n_target * (WEIGHT_BYTES + DELAY_BYTES * (ends in delayed))
         for ends, (n_source, n_target) in matrices(network).items()
     )
-    neurons = sum(p.size for p in network.populations)
-    atrlif = sum(p.size for p in network.populations if p.neuron == "atrlif")
-    cells = NEURON_BYTES * neurons + ATRLIF_BYTES * atrlif + READOUT_BYTES * network.readout.size
-    return synapses + cells
+    return synapses + sum(p.size * neuron_bytes(p) for p in network.populations)
+
+
+def neuron_bytes(population: QuantizedPopulation) -> int:
+    """Bytes of a neuron of a population: constants, but those that are 0 for all of them, and states.
+
+    What arrives is held for a step where neurons spike, since they hear the step before.
+    """
+    constants = list(population.constants.numbers())
+    held = sum(CONSTANT_BYTES[role.kind] for _, role, values in constants if values.any())
+    counters = sum(role.kind == "steps" for _, role, _ in constants)  # each has a state beside it
+    states = len(set(population.neuron.states) - {"z"}) - counters + population.spiking
+    if population.decay_i is not None:
+        held += CONSTANT_BYTES["decay"]
+        states += 1
+    held += BIAS_BYTES * bool(population.bias.any()) + OFFSET_BYTES * (not population.spiking)
+    return int(held + STATE_BYTES * states + STEPS_BYTES * counters)
 
 
 def matrices(network: QuantizedNetwork) -> dict[tuple[str, str], tuple[int, int]]:

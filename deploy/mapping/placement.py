@@ -1,6 +1,6 @@
 """Placing the neurons of a network onto the cores of a chip.
 
-Populations, and last the readout, are laid out one after the other: a core takes as many neurons as
+Spiking populations, and last the readouts, are laid out one after the other: a core takes as many neurons as
 all its limits allow, then the next one begins. A population may be split over cores, and several may
 share one. Synapses lie on the core of their target. Neuron and fan-in limits, input axons (one per
 source that reaches the core), synapse memory and formats are known while a core is filled. Output
@@ -21,8 +21,8 @@ import numpy as np
 from deploy.mapping.chips import Chip
 from deploy.mapping.filling import CORE_LIMITS, Core, fill, violation_of
 from deploy.mapping.links import Ints, Link, links_of
+from deploy.mapping.neurons import adapting
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import READOUT
 from quantize.design_rules import Violation
 from quantize.network import QuantizedNetwork
 
@@ -30,12 +30,16 @@ from quantize.network import QuantizedNetwork
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Placement:
     """A network on the cores of one or several chips, numbered through; chip c has the cores from
-    ``c * chip.limits.cores`` on."""
+    ``c * chip.limits.cores`` on.
+
+    - sizes: neurons of every population; spiking: the populations that spike
+    """
 
     chip: Chip
     cores: tuple[Core, ...]
     links: tuple[Link, ...]
     sizes: dict[str, int]
+    spiking: frozenset[str]
 
     @property
     def n_chips(self) -> int:
@@ -43,7 +47,7 @@ class Placement:
         return -(-len(self.cores) // self.chip.limits.cores.value)
 
     def core_of(self, population: str) -> Ints:
-        """The core of every neuron of a population or of the readout, shape (neuron,)."""
+        """The core of every neuron of a population, shape (neuron,)."""
         return _core_of(self.cores, population, self.sizes[population])
 
     def utilization(self, core: Core) -> dict[str, float]:
@@ -80,44 +84,21 @@ def try_to_place(network: QuantizedNetwork, chip: Chip) -> Placement | Violation
         limit = chip.limits.output_axons.value
         if all(core.usage.output_axons <= limit for core in cores):
             sizes = {name: len(compartments) for name, compartments in groups.items()}
-            return Placement(chip=chip, cores=tuple(cores), links=links, sizes=sizes)
+            return Placement(
+                chip=chip, cores=tuple(cores), links=links, sizes=sizes,
+                spiking=frozenset(p.name for p in network.spiking),
+            )  # fmt: skip
         # some neuron needs more than was thought, so this comes to an end
         packets = {name: np.maximum(packets[name], needed[name]) for name in groups}
 
 
-def neuron_models(network: QuantizedNetwork, chip: Chip) -> list[Violation]:
-    """Neurons that the chip can't be, with what it has instead."""
-    has = chip.neurons
-    violations = []
-    for population in network.populations:
-        wanted: list[tuple[str, str, tuple[str, ...], int]] = [
-            ("equations", population.neuron, has.models.value, population.size)
-        ]
-        if population.neuron == "lif":  # ATRLIF has one reset and one adaptation, its own
-            adapting = int(np.count_nonzero(population.step_a))
-            wanted += [
-                ("reset", population.reset, has.resets.value, population.size),
-                ("adaptation", population.adaptation, has.adaptations.value, adapting),
-            ]
-        violations += [
-            Violation(
-                rule="neuron-model",
-                object=f"population {population.name!r}, neurons with {what} {form!r}",
-                value=count,
-                limit=0,
-                remedy=f"{chip.name} has {what} {', '.join(allowed)}",
-            )
-            for what, form, allowed, count in wanted
-            if count and form not in allowed
-        ]
-    return violations
-
-
 def _groups(network: QuantizedNetwork, chip: Chip) -> dict[str, Ints]:
-    """Compartments that every neuron takes: population -> shape (neuron,); the readout last."""
+    """Compartments that every neuron takes: population -> shape (neuron,); readouts last."""
     extra = chip.neurons.adaptive_compartments.value - 1
-    groups = {p.name: 1 + extra * (p.step_a > 0).astype(np.int64) for p in network.populations}
-    return groups | {READOUT: np.ones(network.readout.size, np.int64)}
+    return {
+        p.name: 1 + extra * adapting(p).astype(np.int64)
+        for p in (*network.spiking, *network.readouts)
+    }
 
 
 def _fan_in(links: Sequence[Link], groups: dict[str, Ints], chip: Chip) -> Violation | None:

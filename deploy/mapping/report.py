@@ -7,16 +7,15 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from deploy.mapping.alternatives import Alternative, alternatives
 from deploy.mapping.chips import Chip
 from deploy.mapping.energy import LOIHI1_LSNN, Estimate, estimate
 from deploy.mapping.filling import CORE_LIMITS, Core
 from deploy.mapping.metrics import NeuroBenchMetrics, neurobench_metrics
+from deploy.mapping.neurons import neuron_models
 from deploy.mapping.picture import cores_svg
-from deploy.mapping.placement import Placement, neuron_models, try_to_place
+from deploy.mapping.placement import Placement, try_to_place
+from lsnn_neuro.arrays import Events
 from quantize.design_rules import Violation
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
@@ -53,10 +52,10 @@ class Resources:
 def resources(
     network: QuantizedNetwork,
     chip: Chip,
-    inputs: npt.NDArray[np.bool_] | None = None,
+    inputs: Events | None = None,
     record: SpikeRecord | None = None,
 ) -> Resources:
-    """Place a network; with input spikes (time, sample, input) and their record, also what they cost."""
+    """Place a network; with inputs (time, sample, input) and their record, also what they cost."""
     violations = neuron_models(network, chip)
     fits = try_to_place(network, chip)
     placement = None if isinstance(fits, Violation) else fits

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from deploy.mapping.chips import Chip
 from lsnn_neuro.errors import NetworkError
 from quantize.loihi import WEIGHT_BITS
-from quantize.network import Projection
+from quantize.network import QuantizedProjection
 
 Counts = npt.NDArray[np.int64]
 
@@ -41,17 +41,17 @@ class SynapseFormat:
     delay_bits: int
 
 
-def format_of(projection: Projection, chip: Chip) -> SynapseFormat:
+def format_of(projection: QuantizedProjection, chip: Chip) -> SynapseFormat:
     """The narrowest format the chip has for a projection."""
     return SynapseFormat(
         weight_bits=_narrowest(
             _used_bits(projection), chip.memory.weight_bits.value, f"{projection.name}: weights"
         ),
-        delay_bits=projection.max_delay.bit_length(),
+        delay_bits=projection.reach.bit_length(),
     )
 
 
-def _used_bits(projection: Projection) -> int:
+def _used_bits(projection: QuantizedProjection) -> int:
     """Width of the mantissas without the low bits that are 0 in all of them, sign included."""
     used = int(np.bitwise_or.reduce(np.abs(projection.weight_mant), initial=0))
     low_zeros = (used & -used).bit_length() - 1 if used else WEIGHT_BITS

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from deploy.parity import Divergence
-from deploy.report.evidence import Evidence, cell
+from deploy.report.evidence import Evidence, describe_neuron, describe_state
 from deploy.report.figures import Curve, Figure, LegendItem, Panel, Style, raster, traces
-from deploy.report.neuron import IntArray, NeuronTrace, follow, representative
+from deploy.report.neuron import NeuronTrace, representative, trace_neuron
 from deploy.report.page import Section
-from lsnn_neuro.spec import READOUT
+from quantize.arithmetic import Ints
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
 
@@ -39,7 +39,7 @@ def spikes_section(evidence: Evidence) -> Section:
             Figure(
                 title="Around the first divergence",
                 caption=f"Steps {near[0]} to {near[-1]} of {len(whole)}. The dotted line marks step "
-                f"{where.step}, where {cell(where)} parts.",
+                f"{where.step}, where {describe_neuron(where)} parts.",
                 panels=tuple(_rasters(evidence, reference, other, near)),
                 x_title=STEP,
                 legend=SPIKES,
@@ -48,7 +48,7 @@ def spikes_section(evidence: Evidence) -> Section:
     figures.append(
         Figure(
             title="The whole sample",
-            caption=f"Sample {evidence.first_sample + sample}: input spikes, spikes of every "
+            caption=f"Sample {evidence.first_sample + sample}: inputs, spikes of every "
             "population on both sides laid over each other, and the readout (dashed: the other "
             "side's, once it differs).",
             panels=tuple(_rasters(evidence, reference, other, whole)),
@@ -70,7 +70,7 @@ def _rasters(
     """Inputs, populations and readout of the shown sample over some steps."""
     at, sample = slice(steps[0], steps[-1] + 1), evidence.sample
     where = evidence.divergence
-    x = evidence.inputs[at, sample]
+    x = evidence.inputs[at, sample] != 0
     yield raster("inputs", x, x, first_step=steps[0])
     for one, two in zip(reference.spikes, other.spikes, strict=True):
         in_this = where is not None and where.population == one.name
@@ -94,8 +94,7 @@ def _readout(
 ) -> Panel:
     at = slice(steps[0], steps[-1] + 1)
     one, two = (  # (time, output), float units
-        (r.readout[at, sample] + network.readout.bias) / network.readout.scale
-        for r in (reference, other)
+        network.to_float(record.readout[at, sample]) for record in (reference, other)
     )
     x = np.arange(steps[0], steps[-1] + 1)
     differs = one != two
@@ -112,7 +111,7 @@ def _readout(
         f"Readout of all {one.shape[1]} outputs, steps {steps[0]} to {steps[-1]}; output {winner} "
         f"is the highest at the end; {int(differs.sum())} values differ between the sides.",
         curves,
-        here=where.step if where and where.population == READOUT else None,
+        here=where.step if where and where.readout else None,
         pixels=130,
     )
 
@@ -121,7 +120,7 @@ def neuron_section(evidence: Evidence) -> Section:
     """Membrane, threshold and adaptation of the neuron that parts, or of a typical one."""
     where, network = evidence.divergence, evidence.artifact.network
     sides = evidence.sides[evidence.shown]
-    if where and where.population != READOUT and all(side.states for side in sides):
+    if where and not where.readout and all(side.states for side in sides):
         place, near = (where.population, where.neuron), where.step
         lead = (
             "The first neuron that parts, around that step: a state that differs before the first "
@@ -130,7 +129,7 @@ def neuron_section(evidence: Evidence) -> Section:
     else:
         place, near = representative(network, sides[0].record, evidence.sample), None
         lead = "A neuron with a typical number of spikes."
-    trace = follow(network, sides, evidence.sample, *place, near=near)
+    trace = trace_neuron(network, sides, evidence.sample, *place, near=near)
     figure = Figure(
         title=f"{trace.population} neuron {trace.neuron}",
         caption=_trace_caption(trace, evidence.first_sample + evidence.sample),
@@ -157,40 +156,32 @@ def _trace_caption(trace: NeuronTrace, sample: int) -> str:
 
 
 def _trace_panels(trace: NeuronTrace) -> Iterator[Panel]:
+    """The membrane with its threshold and the spikes, and every other state that is ever not 0."""
     one, other = trace.one, trace.other
-    membrane: list[Curve] = [
-        Curve(style="threshold", steps=one.steps, values=trace.threshold),
-        Curve(style="line", steps=one.steps, values=one.v),
-    ]
-    adaptation = [Curve(style="line", steps=one.steps, values=one.a)]
-    ticks: list[tuple[Style, IntArray]] = [("line", one.spike_steps)]
-    if other:
-        membrane.append(Curve(style="other", steps=other.steps, values=other.v, points=True))
-        adaptation.append(Curve(style="other", steps=other.steps, values=other.a, points=True))
-        ticks.append(("other", other.spike_steps))
-    yield traces(
-        "membrane v and threshold",
-        _agreement("Membrane", trace, "v"),
-        membrane,
-        spikes=ticks,
-        here=trace.near,
-        pixels=190,
-    )
-    if any(curve.values.any() for curve in adaptation):
-        yield traces(
-            "adaptation a",
-            _agreement("Adaptation", trace, "a"),
-            adaptation,
-            here=trace.near,
-            pixels=110,
-        )
+    for name, values in one.variables.items():
+        curves = [Curve(style="line", steps=one.steps, values=values)]
+        if other and name in other.variables:
+            theirs = other.variables[name]
+            curves.append(Curve(style="other", steps=other.steps, values=theirs, points=True))
+        text = _agreement(trace, name)
+        if name == "v":
+            ticks: list[tuple[Style, Ints]] = [("line", one.spike_steps)]
+            if other:
+                ticks.append(("other", other.spike_steps))
+            limit = Curve(style="threshold", steps=one.steps, values=trace.threshold)
+            yield traces(
+                f"{describe_state(name)} and threshold", text, [limit, *curves], spikes=ticks,
+                here=trace.near, pixels=190,
+            )  # fmt: skip
+        elif any(curve.values.any() for curve in curves):
+            yield traces(describe_state(name), text, curves, here=trace.near, pixels=110)
 
 
-def _agreement(name: str, trace: NeuronTrace, field: str) -> str:
+def _agreement(trace: NeuronTrace, variable: str) -> str:
     """What a panel shows, in words."""
-    text = f"{name} of {trace.population} neuron {trace.neuron}."
-    if trace.other is None:
+    text = f"State {describe_state(variable)} of {trace.population} neuron {trace.neuron}."
+    if trace.other is None or variable not in trace.other.variables:
         return text
     here = np.isin(trace.one.steps, trace.other.steps)
-    equal = getattr(trace.one, field)[here] == getattr(trace.other, field)
+    equal = trace.one.variables[variable][here] == trace.other.variables[variable]
     return f"{text} Both sides are equal in {equal.sum()} of {len(equal)} steps compared."

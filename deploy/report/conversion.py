@@ -5,54 +5,67 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from deploy.mapping.neurons import adapting
 from deploy.report.page import Section, Table, number
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.spec import DT
-from quantize.convert import ConversionReport
+from quantize.conversion_report import ConversionReport, TimeConstant
 from quantize.design_rules import Violation
-from quantize.network import Population, QuantizedNetwork
+from quantize.network import QuantizedNetwork, QuantizedPopulation
 
 
 def network_section(network: QuantizedNetwork) -> Section:
     """Populations and projections as they are in the integer network."""
+    steps = dict.fromkeys(
+        name
+        for p in network.populations
+        for name, role, _ in p.constants.numbers()
+        if role.kind == "steps"
+    )
     populations = Table(
         caption="Populations",
-        columns=("population", "neuron", "reset", "neurons", "adaptive", "refractory (ms)",
-                 "scale (units per float unit)"),
+        columns=("population", "neuron", "options", "neurons", "adaptive",
+                 *(f"{name} (ms)" for name in steps), "scale (units per float unit)"),
         words=3,
         rows=tuple(
-            (p.name, _neuron(p), p.reset, number(p.size), number(int((p.step_a > 0).sum())),
-             number(p.n_ref * DT), number(p.scale))
+            (p.name, p.neuron.name, _options(p), number(p.size), number(int(adapting(p).sum())),
+             *(_range(getattr(p.constants, name, None), network.dt) for name in steps),
+             number(p.scale))
             for p in network.populations
         ),
     )  # fmt: skip
     projections = Table(
         caption="Projections",
-        columns=("projection", "sign", "synapses", "connected", "weight exponent", "longest delay"),
+        columns=("projection", "sign", "synapses", "connected", "weight exponent",
+                 "longest delay (steps)"),
         words=2,
         rows=tuple(
             (_arrow(p.name), p.sign_mode, number(p.n_synapses),
              f"{p.n_synapses / (p.n_source * p.n_target):.1%}", number(p.weight_exp),
-             number(p.max_delay))
+             number(p.reach))
             for p in network.projections
         ),
     )  # fmt: skip
     return Section(
         key="network",
         title="The network",
-        lead=f"{network.n_inputs} inputs, {sum(p.size for p in network.populations):,} neurons, "
-        f"{network.readout.size} outputs, {network.n_synapses:,} synapses of "
-        f"{network.provenance.weight_bits} bits.",
+        lead=f"{network.n_inputs} inputs, {network.n_neurons:,} neurons, {network.n_outputs} outputs, "
+        f"{network.n_synapses:,} synapses of {network.provenance.weight_bits} bits, steps of "
+        f"{network.dt:g} ms.",
         tables=(populations,),
         folded=(projections,),
     )
 
 
 def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
-    """What was lost on the way from float to integers; nothing where the artifact doesn't tell."""
-    if "conversion" not in manifest:
+    """What was lost on the way from float to integers; nothing where the artifact doesn't tell.
+
+    Artifacts of format 1 tell it in another form, which is left out.
+    """
+    if "conversion" not in manifest or manifest.get("format_version") == 1:
         return
     try:
         report = TypeAdapter(ConversionReport).validate_python(manifest["conversion"])
@@ -62,16 +75,13 @@ def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
             f"artifact: its manifest holds no readable conversion report "
             f"({error.errors()[0]['msg']}); export it again"
         ) from error
-    constants = [
-        c for c in ("tau_m", "tau_a", "tau_i", "tau_r")
-        if any(getattr(p, c) for p in report.populations)
-    ]  # fmt: skip
+    taus = dict.fromkeys(t.name for p in report.populations for t in p.time_constants)
     populations = Table(
         caption="Scales and time constants",
-        columns=("population", "scale", "threshold", "adaptation a spike", *constants),
+        columns=("population", "scale", "threshold", "adaptation a spike", *taus),
         rows=tuple(
             (p.name, number(p.scale), _range(p.vth_mant), _range(p.step_a),
-             *(_pair(getattr(p, c)) for c in constants))
+             *(_pair(p.tau(name)) for name in taus))
             for p in report.populations
         ),
         note="Scale: membrane units a float unit. Threshold: vth_mant, the threshold divided by 64. "
@@ -110,22 +120,31 @@ def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
     )
 
 
-def _pair(values: tuple[float, float] | None) -> str:
-    return "none" if values is None else f"{values[0]:.4g}, {values[1]:.4g}"
+def _pair(constant: TimeConstant | None) -> str:
+    return "none" if constant is None else f"{constant.wanted:.4g}, {constant.got:.4g}"
 
 
-def _range(values: tuple[int, int] | None) -> str:
+def _range(values: npt.ArrayLike | None, unit: float = 1.0) -> str:
+    """Lowest and highest of some numbers."""
     if values is None:
         return "none"
-    low, high = values
-    return number(low) if low == high else f"{low:,} to {high:,}"
+    low, high = np.min(values) * unit, np.max(values) * unit
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
-def _neuron(population: Population) -> str:
-    """Which equations a population has."""
-    if population.neuron == "lif" and population.adaptive:
-        return f"ALIF, adapting {population.adaptation}"
-    return population.neuron.upper()
+def _options(population: QuantizedPopulation) -> str:
+    """What is chosen for a whole population, where its neurons have a choice."""
+    roles = population.neuron.Constants.roles().items()
+    chosen = {
+        name.replace("_", " "): getattr(population.constants, name)
+        for name, role in roles
+        if role.kind == "choice" and len(role.options) > 1
+    }
+    return ", ".join(
+        name if value is True else f"{name}: {value}"
+        for name, value in chosen.items()
+        if value is not False
+    )
 
 
 def _arrow(projection: str) -> str:

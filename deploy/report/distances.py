@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import quantities as pq
 from elephant.spike_train_dissimilarity import victor_purpura_distance
 
 from deploy.parity import van_rossum
-from lsnn_neuro.spec import DT
+from lsnn_neuro.arrays import BoolArray, FloatArray
 from quantize.record import PopulationSpikes
-
-Spikes = npt.NDArray[np.bool_]
 
 TAU = 20.0
 """Time scale of both distances in ms: the paper's membrane time constant."""
@@ -50,15 +47,15 @@ class Distances:
     one_sided: int
 
 
-def distances(one: PopulationSpikes, two: PopulationSpikes) -> Distances:
-    """Distances of a population's spikes on two sides; ``one`` is the reference."""
+def distances(one: PopulationSpikes, two: PopulationSpikes, dt: float) -> Distances:
+    """Distances of a population's spikes on two sides; ``one`` is the reference, ``dt`` a step in ms."""
     a, b = one.spikes, two.spikes  # (time, sample, neuron)
-    rates = [rate_hz(side) for side in (a, b)]
+    rates = [rate_hz(side, dt) for side in (a, b)]
     spikes_on = [side.any(axis=0) for side in (a, b)]
     both = spikes_on[0] & spikes_on[1]
-    first = np.abs(a.argmax(axis=0) - b.argmax(axis=0))[both] * DT
-    squared, norm = van_rossum(a, b, TAU / DT)
-    cost, trains = _victor_purpura(a, b)
+    first = np.abs(a.argmax(axis=0) - b.argmax(axis=0))[both] * dt
+    squared, norm = van_rossum(a, b, TAU / dt)
+    cost, trains = _victor_purpura(a, b, dt)
     return Distances(
         name=one.name,
         rate=float(rates[0].mean()),
@@ -73,13 +70,13 @@ def distances(one: PopulationSpikes, two: PopulationSpikes) -> Distances:
     )
 
 
-def rate_hz(spikes: Spikes) -> npt.NDArray[np.float64]:
-    """Firing rate of every neuron in Hz; spikes have shape (time, sample, neuron)."""
-    rate: npt.NDArray[np.float64] = spikes.mean(axis=(0, 1)) * (1000 / DT)
+def rate_hz(spikes: BoolArray, dt: float) -> FloatArray:
+    """Firing rate of every neuron in Hz; spikes have shape (time, sample, neuron), steps ``dt`` ms."""
+    rate: FloatArray = spikes.mean(axis=(0, 1)) * (1000 / dt)
     return rate
 
 
-def _victor_purpura(a: Spikes, b: Spikes) -> tuple[float, int]:
+def _victor_purpura(a: BoolArray, b: BoolArray, dt: float) -> tuple[float, int]:
     """Summed Victor-Purpura distance per spike of both sides, and the number of pairs.
 
     Source: Victor and Purpura 1996, Journal of Neurophysiology 76(2), the metric D^spike[q].
@@ -89,7 +86,7 @@ def _victor_purpura(a: Spikes, b: Spikes) -> tuple[float, int]:
     chosen = np.unique(np.linspace(0, n - 1, min(n, TRAINS_MAX)).astype(int))
     cost, spikes = 0.0, 0
     for column in chosen:
-        times = [np.flatnonzero(side[:, column]) * DT for side in trains]
+        times = [np.flatnonzero(side[:, column]) * dt for side in trains]
         if not np.array_equal(times[0], times[1]):
             pair = [pq.Quantity(t, "ms") for t in times]
             matrix = victor_purpura_distance(pair, 1 / pq.Quantity(TAU, "ms"), sort=False)

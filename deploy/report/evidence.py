@@ -9,8 +9,7 @@ from deploy.artifact import Artifact
 from deploy.mapping.chips import Chip
 from deploy.parity import Comparison, Divergence, Side
 from deploy.report.parity import DISTANCE_ONLY, failed_levels
-from lsnn_neuro.spec import READOUT
-from quantize.emulator import Spikes
+from lsnn_neuro.arrays import Events
 from quantize.record import SpikeRecord
 
 EMULATOR = "emulator"
@@ -37,7 +36,7 @@ class Evidence:
     - levels: the verdicts, over all samples
     - sides: reference and other side of every level, over one batch: the first one in which a level
       that must be exact is not, else the first
-    - inputs: the batch's input spikes, bool (time, sample, input); first_sample: its first sample
+    - inputs: the batch's, bool or int8 (time, sample, input); first_sample: its first sample
     - scores: of the sides, where the task's data are at hand
     - recipe: TOML text, empty if unknown
     """
@@ -46,7 +45,7 @@ class Evidence:
     chip: Chip
     levels: Mapping[str, Comparison]
     sides: Mapping[str, tuple[Side, Side]]
-    inputs: Spikes
+    inputs: Events
     first_sample: int
     scores: tuple[TaskScore, ...] = ()
     recipe: str = ""
@@ -89,7 +88,16 @@ class Evidence:
         return self.divergence.sample - self.first_sample if self.divergence else 0
 
 
-def cell(where: Divergence) -> str:
+def describe_neuron(where: Divergence) -> str:
     """The neuron or output at which two sides part, in words."""
-    kind = "output" if where.population == READOUT else f"{where.population} neuron"
+    kind = "output" if where.readout else f"{where.population} neuron"
     return f"{kind} {where.neuron}"
+
+
+STATE_NAMES = {"v": "membrane v", "a": "adaptation a", "r": "refractory r", "z": "spike z"}
+"""States that most neurons have, in words; others go by their names."""
+
+
+def describe_state(name: str) -> str:
+    """A state variable in words."""
+    return STATE_NAMES.get(name, name)

@@ -18,10 +18,11 @@ def float_section(evidence: Evidence) -> Section:
     """Rates, task score and spike-train distances of the float network and the integers."""
     reference, other = (side.record for side in evidence.sides[DISTANCE_ONLY])
     pairs = list(zip(reference.spikes, other.spikes, strict=True))
-    found = [distances(one, two) for one, two in pairs]
+    dt = evidence.artifact.network.dt
+    found = [distances(one, two, dt) for one, two in pairs]
     styles = [style for style, _ in zip(cycle(COLOURS), pairs)]
     groups = [
-        (style, rate_hz(one.spikes), rate_hz(two.spikes))
+        (style, rate_hz(one.spikes, dt), rate_hz(two.spikes, dt))
         for style, (one, two) in zip(styles, pairs, strict=True)
     ]
     rates = Figure(

@@ -8,12 +8,11 @@ from datetime import datetime, timezone
 from deploy.artifact import versions
 from deploy.report.activity import neuron_section, spikes_section
 from deploy.report.conversion import conversion_section, network_section
-from deploy.report.evidence import EMULATOR, Evidence, cell
+from deploy.report.evidence import EMULATOR, Evidence, describe_neuron, describe_state
 from deploy.report.float_distance import float_section
 from deploy.report.on_chip import chip_section
 from deploy.report.page import Fact, Page, Section, Table, number
 from deploy.report.parity import DISTANCE_ONLY
-from lsnn_neuro.spec import READOUT
 
 GOLDEN = "golden"
 
@@ -32,7 +31,9 @@ def parity_page(evidence: Evidence) -> Page:
     network = evidence.artifact.network
     levels = evidence.levels
     shown = levels[evidence.shown]
-    sections = [_levels(evidence), spikes_section(evidence), neuron_section(evidence)]
+    sections = [_levels(evidence), spikes_section(evidence)]
+    if network.spiking:
+        sections.append(neuron_section(evidence))
     if DISTANCE_ONLY in evidence.sides:
         sections.append(float_section(evidence))
     sections += [
@@ -45,7 +46,7 @@ def parity_page(evidence: Evidence) -> Page:
         Fact(name="mismatched spikes", value=number(shown.mismatches)),
         Fact(name="spikes compared", value=number(shown.spikes)),
         Fact(name=f"samples of {shown.steps:,} steps", value=number(shown.samples)),
-        Fact(name="neurons", value=number(sum(p.size for p in network.populations))),
+        Fact(name="neurons", value=number(network.n_neurons)),
         Fact(name="synapses", value=number(network.n_synapses)),
     ]
     facts += [
@@ -83,7 +84,7 @@ def _verdict(evidence: Evidence) -> str:
     return (
         f"{failed[-1]}: {c.reference} and {c.other} differ in {c.mismatches:,} spikes and "
         f"{c.readout_mismatches:,} readout integers. They part at step {where.step} of sample "
-        f"{where.sample}, {cell(where)}."
+        f"{where.sample}, {describe_neuron(where)}."
     )
 
 
@@ -132,17 +133,16 @@ def _divergences(evidence: Evidence) -> Iterator[Table]:
         c = evidence.levels[level]
         where = c.first_divergence
         assert where is not None
-        readout = where.population == READOUT
-        rows = [("readout" if readout else "spike", where.reference_value, where.other_value)]
+        rows = [("readout" if where.readout else "spike", where.reference_value, where.other_value)]
         if where.reference and where.other:
             rows += [
-                (text, getattr(where.reference, field), getattr(where.other, field))
-                for field, text in (
-                    ("v", "membrane v"), ("a", "adaptation a"), ("r", "refractory steps left r"),
-                )
-            ]  # fmt: skip
+                (describe_state(name), value, where.other[name])
+                for name, value in where.reference.items()
+                if name != "z"
+            ]
         yield Table(
-            caption=f"{level} parts at step {where.step}, sample {where.sample}, {cell(where)}",
+            caption=f"{level} parts at step {where.step}, sample {where.sample}, "
+            f"{describe_neuron(where)}",
             columns=("after the step", c.reference, c.other),
             rows=tuple((name, number(one), number(two)) for name, one, two in rows),
             marked=frozenset(i for i, (_, one, two) in enumerate(rows) if one != two),

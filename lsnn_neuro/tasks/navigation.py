@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.arena import WALL, Arenas
-from lsnn_neuro.spec import DT
+from lsnn_neuro.encoders import DT
 from lsnn_neuro.tasks.base import Split
 from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
 

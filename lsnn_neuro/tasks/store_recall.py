@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from lsnn_neuro.encoders import poisson
-from lsnn_neuro.spec import DT
+from lsnn_neuro.encoders import DT, poisson
 from lsnn_neuro.tasks.base import Batch, Decisions
 from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
 

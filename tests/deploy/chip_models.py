@@ -19,8 +19,8 @@ from deploy.loihi2 import Loihi2Target, hardware_models
 
 
 def main(folder: Path) -> None:
-    """Build the graph of random network 0 and put it on cores."""
-    network = random_network(0)
+    """Build the graph of random network 1, ALIF and plain LIF, and put it on cores."""
+    network = random_network(1)
     np.save(folder / "inputs.npy", np.zeros((3, 1, network.n_inputs), bool))
     job = Job(
         n_steps=3, n_samples=1, model="graph", lif="auto", synapses="event", want_states=False,

@@ -44,7 +44,7 @@ class Network(nn.Module):
     def __init__(self, network):
         super().__init__()
         self.network = network
-        self.fire = nn.ModuleList(Fire() for _ in network.populations)
+        self.fire = nn.ModuleList(Fire() for _ in network.spiking)
         self.ends, weights = [], []
         for p in network.projections:
             if (p.source, p.target) not in self.ends:
@@ -52,7 +52,7 @@ class Network(nn.Module):
                 weights.append(torch.zeros(p.n_target, p.n_source, dtype=torch.float64))
             at = self.ends.index((p.source, p.target))
             assert p.weight_exp >= 0
-            assert p.max_delay == 0
+            assert not p.delay.any()
             weights[at][p.target_index, p.source_index] += column(p.weight_mant) * 2**p.weight_exp
         self.synapses = nn.ModuleList()
         for weight in weights:
@@ -67,32 +67,38 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def forward(self, batch):  # (sample, time, input)
-        populations, n = self.network.populations, len(batch)
-        sizes = {p.name: p.size for p in populations} | {"readout": self.network.readout.size}
-        zero = {name: torch.zeros(n, size, dtype=torch.float64) for name, size in sizes.items()}
+        populations = self.network.spiking
+        (readout,) = self.network.readouts
+        sizes = {p.name: p.size for p in (*populations, readout)}
+        zero = {
+            name: torch.zeros(len(batch), size, dtype=torch.float64) for name, size in sizes.items()
+        }
         v, a, r, z = (dict(zero) for _ in range(4))
-        o, spikes, current = zero["readout"], 0, dict(zero)
+        o, spikes, current = zero[readout.name], 0, dict(zero)
         for t in range(batch.shape[1]):
             self.arrive("input", batch[:, t], current)
             now, current = current, dict(zero)
             for p, fire in zip(populations, self.fire, strict=True):
-                name = p.name
-                a[name] = saturated(
-                    decayed(a[name], column(p.decay_a)) + column(p.step_a) * z[name]
-                )
-                threshold = 64 * column(p.vth_mant) + a[name]
-                v[name] = saturated(decayed(v[name], column(p.decay_v)) + 64 * now[name])
+                name, c = p.name, p.constants
+                threshold = column(c.vth)
+                if hasattr(c, "step_a"):
+                    a[name] = saturated(
+                        decayed(a[name], column(c.decay_a)) + column(c.step_a) * z[name]
+                    )
+                    threshold = threshold + a[name]
+                v[name] = saturated(decayed(v[name], column(c.decay_v)) + 64 * now[name])
                 z[name] = fire((v[name] > threshold) & (r[name] == 0))
-                after = v[name] - threshold if p.reset == "subtract" else zero[name]
+                after = v[name] - threshold if c.reset == "subtract" else zero[name]
                 v[name] = torch.where(z[name] > 0, after, v[name])
-                r[name] = torch.where(z[name] > 0, float(p.n_ref), torch.clamp(r[name] - 1, min=0))
+                left = torch.clamp(r[name] - 1, min=0)
+                r[name] = torch.where(z[name] > 0, column(c.n_ref), left)
                 spikes += z[name].sum()
             for p in populations:
                 self.arrive(p.name, z[p.name], current)
             o = saturated(
-                decayed(o, column(self.network.readout.decay)) + 64 * current.pop("readout")
+                decayed(o, column(readout.constants.decay_v)) + 64 * current.pop(readout.name)
             )
-            current["readout"] = zero["readout"]
+            current[readout.name] = zero[readout.name]
         self.last_readout, self.spikes = o, int(spikes)
         return o
 
@@ -104,18 +110,16 @@ class Bytes(nn.Module):
         super().__init__()
         pairs = {(p.source, p.target): (p.n_target, p.n_source) for p in network.projections}
         arrays = {f"weight {i}": (shape, torch.uint8) for i, shape in enumerate(pairs.values())}
+        types = {
+            "decay_v": torch.int16, "decay_a": torch.int16, "step_a": torch.int32, "vth": torch.int32,
+            "n_ref": torch.uint8, "v": torch.int32, "a": torch.int32, "r": torch.uint8,
+        }  # fmt: skip
         for p in network.populations:
-            arrays |= {
-                f"{p.name} {name}": ((p.size,), dtype)
-                for name, dtype in (
-                    ("decay_v", torch.int16), ("decay_a", torch.int16), ("step_a", torch.int32),
-                    ("vth", torch.int32), ("v", torch.int32), ("a", torch.int32),
-                    ("input", torch.int32), ("r", torch.uint8),
-                )
-            }  # fmt: skip
-        n = network.readout.size
-        arrays |= {f"readout {k}": ((n,), torch.int32) for k in ("bias", "o")}
-        arrays |= {"readout decay": ((n,), torch.int16)}
+            held = [name for name, _, values in p.constants.numbers() if values.any()]
+            held += [name for name in p.neuron.states if name != "z"]
+            arrays |= {f"{p.name} {name}": ((p.size,), types[name]) for name in held}
+            extra = "arriving" if p.spiking else "offset"
+            arrays[f"{p.name} {extra}"] = ((p.size,), torch.int32)
         for name, (shape, dtype) in arrays.items():
             self.register_buffer(name.replace(".", " "), torch.zeros(shape, dtype=dtype))
 

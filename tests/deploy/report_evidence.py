@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from random_networks import Spikes, random_inputs, random_network
+from random_networks import random_inputs, random_network
 
 from deploy.artifact import load_artifact, write_artifact
 from deploy.mapping.chips import load_chip
 from deploy.parity import Side, compare_levels
 from deploy.report.evidence import Evidence, TaskScore
-from quantize.convert import ConversionReport, PopulationReport, ProjectionReport
+from lsnn_neuro.arrays import Events
+from quantize.conversion_report import (
+    ConversionReport,
+    PopulationReport,
+    ProjectionReport,
+    TimeConstant,
+)
 from quantize.emulator import emulate, trace
-from quantize.network import Projection, QuantizedNetwork
+from quantize.network import QuantizedNetwork
 
 N_STEPS, N_SAMPLES, SEED = 80, 3, 1
-
-Change = Callable[[Projection], Projection]
 
 
 def network() -> QuantizedNetwork:
@@ -38,7 +41,18 @@ def changed_at(name: str) -> QuantizedNetwork:
     return replace(original, projections=tuple(projections))
 
 
-def side(ran: QuantizedNetwork, inputs: Spikes, name: str) -> Side:
+def evidence_of(folder: Path, own: QuantizedNetwork, inputs: Events) -> Evidence:
+    """P2 exact, of any network and inputs."""
+    emulator = side(own, inputs, "emulator")
+    sides = {"P2": (emulator, side(own, inputs, "loihi-sim"))}
+    write_artifact(folder, own, target="loihi-sim", inputs=inputs, golden=emulator.record, about={})
+    return Evidence(
+        artifact=load_artifact(folder), chip=load_chip("loihi1"), levels=compare_levels(sides),
+        sides=sides, inputs=inputs, first_sample=0,
+    )  # fmt: skip
+
+
+def side(ran: QuantizedNetwork, inputs: Events, name: str) -> Side:
     @cache
     def course(sample: int):
         return list(trace(ran, inputs[:, sample]))
@@ -82,8 +96,13 @@ def conversion(own: QuantizedNetwork) -> ConversionReport:
     return ConversionReport(
         populations=tuple(
             PopulationReport(
-                name=p.name, scale=p.scale, vth_mant=(1, 2), tau_m=(20.0, 19.98),
-                tau_a=(700.0, 682.2), tau_i=None, tau_r=None, step_a=(3, 4), linear_below=0.1,
+                name=p.name, neuron=p.neuron.name, scale=p.scale,
+                time_constants=(
+                    TimeConstant(name="tau_m", wanted=20.0, got=19.98),
+                    *((TimeConstant(name="tau_a", wanted=700.0, got=682.2),) if p.adaptive else ()),
+                ),
+                vth_mant=(1, 2) if p.spiking else None, step_a=(3, 4) if p.adaptive else None,
+                linear_below=0.1 if p.adaptive else None,
             )
             for p in own.populations
         ),
@@ -94,7 +113,6 @@ def conversion(own: QuantizedNetwork) -> ConversionReport:
             )
             for p in own.projections
         ),
-        readout_scale=1.0,
     )  # fmt: skip
 
 

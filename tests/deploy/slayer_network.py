@@ -21,16 +21,17 @@ STEPS = 60
 def make(seed: int) -> torch.nn.ModuleList:
     """A chain of two or three blocks, every second one recurrent; some end in an Affine.
 
-    CUBA blocks in the first half of the seeds modulo 4, ALIF blocks in the other.
+    CUBA blocks in the first half of the seeds modulo 4, with a synaptic current in every second of these
+    halves; ALIF blocks in the other.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     sizes = rng.integers(3, 12, 4).tolist()
-    blocks = []
+    affine, blocks = seed % 3 == 0, []
     for index in range(2 + seed % 2):
         neuron = {
             "threshold": float(rng.uniform(0.5, 2.0)),
-            "current_decay": 1.0,
+            "current_decay": float(rng.uniform(0.1, 1.0)) if seed % 8 >= 4 else 1.0,
             "voltage_decay": float(rng.uniform(0.02, 0.5)),
             "shared_param": True,
         }
@@ -46,13 +47,16 @@ def make(seed: int) -> torch.nn.ModuleList:
         recurrent = (seed + index) % 2
         kind = blocks_of.Recurrent if recurrent else blocks_of.Dense
         last = index == 1 + seed % 2
-        block = kind(neuron, sizes[index], sizes[index + 1], delay=not last, weight_scale=4)
+        block = kind(
+            neuron, sizes[index], sizes[index + 1], delay=not last or affine, weight_scale=4
+        )
         if block.delay is not None:
             block.delay.delay.data = torch.tensor(rng.uniform(0, 9, sizes[index + 1])).float()
             block.delay.init = True
         blocks.append(block)
-    if seed % 3 == 0:
-        neuron = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.1}
+    if affine:
+        current_decay = 1.0 if seed % 2 else 0.3
+        neuron = {"threshold": 1.0, "current_decay": current_decay, "voltage_decay": 0.1}
         blocks.append(
             slayer.block.cuba.Affine(neuron, sizes[1 + len(blocks) - 1], 2, weight_scale=2)
         )

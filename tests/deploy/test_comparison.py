@@ -1,11 +1,14 @@
 """What a comparison says of two records."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from deploy.parity import compare, explain, join, van_rossum
 from deploy.report.parity import failed_levels, parity_json
 from lsnn_neuro.errors import TargetFailedError
+from lsnn_neuro.neurons.neuron import State
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
@@ -46,8 +49,20 @@ def test_a_readout_that_differs_alone_is_found(spikes):
     assert not comparison.exact
     assert comparison.mismatches == 0
     assert comparison.readout_mismatches == 1
+    assert comparison.first_divergence.readout
     assert comparison.first_divergence.population == "readout"
     assert comparison.first_divergence.other_value == -3
+
+
+def test_a_population_that_is_called_readout_is_one_that_spikes(spikes):
+    other = spikes.copy()
+    other[6, 2, 1] ^= True
+    records = [
+        replace(record(s), spikes=(PopulationSpikes(name="readout", spikes=s),))
+        for s in (spikes, other)
+    ]
+    where = compare(*records).first_divergence
+    assert (where.population, where.neuron, where.readout) == ("readout", 1, False)
 
 
 def test_a_shifted_record_is_not_aligned_but_reported(spikes):
@@ -63,16 +78,18 @@ def test_explain_asks_both_sides_for_the_states_of_that_neuron(spikes):
     other = spikes.copy()
     other[6, 2, 1] ^= True
 
-    def side(offset):
+    def side(offset, *names):
         def states(sample, step):
             assert (sample, step) == (2, 6)
             column = np.arange(4) + offset
-            return (PopulationState(name="cells", v=column, a=column, r=column, z=column > 0),)
+            variables = State(**dict.fromkeys(names, column))
+            return (PopulationState(name="cells", variables=variables),)
 
         return states
 
-    where = explain(compare(record(spikes), record(other)), side(10), side(20)).first_divergence
-    assert (where.reference.v, where.other.v) == (11, 21)
+    sides = side(10, "v", "a", "r", "z"), side(20, "w", "r", "v")
+    where = explain(compare(record(spikes), record(other)), *sides).first_divergence
+    assert (where.reference, where.other) == ({"v": 11, "r": 11}, {"v": 21, "r": 21})
 
 
 def test_van_rossum_of_one_late_spike_is_that_of_its_kernel():

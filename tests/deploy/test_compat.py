@@ -38,8 +38,8 @@ def test_with_the_shim_lava_is_imported_and_dataclasses_are_as_before():
 def test_the_shim_is_there_once_and_only_where_it_is_needed():
     done = python(
         "import sys, deploy.lava\n"
-        "from deploy.lava.compat import let_lava_be_imported\n"
-        "let_lava_be_imported()\n"
+        "from deploy.lava.compat import patch_lava_import\n"
+        "patch_lava_import()\n"
         "print(sum(type(f).__module__ == 'deploy.lava.compat' for f in sys.meta_path))\n"
         "assert 'lava' not in sys.modules"
     )

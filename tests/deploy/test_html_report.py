@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_graphs import random_graph
+from random_networks import random_events, random_inputs, random_network
 from report_evidence import (
     N_STEPS,
     READING,
     SPIKING,
     changed_at,
     evidence,
+    evidence_of,
     network,
     side,
 )
@@ -26,9 +29,11 @@ from deploy.report.distances import TAU, distances
 from deploy.report.evidence import Evidence
 from deploy.report.figures import NEURONS_MAX, SPIKES_MAX, Figure, Panel, raster, scatter
 from deploy.report.html import parity_page
-from deploy.report.neuron import ASKED_AFTER, ASKED_BEFORE, follow, representative
+from deploy.report.neuron import ASKED_AFTER, ASKED_BEFORE, representative, trace_neuron
 from deploy.report.page import Page, Section, number, render
 from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.neurons.ahp import AHP
+from lsnn_neuro.neurons.alif import ALIF
 from quantize.record import PopulationSpikes
 
 
@@ -47,7 +52,7 @@ def section(page: Page, key: str) -> Section:
 
 
 def rasters(figure: Figure, given: Evidence) -> dict[str, Panel]:
-    names = [p.name for p in given.artifact.network.populations]
+    names = [p.name for p in given.artifact.network.spiking]
     return {panel.title: panel for panel in figure.panels if panel.title in names}
 
 
@@ -86,7 +91,7 @@ def test_a_changed_weight_is_reported_where_the_comparison_finds_it(parted: Evid
     values = {row[0]: row[1:] for row in table.rows}
     assert where.reference is not None
     assert where.other is not None
-    assert values["membrane v"] == (number(where.reference.v), number(where.other.v))
+    assert values["membrane v"] == (number(where.reference["v"]), number(where.other["v"]))
     assert values["spike"] == (str(where.reference_value), str(where.other_value))
 
 
@@ -128,7 +133,7 @@ def test_a_followed_neuron_shows_the_states_of_both_sides(parted: Evidence) -> N
     where = parted.levels["P2"].first_divergence
     assert where is not None
     own, sides = parted.artifact.network, parted.sides["P2"]
-    trace = follow(own, sides, where.sample, where.population, where.neuron, near=where.step)
+    trace = trace_neuron(own, sides, where.sample, where.population, where.neuron, near=where.step)
     assert trace.other is not None
     low = max(where.step - ASKED_BEFORE, 0)
     assert list(trace.other.steps) == list(range(low, min(where.step + ASKED_AFTER, N_STEPS) + 1))
@@ -136,29 +141,61 @@ def test_a_followed_neuron_shows_the_states_of_both_sides(parted: Evidence) -> N
     at_other = list(trace.other.steps).index(where.step)
     assert where.reference is not None
     assert where.other is not None
-    assert (trace.one.v[at_one], trace.one.a[at_one]) == (where.reference.v, where.reference.a)
-    assert (trace.other.v[at_other], trace.other.a[at_other]) == (where.other.v, where.other.a)
-    cell = next(p for p in own.populations if p.name == where.population)
-    vth = int(cell.vth_mant[where.neuron]) * 64
-    assert (trace.threshold - trace.one.a == vth).all()
+    for side_, at, states in (
+        (trace.one, at_one, where.reference), (trace.other, at_other, where.other)
+    ):  # fmt: skip
+        found = {name: values[at] for name, values in side_.variables.items()}
+        assert found == {name: value for name, value in states.items() if name != "z"}
+    vth = own.population(where.population).vth[where.neuron]
+    assert (trace.threshold - trace.one.variables.get("a", 0) == vth).all()
 
 
 @pytest.mark.parametrize(
-    ("kind", "moves"),
-    [({"adaptation": "threshold"}, True), ({"adaptation": "current"}, False)],
-    ids=["threshold", "current"],
+    ("kind", "moves"), [(ALIF, True), (AHP, False)], ids=lambda kind: getattr(kind, "name", "")
 )
 def test_the_threshold_moves_only_where_the_adaptation_moves_it(
-    exact: Evidence, kind: dict[str, str], moves: bool
+    exact: Evidence, kind: type[ALIF], moves: bool
 ) -> None:
     own = exact.artifact.network
     name, neuron = representative(own, exact.emulator, 0)
-    populations = tuple(replace(p, **kind) if p.name == name else p for p in own.populations)
+    populations = tuple(replace(p, neuron=kind) if p.name == name else p for p in own.populations)
     other = replace(own, populations=populations)
     ran = side(other, exact.inputs, "emulator")
-    trace = follow(other, (ran, ran), 0, name, neuron)
-    assert trace.one.a.any()
+    trace = trace_neuron(other, (ran, ran), 0, name, neuron)
+    assert trace.one.variables["a"].any()
     assert (np.ptp(trace.threshold) > 0) == moves
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_membrane_that_is_not_reset_spikes_where_it_reaches_the_threshold(seed: int) -> None:
+    own = random_network(seed, forms=("atrlif",))
+    inputs = random_inputs(seed, own, n_steps=60, n_samples=1)
+    ran = side(own, inputs, "emulator")
+    for population in own.spiking:
+        for neuron in range(population.size):
+            trace = trace_neuron(own, (ran, ran), 0, population.name, neuron)
+            at = np.flatnonzero(trace.one.variables["v"] >= trace.threshold)
+            np.testing.assert_array_equal(at, trace.one.spike_steps)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_network_is_reported(tmp_path: Path, seed: int) -> None:
+    own = random_graph(seed, graded=True)
+    given = evidence_of(tmp_path / "a", own, random_events(seed, own, n_steps=20, n_samples=2))
+    page = parity_page(given)
+    assert page.passed
+    about = section(page, "network")
+    assert f"{own.n_neurons} neurons, {own.n_outputs} outputs, " in about.lead
+    assert about.lead.endswith(f"steps of {own.dt:g} ms.")
+    assert [row[:2] for row in about.tables[0].rows] == [
+        (p.name, p.neuron.name) for p in own.populations
+    ]
+    readout = section(page, "spikes").figures[0].panels[-1]
+    assert f"all {own.n_outputs} outputs" in readout.text
+    shown = section(page, "neuron").figures[0].panels[0]
+    assert shown.title == "membrane v and threshold"
+    assert "in 2 of 2 steps compared" in shown.text
+    assert len(render(page)) < 2_000_000
 
 
 def test_an_artifact_without_a_float_network_is_reported_by_its_golden_spikes(
@@ -175,7 +212,7 @@ def test_an_artifact_without_a_float_network_is_reported_by_its_golden_spikes(
 def test_the_representative_neuron_spikes_and_adapts(exact: Evidence) -> None:
     record = exact.emulator
     population, neuron = representative(exact.artifact.network, record, 0)
-    assert next(p for p in exact.artifact.network.populations if p.name == population).adaptive
+    assert exact.artifact.network.population(population).adaptive
     counts = next(p for p in record.spikes if p.name == population).spikes[:, 0].sum(axis=0)
     assert 0 < counts[neuron] <= counts.max()
 
@@ -235,13 +272,13 @@ def trains(*spike_steps: list[int]) -> PopulationSpikes:
 
 def test_distances_of_equal_trains_are_zero() -> None:
     same = trains([3, 50], [], [7])
-    found = distances(same, same)
+    found = distances(same, same, dt=1.0)
     assert (found.van_rossum, found.victor_purpura, found.rate_difference) == (0, 0, 0)
     assert (found.coincident, found.first_spike, found.one_sided) == (1, 0, 0)
 
 
 def test_distances_of_a_moved_a_missing_and_an_extra_spike() -> None:
-    found = distances(trains([10, 40], [20], []), trains([14, 40], [], [60]))
+    found = distances(trains([10, 40], [20], []), trains([14, 40], [], [60]), dt=1.0)
     shift, delete, insert = 4 / TAU, 1, 1
     assert found.victor_purpura == pytest.approx((shift + delete + insert) / 6)
     assert found.first_spike == 4
@@ -252,7 +289,7 @@ def test_distances_of_a_moved_a_missing_and_an_extra_spike() -> None:
 
 
 def test_a_shift_never_costs_more_than_delete_and_insert() -> None:
-    assert distances(trains([0]), trains([99])).victor_purpura == pytest.approx(1)
+    assert distances(trains([0]), trains([99]), dt=1.0).victor_purpura == pytest.approx(1)
 
 
 class Reader(HTMLParser):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from on_lava import mismatches
+from random_lsnns import lsnn
 
 from deploy.lava.options import LavaOptions
-from deploy.parity import compare_sides
-from deploy.targets import get_target
-from lsnn_neuro.closed_loop import play
-from lsnn_neuro.errors import DataError, TargetFailedError, TargetUnavailableError
-from lsnn_neuro.network import LSNN
+from deploy.targets import Target, get_target
+from lsnn_neuro.closed_loop import Episodes, play
+from lsnn_neuro.errors import DataError, NetworkError, TargetFailedError, TargetUnavailableError
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
-from quantize.convert import convert
+from quantize.conversion import convert
 from quantize.network import QuantizedNetwork
-from results.episodes import closed_loop_sides
+from quantize.record import SpikeRecord
 
 
 def task(latency: int = 2) -> Navigation:
@@ -32,27 +31,31 @@ def quantized(task: Navigation) -> QuantizedNetwork:
         regular=8, adaptive=8, beta=0.5, n_ref=1, signs="unconstrained", n_delays=3,
         input_connectivity=1, recurrent_connectivity=1, readout_connectivity=1,
     )  # fmt: skip
-    generator = torch.Generator().manual_seed(4)
-    return convert(LSNN(config, task.n_inputs, task.n_outputs, generator=generator).to_spec())[0]
+    drawn = lsnn(config, 4, n_inputs=task.n_inputs, n_outputs=task.n_outputs)
+    return convert(drawn.to_spec())[0]
+
+
+def played(task: Navigation, target: Target, episodes: range) -> tuple[Episodes, SpikeRecord]:
+    """Some test episodes on a target, and what the network did."""
+    with target.session(quantized(task), len(episodes), task.n_steps) as session:
+        return play(task, session, task.chances("test", episodes)), session.record()
 
 
 def test_a_closed_loop_on_lava_is_the_emulators() -> None:
     t = task()
-    comparison = compare_sides(
-        *closed_loop_sides(t, quantized(t), get_target("loihi-sim"), range(2))
-    )
-    assert comparison.exact
-    assert comparison.samples == 2
-    assert [p.name for p in comparison.populations] == ["input", "regular", "adaptive"]
-    assert all(p.spikes for p in comparison.populations)
+    episodes, reference = played(t, get_target("emulator"), range(2))
+    on_lava, record = played(t, get_target("loihi-sim"), range(2))
+    assert mismatches(reference, record) == (0, 0)
+    assert all(p.spikes.any() for p in reference.spikes)
+    np.testing.assert_array_equal(episodes.inputs, on_lava.inputs)
+    np.testing.assert_array_equal(episodes.readout, on_lava.readout)
+    np.testing.assert_array_equal(episodes.position, on_lava.position)
 
 
-def test_another_trajectory_is_seen() -> None:
-    t, target = task(), get_target("emulator")
-    one, _ = closed_loop_sides(t, quantized(t), target, range(2))
-    other, _ = closed_loop_sides(t, quantized(t), target, range(1, 3))
-    comparison = compare_sides(one, other)
-    assert comparison.populations[0].mismatches > 0
+def test_another_trajectory_is_heard() -> None:
+    t = task()
+    one, other = (played(t, get_target("emulator"), range(n, n + 2))[0] for n in (0, 1))
+    assert (one.inputs != other.inputs).any()
 
 
 def test_lava_answers_late_and_says_so() -> None:
@@ -76,6 +79,8 @@ def test_more_steps_than_announced_are_refused() -> None:
             session.record()
         with pytest.raises(TargetFailedError, match="announced were 10"):
             session.step(np.zeros((6, 1, t.n_inputs), np.bool_))
+        with pytest.raises(NetworkError, match="on Lava they are bool spikes"):
+            session.step(np.zeros((1, 1, t.n_inputs), np.int8))
 
 
 def test_a_run_that_takes_too_long_ends() -> None:

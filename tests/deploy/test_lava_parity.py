@@ -1,161 +1,218 @@
 """The emulator against Lava: zero mismatched spikes, equal readout integers, equal states."""
 
+import itertools
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
-from random_networks import EXTREME_EVERY, random_inputs, random_network
+from on_lava import (
+    N_STEPS,
+    check,
+    emulated,
+    lava,
+    mismatches,
+    refused,
+    side_by_side,
+    synapses,
+)
+from random_graphs import random_bias, random_constants, random_graph
+from random_networks import (
+    EXTREME_EVERY,
+    li,
+    neurons,
+    random_events,
+    random_inputs,
+    random_network,
+)
 
-from deploy.lava.options import LavaOptions
-from deploy.lava.stock_atrlif import atrlif_obstacle
-from deploy.lava.stock_lif import on_stock_lif, stock_lif_obstacle
-from deploy.lava.target import LoihiSimTarget
+from deploy.lava.neurons.neuron import lava_neurons
 from lsnn_neuro.errors import NetworkError
-from quantize.emulator import emulate, trace
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.registry import NEURONS
+from quantize.emulator import trace_reference
 from quantize.loihi import STATE_MAX
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from quantize.network import QuantizedNetwork, QuantizedPopulation
 
-N_STEPS, N_SAMPLES = 40, 3
-TIME_LIMIT = 120.0
-
-
-def lava(**options):
-    return LoihiSimTarget(LavaOptions(time_limit=TIME_LIMIT, **options))
+# --- every neuron with everything it can be ------------------------------------------------------------
 
 
-def mismatches(reference, other):
-    """Spikes and readout integers that differ."""
-    assert [p.name for p in reference.spikes] == [p.name for p in other.spikes]
-    pairs = zip(reference.spikes, other.spikes, strict=True)
-    spikes = sum(int((a.spikes != b.spikes).sum()) for a, b in pairs)
-    return spikes, int((reference.readout != other.readout).sum())
+def variants(kind, size=6):
+    """A population of each reset and comparison, with and without a current; biases of some neurons."""
+    rng = np.random.default_rng(len(kind))
+    choices = itertools.product(
+        ("subtract", "subtract_constant", "to"), (False, True), (False, True)
+    )
+    for reset, at_threshold, current in choices:
+        constants = random_constants(rng, kind, size, drive=400, extreme=False)
+        n_ref = np.array([0, 0, 1, 2, 5, 63])
+        yield QuantizedPopulation(
+            name=f"{reset} {'at' if at_threshold else 'above'} {'current' if current else 'none'}",
+            neuron=NEURONS[kind], scale=1.0,
+            constants=replace(constants, reset=reset, at_threshold=at_threshold, n_ref=n_ref),
+            decay_i=rng.integers(200, 4097, size) if current else None,
+            bias=random_bias(rng, size) // 64 * (rng.random(size) < 0.5),
+        )  # fmt: skip
 
 
-def check(seed, forms=("threshold",), **options):
-    """Run a random network on both; gives the emulator's record."""
-    network = random_network(seed, forms)
-    inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=N_SAMPLES)
-    reference = emulate(network, inputs)
-    assert mismatches(reference, lava(**options).run(network, inputs)) == (0, 0)
-    return reference
+@pytest.mark.parametrize("kind", ["lif", "if", "alif", "ahp"])
+def test_a_neuron_with_every_reset_comparison_current_and_bias_is_equal_on_lava(kind):
+    network = side_by_side(np.random.default_rng(0), list(variants(kind)))
+    assert len(network.populations) == 12
+    reference, record = check(network, 1, lif="own")
+    assert record.target == f"loihi-sim (event synapses, {'LIF' if kind == 'if' else kind.upper()})"
+    assert all(p.spikes.any() for p in reference.spikes)
+    assert any(not p.spikes.all(axis=0).any() for p in reference.spikes)
 
 
-@pytest.mark.parametrize("seed", [0, 4, 10, 13])
-def test_random_networks_are_equal_on_lava(seed):
-    assert check(seed).n_spikes > 0
+def test_readouts_with_current_bias_delays_and_inputs_of_their_own_are_equal_on_lava():
+    rng = np.random.default_rng(3)
+    pop = neurons("lif", decay_v=[200] * 4, vth=64 * 300)
+    readouts = [
+        li("plain", [0, 60, 4096]),
+        li("current", [10, 300], decay_i=[0, 700]),
+        li("biased", [100, 4096], bias=[-300, 4095 << 7]),
+        li("both", [100, 0], decay_i=[4096, 40], bias=[7, -9]),
+        li("heard by nobody", [1]),
+    ]
+    projections = [synapses(rng, INPUT, "pop", 5, 4), synapses(rng, "pop", "pop", 4, 4)]
+    for p in readouts[:-1]:
+        if p.name != "plain":
+            projections.append(synapses(rng, INPUT, p.name, 5, p.size, delay=0, exponent=-2))
+        projections.append(synapses(rng, "pop", p.name, 4, p.size, delay=62))
+    late = synapses(rng, INPUT, "plain", 5, 3, delay=61)
+    network = QuantizedNetwork(
+        n_inputs=5, populations=(*readouts[:2], pop, *readouts[2:]),
+        projections=(*projections, late), outputs=("both", "plain", "pop", "biased", "current"),
+    )  # fmt: skip
+    for options in ({"synapses": "event"}, {"synapses": "stock"}, {"model": "fused"}):
+        inputs = random_inputs(2, network, n_steps=70, n_samples=1)
+        reference, record = emulated(network, inputs), lava(**options).run(network, inputs)
+        assert reference.readout.shape[2] == 13
+        assert mismatches(reference, record) == (0, 0)
+
+
+def test_an_input_that_arrives_too_late_at_a_readout_is_refused_by_name():
+    rng = np.random.default_rng(0)
+    far = synapses(rng, INPUT, "readout", 3, 2, delay=0, name="far")
+    far = replace(far, delay=np.full(far.n_synapses, 62))
+    network = QuantizedNetwork(n_inputs=3, populations=(li("readout", [7, 8]),), projections=(far,))
+    said = (
+        "projection 'far': has a delay of 62, from inputs straight to a readout Lava takes up to 61"
+    )
+    assert said in refused(network)
+    check(network, 0, model="fused")
+    check(
+        replace(network, projections=(replace(far, delay=far.delay - 1),)), 0
+    )  # nothing spikes here
+
+
+def test_spiking_outputs_are_recorded_where_the_network_names_them():
+    rng = np.random.default_rng(5)
+    populations = [
+        neurons("lif", n, decay_v=[300] * k, vth=64 * 500) for n, k in (("a", 3), ("b", 2))
+    ]
+    network = side_by_side(rng, populations, outputs=("b", "a"))
+    reference, _ = check(network, 0)
+    assert reference.readout.any()
+    _, b = reference.spikes
+    np.testing.assert_array_equal(reference.readout[..., :2], b.spikes)
+    check(network, 0, model="fused")
+
+
+@pytest.mark.parametrize("kind", ["lif", "if", "alif", "ahp"])
+def test_what_acts_without_input_starts_with_the_first_step(kind):
+    """A bias above the threshold, and a threshold that is reached at rest."""
+    pushed = neurons(kind, "pushed", vth=64 * np.arange(3), bias=[64, 65, 4095 << 7])
+    at_rest = neurons(kind, "at rest", vth=[0, 64], at_threshold=True, n_ref=[2, 0])
+    network = side_by_side(np.random.default_rng(0), [pushed, at_rest])
+    network = replace(network, projections=network.projections[:1])
+    reference, _ = check(network, 0, lif="own")
+    assert reference.spikes[0].spikes[0, 0].tolist() == [True, True, True]
+    assert reference.spikes[1].spikes[:4, 0, 0].tolist() == [True, False, False, True]
+
+
+# --- random networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [2, 8, 30, 36])
+def test_random_graphs_are_equal_on_lava(seed):
+    reference, _ = check(random_graph(seed), seed)
+    assert reference.n_spikes > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 220))
-def test_many_random_networks_are_equal_on_lava(seed):
-    check(seed, synapses="stock" if seed % 10 == 0 else "event")
+def test_many_random_graphs_are_equal_on_lava(seed):
+    network = random_graph(seed)
+    why = refused(network)
+    if why:
+        assert "stock ATRLIF" in why or "delay of 62" in why
+        return
+    check(network, seed, synapses="stock" if seed % 10 == 0 else "event")
 
 
-OTHER_FORMS = [("current",), ("atrlif",), ("lif", "threshold", "current", "atrlif")]
+FORMS = [("threshold",), ("current",), ("atrlif",), ("lif", "threshold", "current", "atrlif")]
 
 
-@pytest.mark.parametrize(
-    ("seed", "forms"), list(zip([0, 1, 15], OTHER_FORMS, strict=True)), ids=str
-)
-def test_random_networks_of_other_neurons_are_equal_on_lava(seed, forms):
-    assert check(seed, forms).n_spikes > 0
+@pytest.mark.parametrize(("seed", "forms"), list(zip([10, 0, 1, 15], FORMS, strict=True)), ids=str)
+def test_random_networks_of_lavas_neurons_are_equal_on_lava(seed, forms):
+    reference, _ = check(random_network(seed, forms), seed)
+    assert reference.n_spikes > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
-@pytest.mark.parametrize("forms", OTHER_FORMS, ids=" ".join)
-def test_many_random_networks_of_other_neurons_are_equal_on_lava(seed, forms):
+@pytest.mark.parametrize("forms", FORMS, ids=" ".join)
+def test_many_random_networks_of_lavas_neurons_are_equal_on_lava(seed, forms):
     network = random_network(seed, forms)
-    atrlif = [p for p in network.populations if p.neuron == "atrlif"]
-    if any(atrlif_obstacle(network, p) for p in atrlif):
-        inputs = random_inputs(seed, network, n_steps=2, n_samples=1)
-        with pytest.raises(NetworkError, match="can't run on Lava's ATRLIF"):
-            lava().run(network, inputs)
+    why = refused(network)
+    if why:
+        assert "can't run on Lava's stock ATRLIF" in why
         return
-    check(seed, forms, synapses="stock" if seed % 10 == 0 else "event")
+    check(network, seed, synapses="stock" if seed % 10 == 0 else "event")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(30))
 def test_many_random_lif_networks_are_equal_on_lavas_own_lif(seed):
     network = random_network(seed, ("lif",))
-    if len(on_stock_lif(network, "auto")) < len(network.populations):
-        with pytest.raises(NetworkError, match="can't run on Lava's stock LIF"):
-            lava(lif="stock").run(network, random_inputs(seed, network, n_steps=2, n_samples=1))
+    why = refused(network, lif="stock")
+    if why:
+        assert "can't run on Lava's stock LIF" in why
         return
-    check(seed, ("lif",), lif="stock")
+    check(network, seed, lif="stock")
 
 
 def test_most_random_networks_suit_lavas_own_neurons():
-    def share(form, fits):
-        networks = [random_network(seed, (form,)) for seed in range(60)]
-        return np.mean([all(fits(n, p) for p in n.populations) for n in networks])
+    def share(form, **options):
+        return np.mean(
+            [not refused(random_network(seed, (form,)), **options) for seed in range(60)]
+        )
 
-    assert share("lif", lambda n, p: stock_lif_obstacle(n, p) is None) > 0.6
-    assert share("atrlif", lambda n, p: atrlif_obstacle(n, p) is None) > 0.6
-
-
-def test_lavas_own_atrlif_wraps_its_current_around_and_spikes_at_its_threshold():
-    one = np.ones(1, np.int32)
-
-    def network(vth_mant, n_inputs):
-        return QuantizedNetwork(
-            n_inputs=n_inputs,
-            populations=(
-                Population(
-                    name="pop", neuron="atrlif", decay_i=0 * one, decay_v=4096 * one,
-                    decay_a=100 * one, step_a=64 * one, vth_mant=vth_mant * one,
-                    decay_r=4096 * one, n_ref=0, reset="subtract", scale=1.0,
-                ),
-            ),
-            projections=tuple(
-                Projection(
-                    name=name, source=source, target=target, n_source=n, n_target=1,
-                    source_index=np.arange(n), target_index=np.zeros(n, int),
-                    weight_mant=np.full(n, weight), delay=np.zeros(n, int), weight_exp=exponent,
-                    sign_mode="excitatory",
-                )
-                for name, source, target, n, weight, exponent in (
-                    ("in", "input", "pop", n_inputs, 250, 4), ("out", "pop", "readout", 1, 100, 0)
-                )
-            ),
-            readout=Readout(decay=100 * one, bias=0 * one, scale=1.0),
-        )  # fmt: skip
-
-    for vth_mant, n_inputs in ((4000, 1), (4001, 1), (4000, 60)):  # at, below, around
-        quantized = network(vth_mant, n_inputs)
-        inputs = np.ones((20, 1, n_inputs), bool)
-        reference = emulate(quantized, inputs)
-        if n_inputs == 1:
-            assert bool(reference.spikes[0].spikes[0, 0, 0]) == (vth_mant == 4000)
-        assert mismatches(reference, lava().run(quantized, inputs)) == (0, 0)
-    lowest = min(states[0].v[0] for states in trace(quantized, inputs[:, 0]))
-    assert lowest < -(2**22)  # strong excitation has become inhibition
+    assert share("lif", lif="stock") > 0.6
+    assert share("atrlif") > 0.6
 
 
 def test_random_networks_reach_the_limits_they_are_meant_to_reach():
     def largest_state(seed):
         network = random_network(seed)
-        inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=1)
-        return max(abs(p.v).max() for states in trace(network, inputs[:, 0]) for p in states)
+        inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=1)[:, 0]
+        return max(abs(p["v"]).max() for states in trace_reference(network, inputs) for p in states)
 
     extreme = [largest_state(seed) for seed in range(EXTREME_EVERY - 1, 30, EXTREME_EVERY)]
     assert STATE_MAX in extreme
-    networks = [random_network(seed) for seed in range(100, 220)]
-    populations = [p for network in networks for p in network.populations]
-    assert {p.n_ref for p in populations} == set(range(6))
-    assert {p.reset for p in populations} == {"subtract", "zero"}
-    projections = [p for network in networks for p in network.projections]
+    graphs = [random_graph(seed) for seed in range(100, 220)]
+    projections = [p for graph in graphs for p in graph.projections]
     assert {p.weight_exp for p in projections} == set(range(-8, 8))
-    assert {p.max_delay for p in projections} == set(range(11))
+    assert {p.reach for p in projections} >= {0, 3, 61, 62}
     assert {p.sign_mode for p in projections} == {"excitatory", "inhibitory", "mixed"}
 
 
 @pytest.mark.parametrize("seed", [6, 9, 35])
 def test_event_driven_synapses_equal_lavas_own(seed):
     network = random_network(seed)
-    assert any(p.max_delay for p in network.projections)
+    assert any(p.reach for p in network.projections)
     inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=2)
     stock, event = (lava(synapses=kind).run(network, inputs) for kind in ("stock", "event"))
     assert stock.target != event.target
@@ -163,91 +220,87 @@ def test_event_driven_synapses_equal_lavas_own(seed):
     assert mismatches(stock, event) == (0, 0)
 
 
-def test_population_on_lavas_own_lif_equals_the_emulator_and_our_process():
-    seed = next(s for s in range(100) if len(on_stock_lif(random_network(s), "auto")) == 2)
-    network = random_network(seed)
-    inputs = random_inputs(seed, network, n_steps=N_STEPS, n_samples=2)
-    reference = emulate(network, inputs)
-    auto, own = (lava(lif=lif).run(network, inputs) for lif in ("auto", "own"))
-    assert "stock LIF" in auto.target
-    assert "stock LIF" not in own.target
-    assert reference.n_spikes > 0
-    assert mismatches(reference, auto) == mismatches(reference, own) == (0, 0)
+# --- how it is run -------------------------------------------------------------------------------------
 
 
-def test_stock_lif_is_exact_up_to_the_limit_of_its_current():
-    limit = 2**17 - 1  # 130,560 + 510 + 1
-    one = np.ones(1, np.int32)
-    strengths = [(255, 7), (255, 7), (255, 7), (255, 7), (255, 1), (1, 0)]
-    assert sum(weight << exponent for weight, exponent in strengths) == limit
-    population = Population(
-        name="plain",
-        decay_v=300 * one,
-        decay_a=0 * one,
-        step_a=0 * one,
-        vth_mant=(limit - 1) * one,
-        n_ref=0,
-        reset="zero",
-        scale=1.0,
-    )
+def test_every_population_runs_on_the_first_process_that_can():
+    kinds = {
+        "stock": neurons("lif", "stock", vth=[64], reset="to"),
+        "stock if": neurons("if", "stock if", vth=[64], reset="to"),
+        "own": neurons("lif", "own", vth=[64], n_ref=1, reset="to"),
+        "own if": neurons("if", "own if", vth=[64]),
+        "alif": neurons("alif", "alif", vth=[64]),
+        "ahp": neurons("ahp", "ahp", vth=[64]),
+        "atrlif": neurons("atrlif", "atrlif", vth=[64], decay_i=[7], at_threshold=True),
+    }
+    readout = li("readout", [7])
     network = QuantizedNetwork(
-        n_inputs=2,
-        populations=(population,),
-        projections=tuple(
-            Projection(
-                name=f"{sign_mode} {number}",
-                source="input",
-                target="plain",
-                n_source=2,
-                n_target=1,
-                source_index=source * one,
-                target_index=0 * one,
-                weight_mant=sign * weight * one,
-                delay=0 * one,
-                weight_exp=exponent,
-                sign_mode=sign_mode,
-            )
-            for source, sign, sign_mode in ((0, 1, "excitatory"), (1, -1, "inhibitory"))
-            for number, (weight, exponent) in enumerate(strengths)
-        ),
-        readout=Readout(decay=100 * one, bias=0 * one, scale=1.0),
-    )
-    inputs = np.zeros((12, 1, 2), bool)
-    inputs[[0, 2, 3, 8], 0, 0] = True
-    inputs[[4, 5, 6], 0, 1] = True  # drives the membrane into its negative limit
-    reference = emulate(network, inputs)
-    assert reference.n_spikes == 3
-    assert mismatches(reference, lava(lif="stock").run(network, inputs)) == (0, 0)
+        n_inputs=1, populations=(*kinds.values(), readout, li("unread", [7])), projections=(),
+        outputs=("readout",),
+    )  # fmt: skip
+    chosen = {name: lava.label for name, lava in lava_neurons(network, "auto").items()}
+    assert chosen == {
+        "stock": "stock LIF", "stock if": "stock LIF", "own": "LIF", "own if": "LIF", "alif": "ALIF",
+        "ahp": "AHP", "atrlif": "stock ATRLIF", "readout": "LI",
+    }  # fmt: skip
+    own = {name: lava.label for name, lava in lava_neurons(network, "own").items()}
+    assert own == chosen | {"stock": "LIF", "stock if": "LIF"}
+    with pytest.raises(
+        NetworkError, match="population 'own' can't run on Lava's stock LIF: its n_ref"
+    ):
+        lava_neurons(network, "stock")
 
 
-def test_samples_beyond_the_copies_run_in_further_batches_from_rest():
+def test_samples_beyond_what_runs_in_parallel_run_in_further_batches_from_rest():
     network = random_network(0)
     inputs = random_inputs(0, network, n_steps=N_STEPS, n_samples=5)
-    record = lava(copies=2).run(network, inputs)
-    assert mismatches(emulate(network, inputs), record) == (0, 0)
+    record = lava(parallel_samples=2).run(network, inputs)
+    assert mismatches(emulated(network, inputs), record) == (0, 0)
 
 
 def test_population_and_readout_without_any_synapse_still_run():
     whole = random_network(13)
-    island = whole.populations[0].name
+    island = whole.spiking[0].name
     network = replace(
         whole, projections=tuple(p for p in whole.projections if island not in (p.source, p.target))
     )
     cut_off = replace(whole, projections=())
     inputs = random_inputs(13, whole, n_steps=10, n_samples=2)
     for case in (network, cut_off):
-        assert mismatches(emulate(case, inputs), lava().run(case, inputs)) == (0, 0)
+        assert mismatches(emulated(case, inputs), lava().run(case, inputs)) == (0, 0)
 
 
-@pytest.mark.parametrize("step", [0, 17])
-@pytest.mark.parametrize("forms", [("threshold",), ("current",), ("atrlif",)], ids=" ".join)
-def test_states_at_a_step_are_the_emulators(step, forms):
-    network = random_network(10, forms)
+def test_graded_events_are_refused_in_one_line():
+    network = random_network(0)
+    events = random_events(0, network, n_steps=3, n_samples=1)
+    said = "target 'loihi-sim': inputs have type int8, on Lava they are bool spikes"
+    with pytest.raises(NetworkError, match=said):
+        lava().run(network, events)
+    with pytest.raises(NetworkError, match=said):
+        lava().states(network, events[:, 0], 1)
+
+
+def test_states_at_a_step_are_the_emulators():
+    rng = np.random.default_rng(1)
+    constants = {k: random_constants(rng, k, 3, drive=400, extreme=False) for k in ("ahp", "alif")}
+    populations = [
+        neurons("lif", "stock", decay_v=[300] * 3, vth=[64 * 200] * 3, reset="to"),
+        neurons("lif", "own", decay_v=[3, 400, 70], vth=[64 * 200] * 3, n_ref=[1, 2, 3]),
+        neurons("if", "if", vth=[64 * 200] * 3, n_ref=4),
+        *(QuantizedPopulation(name=k, neuron=NEURONS[k], constants=c, scale=1.0)
+          for k, c in constants.items()),
+        neurons("atrlif", "atrlif", decay_v=[90] * 3, decay_a=[70] * 3, decay_r=[500] * 3,
+                step_a=[128] * 3, vth=[64 * 100] * 3, decay_i=[700] * 3, at_threshold=True),
+    ]  # fmt: skip
+    network = side_by_side(rng, populations, delay=0, exponent=3)
     inputs = random_inputs(10, network, n_steps=20, n_samples=1)[:, 0]
-    expected = next(islice(trace(network, inputs), step, None))
-    states = lava().states(network, inputs, step)
-    assert any(state.v.any() for state in states) == (step > 0)  # every input has a delay here
-    for reference, other in zip(expected, states, strict=True):
-        assert reference.name == other.name
-        for field in ("v", "a", "r", "z"):
-            np.testing.assert_array_equal(getattr(reference, field), getattr(other, field), field)
+    for options, step in (({}, 0), ({}, 17), ({"model": "fused"}, 17)):
+        expected = next(islice(trace_reference(network, inputs), step, None))
+        states = lava(**options).states(network, inputs, step)
+        assert any(state["v"].any() for state in states)
+        for reference, other in zip(expected, states, strict=True):
+            assert (reference.name, reference.names) == (other.name, other.names)
+            for name in reference.names:
+                np.testing.assert_array_equal(
+                    reference[name], other[name], f"{reference.name} {name}"
+                )

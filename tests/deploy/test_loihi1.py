@@ -22,7 +22,7 @@ from lsnn_neuro.recipe import load_recipe
 from lsnn_neuro.tasks import make_task
 from quantize import file_format
 from quantize.emulator import emulate
-from quantize.native_emulator import runs_on_kernel
+from quantize.emulator_kernel import kernel_obstacle
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "loihi1-lsnn"
 needs_weights = pytest.mark.skipif(
@@ -163,7 +163,7 @@ def test_an_imported_network_goes_through_every_command(folder, tmp_path):
     succeed("import", "loihi1-lsnn", folder, "--out", file)
     assert file_format.load(file).n_synapses == load(folder).n_synapses
     about = json.loads(succeed("inspect", file, "--json"))
-    assert [p["adaptation"] for p in about["populations"]] == ["current", "current"]
+    assert [p["neuron"] for p in about["populations"]][:2] == ["lif", "ahp"]
     assert any(v.startswith("adaptation: population 'adaptive'") for v in about["violations"])
     score = json.loads(succeed("evaluate", file, "--target", "emulator", "--samples", 20, "--json"))
     assert score["samples"] == 20
@@ -191,7 +191,7 @@ def published_task():
 @needs_weights
 def test_the_published_network_runs_on_the_kernel_and_keeps_its_synapses():
     network = load(PUBLISHED)
-    assert runs_on_kernel(network)
+    assert kernel_obstacle(network) is None
     assert network.n_synapses == 15_675
 
 
@@ -213,7 +213,7 @@ def test_lava_gives_the_published_network_the_same_spikes():
     batch = next(published_task().batches("test", 4, 4))
     reference = emulate(network, batch.inputs)
     found = LoihiSimTarget(LavaOptions()).run(network, batch.inputs)
-    assert "ALIF + stock LIF" in found.target
+    assert "AHP + stock LIF" in found.target
     comparison = compare(reference, found)
     assert comparison.exact
     assert comparison.spikes > 10_000

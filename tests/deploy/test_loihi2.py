@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import neurons, random_inputs, random_network
 
 import deploy.loihi2 as loihi2
+from deploy.lava.neurons.neuron import lava_neurons
 from deploy.lava.options import LavaOptions
-from deploy.lava.stock_lif import on_stock_lif
 from deploy.targets import get_target
 from lsnn_neuro.errors import RecipeError, TargetFailedError, TargetUnavailableError
 from quantize.emulator import emulate
+from quantize.network import QuantizedNetwork
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,9 +54,11 @@ def test_says_that_no_host_is_known(monkeypatch):
 def test_says_which_population_lacks_a_hardware_model(monkeypatch):
     monkeypatch.setenv("NXSDKHOST", "host")
     network = random_network(0)
-    assert len(on_stock_lif(network, "auto")) < len(network.populations)
     assert get_target("loihi2").unavailable() is None
-    with pytest.raises(TargetUnavailableError, match=r"population 'pop\d'.*no hardware model"):
+    said = (
+        r"'pop1' can't run on Lava's LIF \(its reset is 'subtract'.*no hardware model of GeneralLIF"
+    )
+    with pytest.raises(TargetUnavailableError, match=said):
         get_target("loihi2").states(network, np.zeros((1, network.n_inputs), bool), 0)
 
 
@@ -69,30 +73,44 @@ def test_atrlif_populations_need_a_model_of_their_own_process(monkeypatch):
 @pytest.mark.usefixtures("installed")
 def test_a_network_of_stock_lif_gets_as_far_as_the_missing_package(monkeypatch):
     monkeypatch.setenv("NXSDKHOST", "host")
-    seed = next(
-        s
-        for s in range(1000)
-        if len(on_stock_lif(n := random_network(s), "auto")) == len(n.populations)
-    )
-    network = random_network(seed)
-    inputs = random_inputs(seed, network, n_steps=5, n_samples=1)
+    network = random_network(16)
+    assert {lava.label for lava in lava_neurons(network, "auto").values()} == {"stock LIF", "LI"}
+    inputs = random_inputs(16, network, n_steps=5, n_samples=1)
     with pytest.raises(TargetFailedError, match=r"no chip answers \(.*Lava-Loihi is not") as caught:
         get_target("loihi2").run(network, inputs)
     assert "\n" not in str(caught.value)
 
 
-def test_the_fused_core_has_no_place_on_a_chip():
+def test_a_fused_network_has_no_place_on_a_chip():
     with pytest.raises(RecipeError, match="can't run on a chip"):
         loihi2.Loihi2Target(LavaOptions(model="fused"))
 
 
-def test_host_readout_equals_the_emulators():
-    network = random_network(4)
-    inputs = random_inputs(4, network, n_steps=30, n_samples=3)
+@pytest.mark.parametrize("seed", [2, 10, 30, 36])
+def test_host_readout_equals_the_emulators(seed):
+    network = random_graph(seed)  # readouts with currents, biases, delays, and inputs of their own
+    inputs = random_inputs(seed, network, n_steps=30, n_samples=3)
     record = emulate(network, inputs)
     assert record.readout.any()
-    readout = loihi2.host_readout(network, [p.spikes for p in record.spikes])
-    np.testing.assert_array_equal(record.readout, readout)
+    trains = {p.name: p.spikes for p in record.spikes}
+    np.testing.assert_array_equal(record.readout, loihi2.host_readout(network, inputs, trains))
+
+
+def test_what_lacks_a_hardware_model_is_named_with_its_process(monkeypatch):
+    monkeypatch.setattr(loihi2, "_hardware_models", {})
+
+    def missing(population, lif="auto"):
+        network = QuantizedNetwork(
+            n_inputs=1, populations=(population,), projections=(), outputs=("pop",)
+        )
+        return loihi2.Loihi2Target(LavaOptions(lif=lif)).model_missing(network)
+
+    plain = neurons("lif", vth=[64], reset="to")
+    assert missing(plain) is None
+    assert "(lif is 'own'), and no hardware model of GeneralLIF" in missing(plain, "own")
+    assert "(its neurons are 'ahp'), and no hardware model of AHP" in missing(
+        neurons("ahp", vth=[0])
+    )
 
 
 PLUGIN = '''
@@ -102,7 +120,7 @@ from lava.magma.core.resources import CPU, Loihi2NeuroCore
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.lif.process import LIF
 
-from deploy.lava.neuron.process import ALIF
+from deploy.lava.neurons.alif import ALIF
 from deploy.loihi2 import register_hardware_model
 
 

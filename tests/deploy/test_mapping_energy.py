@@ -5,13 +5,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from placed_networks import chip_with, homes, lsnn, synapses
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import random_events, random_inputs, random_network
 
 from deploy.mapping.chips import load_chip
 from deploy.mapping.energy import estimate
 from deploy.mapping.placement import Placement, place, try_to_place
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import INPUT
+from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate
 
 
@@ -19,7 +20,7 @@ def count_one_by_one(network, placement, inputs, record):
     """Events and nanoseconds of all samples, spike by spike."""
     chip, costs, home = placement.chip, placement.chip.costs, homes(placement)
     per_chip = chip.limits.cores.value
-    trains = {INPUT: inputs} | {p.name: p.spikes for p in record.spikes}
+    trains = {INPUT: inputs != 0} | {p.name: p.spikes for p in record.spikes}
     entries = {}  # (source, i) -> core -> [sparse, dense]
     dense_done = set()
     for form, source, i, target, j, _ in synapses(network, chip):
@@ -77,13 +78,15 @@ def count_one_by_one(network, placement, inputs, record):
     seed=st.integers(0, 2**32 - 1),
     compartments=st.integers(2, 8),
     cores=st.sampled_from([6, 9, 128]),
+    graded=st.booleans(),
 )
-def test_events_and_latency_are_those_counted_spike_by_spike(seed, compartments, cores):
-    network = random_network(seed)
+def test_events_and_latency_are_those_counted_spike_by_spike(seed, compartments, cores, graded):
+    network = random_graph(seed, graded=True) if graded else random_network(seed)
     chip = chip_with(compartments=compartments, cores=cores, chips=30)
     placement = try_to_place(network, chip)
     assume(isinstance(placement, Placement))
-    inputs = random_inputs(seed, network, n_steps=12, n_samples=2)
+    draw = random_events if graded else random_inputs
+    inputs = draw(seed, network, n_steps=12, n_samples=2)
     record = emulate(network, inputs)
     found = estimate(placement, inputs, record)
     counts, nanoseconds = count_one_by_one(network, placement, inputs, record)

@@ -6,7 +6,7 @@ import pytest
 from deploy.mapping.chips import load_chip
 from deploy.mapping.synapse_memory import SynapseFormat, format_of, words
 from lsnn_neuro.errors import NetworkError
-from quantize.network import Projection
+from quantize.network import QuantizedProjection
 
 LOIHI1 = load_chip("loihi1")
 EIGHT = SynapseFormat(weight_bits=8, delay_bits=0)
@@ -14,7 +14,7 @@ EIGHT = SynapseFormat(weight_bits=8, delay_bits=0)
 
 def synapses(mantissas, sign_mode="excitatory", delay=0):
     n = len(mantissas)
-    return Projection(
+    return QuantizedProjection(
         name="p", source="input", target="pop", n_source=n, n_target=1,
         source_index=np.arange(n), target_index=np.zeros(n, int), weight_mant=mantissas,
         delay=np.full(n, delay), weight_exp=0, sign_mode=sign_mode,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from oracles import ask
 from placed_networks import lsnn
-from random_networks import random_inputs, random_network
+from random_networks import li, neurons, random_events, random_inputs, random_network
 
-from deploy.mapping.metrics import footprint, neurobench_metrics
+from deploy.mapping.metrics import footprint, neurobench_metrics, neuron_bytes
 from quantize import file_format
 from quantize.emulator import emulate
 
@@ -42,18 +42,48 @@ def test_every_spike_counts_once_for_every_synapse_it_reaches():
 def test_delays_and_zero_weights_take_memory():
     network = lsnn(20, 6, n_inputs=5)
     without = footprint(network)
-    assert without == 700 + 20 * 25 + 10 * 10
+    assert without == 700 + 10 * 15 + 10 * 25 + 10 * 10
     first = network.projections[0]
     delayed = replace(first, delay=np.ones_like(first.delay))
     network = replace(network, projections=(delayed, *network.projections[1:]))
     assert footprint(network) == without + 5 * 10
 
 
+@pytest.mark.parametrize(
+    ("population", "size"),
+    [
+        # decay_v, vth; v, r, what arrives
+        (neurons("lif", decay_v=[9], vth=64), 2 + 4 + 4 + 1 + 4),
+        (neurons("if", vth=[64]), 4 + 4 + 1 + 4),
+        # decay_v, decay_a, step_a, vth, n_ref; v, a, r, what arrives
+        (neurons("alif", decay_v=[9], decay_a=9, step_a=9, vth=64, n_ref=5), 13 + 4 + 4 + 1 + 4),
+        # decay_v, decay_a, decay_r, step_a, vth; v, a, r, what arrives; decay_i and the current
+        (neurons("atrlif", decay_v=[9], decay_a=9, decay_r=9, step_a=64, vth=64, decay_i=9), 14 + 16 + 6),
+        # decay_v and offset; v
+        (li("readout", [9], offset=1.0), 6 + 4),
+        (li("readout", [9], decay_i=9, bias=64), 6 + 4 + 6 + 2),
+    ],
+)  # fmt: skip
+def test_a_neuron_takes_its_constants_and_states(population, size):
+    assert neuron_bytes(population) == size
+
+
+def test_graded_events_multiply():
+    network = lsnn(20, 6, n_inputs=5)
+    inputs = random_events(1, network, n_steps=15, n_samples=3)
+    record = emulate(network, inputs)
+    found = neurobench_metrics(network, inputs, record).synaptic_operations
+    spikes = neurobench_metrics(network, inputs != 0, record).synaptic_operations
+    assert found.Effective_MACs == (inputs != 0).sum() * 4 * 10 / 2 / 3 > 0
+    assert found.Effective_MACs + found.Effective_ACs == spikes.Effective_ACs
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("draw", [random_inputs, random_events])
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 9])
-def test_metrics_are_those_of_neurobench(seed, tmp_path):
+def test_metrics_are_those_of_neurobench(seed, draw, tmp_path):
     network = undelayed(random_network(seed))
-    inputs = random_inputs(seed, network, n_steps=20, n_samples=3)
+    inputs = draw(seed, network, n_steps=20, n_samples=3)
     record = emulate(network, inputs)
     file_format.save(network, tmp_path / "network.safetensors")
     np.save(tmp_path / "inputs.npy", inputs)

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from placed_networks import chip_with, counted_usage, homes, lsnn, population, projection
-from random_networks import random_network
+from random_graphs import random_graph
+from random_networks import READOUT, li, random_network
 
 from deploy.mapping.alternatives import alternatives
 from deploy.mapping.chips import load_chip
 from deploy.mapping.filling import CORE_LIMITS
 from deploy.mapping.placement import (
     Placement,
-    neuron_models,
     place,
     try_to_place,
 )
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.spec import INPUT, READOUT
-from quantize.network import QuantizedNetwork, Readout
+from lsnn_neuro.network.graph import INPUT
+from quantize.network import QuantizedNetwork
 
 SMALL = {
     "compartments": st.integers(2, 20),
@@ -30,19 +30,20 @@ SMALL = {
     "synapse_words": st.integers(8, 60),
     "synapse_formats": st.integers(4, 16),
 }
+KINDS = [random_network, random_graph]
 small_chips = st.builds(chip_with, st.sampled_from(["loihi1", "loihi2"]), cores=st.integers(1, 128),
                         chips=st.integers(1, 3), **SMALL)  # fmt: skip
 
 
 @settings(deadline=None, max_examples=150)
-@given(seed=st.integers(0, 2**32 - 1), chip=small_chips)
-def test_no_limit_is_exceeded_and_every_neuron_is_placed_once(seed, chip):
-    network = random_network(seed)
+@given(seed=st.integers(0, 2**32 - 1), chip=small_chips, kind=st.sampled_from(KINDS))
+def test_no_limit_is_exceeded_and_every_neuron_is_placed_once(seed, chip, kind):
+    network = kind(seed)
     placement = try_to_place(network, chip)
     assume(isinstance(placement, Placement))
-    neurons = {(p.name, j) for p in network.populations for j in range(p.size)}
-    neurons |= {(READOUT, j) for j in range(network.readout.size)}
-    assert homes(placement).keys() == neurons
+    assert homes(placement).keys() == {
+        (p.name, j) for p in network.populations for j in range(p.size)
+    }
     counted = counted_usage(network, placement)
     assert [asdict(core.usage) for core in placement.cores] == counted
     for usage in counted:
@@ -176,9 +177,8 @@ def test_populations_share_a_core_and_the_readout_is_placed_too():
 def test_full_connectivity_is_stored_densely():
     rng = np.random.default_rng(0)
     network = QuantizedNetwork(
-        n_inputs=100, populations=(population("pop", 100),),
+        n_inputs=100, populations=(population("pop", 100), li(READOUT, [200])),
         projections=(projection(INPUT, "pop", 100, 100, 100, rng),),
-        readout=Readout(decay=[200], bias=[0], scale=1.0),
     )  # fmt: skip
     (core,) = place(network, load_chip("loihi1")).cores
     assert core.dense == {"input->pop"}
@@ -190,9 +190,8 @@ def test_full_connectivity_is_stored_densely():
 def test_the_index_is_just_wide_enough_for_the_last_compartment(size):
     rng = np.random.default_rng(size)
     network = QuantizedNetwork(
-        n_inputs=100, populations=(population("pop", size),),
+        n_inputs=100, populations=(population("pop", size), li(READOUT, [200])),
         projections=(projection(INPUT, "pop", 100, size, 20, rng),),
-        readout=Readout(decay=[200], bias=[0], scale=1.0),
     )  # fmt: skip
     placement = place(network, load_chip("loihi1"))
     assert [asdict(core.usage) for core in placement.cores] == counted_usage(network, placement)
@@ -214,23 +213,3 @@ def test_mixed_signs_take_fewer_formats():
         if found["as it is"] is None and mixed is not None:
             return
     pytest.fail("no network was saved by merging its projections")
-
-
-def test_a_chip_refuses_neurons_it_can_not_be():
-    network = lsnn(20, 4)
-    (violation,) = neuron_models(network, load_chip("loihi1"))
-    assert str(violation) == (
-        "neuron-model: population 'adaptive', neurons with adaptation 'threshold' has 10, limit 0; "
-        "loihi1 has adaptation current"
-    )
-    assert neuron_models(network, load_chip("loihi2")) == []
-    assert neuron_models(lsnn(20, 4, step_a=0), load_chip("loihi1")) == []
-
-
-def test_a_reset_the_chip_does_not_have_is_a_violation():
-    network = QuantizedNetwork(
-        n_inputs=1, populations=(population("pop", 3, reset="subtract"),), projections=(),
-        readout=Readout(decay=[200], bias=[0], scale=1.0),
-    )  # fmt: skip
-    (violation,) = neuron_models(network, load_chip("loihi1"))
-    assert (violation.rule, violation.value, violation.limit) == ("neuron-model", 3, 0)

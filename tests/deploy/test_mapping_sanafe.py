@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from oracles import ask
 from placed_networks import chip_with, homes, lsnn, synapses
-from random_networks import random_inputs
+from random_networks import READOUT, random_inputs
 
 from deploy.mapping.energy import estimate
 from deploy.mapping.placement import place
-from lsnn_neuro.spec import INPUT, READOUT
+from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate
 
 STEPS = 60

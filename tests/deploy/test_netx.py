@@ -1,5 +1,8 @@
 """lava-dl's netx runs our files: the same spikes, or a refusal that says why not."""
 
+import gzip
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -14,19 +17,23 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_networks import random_inputs
+from random_networks import li, neurons, random_inputs
+from same import differences
 from tiny_runs import succeed, train_tiny
 
 from deploy.interchange.extension import EXTENSION, pack
 from deploy.interchange.netx import as_netx_uses, load, save
+from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
 from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.tasks import make_task
 from quantize.emulator import emulate
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
-from results.networks import load_trained
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 ROOT = Path(__file__).parents[2]
+FROZEN = ROOT / "tests" / "frozen" / "files"
 N_STEPS = 30
 LAYER_LAG, READOUT_LAG = 1, 2
+KINDS = ["chain", "layer", "currents", "spikes"]
 needs_lava_dl = pytest.mark.skipif(
     find_spec("lava") is None or find_spec("lava.lib") is None,
     reason="lava-dl 0.6.0 is not installed; it exists for Python 3.10 only",
@@ -36,19 +43,29 @@ needs_lava_dl = pytest.mark.skipif(
 def netx_network(seed, *, kind):
     """A random network of LIF populations that netx may be able to run.
 
-    - "chain": two populations, the first with delays, the second recurrent
-    - "layer": two populations that project to each other and share their constants
+    - "chain": two populations, the first with delays, the second recurrent, and a readout
+    - "layer": two populations that project to each other and share their constants, and a readout
+    - "currents": a chain with synaptic currents, in the readout too, and delays onto that
+    - "spikes": a chain whose second population is read
     """
     rng = np.random.default_rng(seed)
     ends = {"input": int(rng.integers(3, 10)), "one": int(rng.integers(2, 9)),
             "two": int(rng.integers(2, 9)), "readout": 3}  # fmt: skip
     shared = int(rng.integers(100, 600)), int(rng.integers(50, 400))
 
+    def current(name):
+        return (
+            {"decay_i": np.full(ends[name], int(rng.integers(300, 4096)))}
+            if kind == "currents"
+            else {}
+        )
+
     def population(name):
         decay, vth = shared if kind == "layer" else (rng.integers(100, 600), rng.integers(50, 400))
-        full = [np.full(ends[name], int(v)) for v in (decay, 0, 0, vth)]
-        fields = dict(zip(("decay_v", "decay_a", "step_a", "vth_mant"), full, strict=True))
-        return Population(name=name, **fields, n_ref=0, reset="zero", scale=2.0**11)
+        return neurons(
+            "lif", name, decay_v=np.full(ends[name], int(decay)), vth=64 * int(vth), reset="to",
+            scale=2.0**11, **current(name),
+        )  # fmt: skip
 
     def projection(source, target, delays=0):
         connected = rng.random((ends[target], ends[source])) < 0.7
@@ -59,7 +76,7 @@ def netx_network(seed, *, kind):
         low, high = {"excitatory": (0, 200), "inhibitory": (-100, 0), "mixed": (-80, 120)}[
             sign_mode
         ]
-        return Projection(
+        return QuantizedProjection(
             name=f"{source}->{target}", source=source, target=target,
             n_source=ends[source], n_target=ends[target], source_index=columns, target_index=rows,
             weight_mant=rng.integers(low, high + 1, len(rows)) // 2 * 2,
@@ -67,19 +84,24 @@ def netx_network(seed, *, kind):
             sign_mode=str(sign_mode),
         )  # fmt: skip
 
-    if kind == "chain":
-        links = [projection("input", "one", delays=7), projection("one", "two")]
-        links += [projection("two", "two"), projection("two", "readout")]
-    else:
+    readout = li(
+        "readout", np.full(3, int(rng.integers(0, 4097))), offset=np.array([0.5, -1, 1.5]),
+        scale=2.0, **current("readout"),
+    )  # fmt: skip
+    links = [projection("input", "one", delays=7), projection("one", "two")]
+    if kind == "currents":
+        links.append(projection("two", "readout", delays=5))
+    elif kind == "layer":
         links = [projection(a, b) for a in ("input", "one", "two") for b in ("one", "two")]
         links += [projection("one", "readout"), projection("two", "readout")]
+    else:
+        links += [projection("two", "two"), projection("two", "readout")]
+    read = kind != "spikes"
     return QuantizedNetwork(
         n_inputs=ends["input"],
-        populations=(population("one"), population("two")),
-        projections=tuple(links),
-        readout=Readout(
-            decay=np.full(3, int(rng.integers(0, 4097))), bias=np.array([1, -2, 3]), scale=2.0
-        ),
+        populations=(population("one"), population("two"), *([readout] if read else [])),
+        projections=tuple(p for p in links if read or p.target != "readout"),
+        outputs=() if read else ("two",),
     )
 
 
@@ -130,7 +152,10 @@ def run_script(name, *arguments, time_limit):
 
 
 def compare(folder, cases, *, merged):
-    """Mismatched spikes and readout integers over all networks, and spikes in all."""
+    """Mismatched spikes and readout integers over all networks, and spikes in all.
+
+    Where spikes are read, these are the last layer's.
+    """
     mismatches = total = 0
     for name, network, inputs in cases:
         record = emulate(network, inputs[:, None])
@@ -141,13 +166,16 @@ def compare(folder, cases, *, merged):
             found = result[f"spikes{index}"][LAYER_LAG : LAYER_LAG + N_STEPS]
             mismatches += int((found != train).sum())
             total += int(train.sum())
+        if not network.readouts:
+            np.testing.assert_array_equal(record.readout[:, 0], trains[-1])
+            continue
         membrane = result["membrane"][READOUT_LAG : READOUT_LAG + N_STEPS]
         mismatches += int((membrane != record.readout[:, 0]).sum())
     return mismatches, total
 
 
 @needs_lava_dl
-@pytest.mark.parametrize("kind", ["chain", "layer"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("networks", "seconds"), [(2, 280), pytest.param(25, 3000, marks=pytest.mark.slow)]
 )
@@ -167,7 +195,8 @@ def test_netx_runs_a_network_that_was_trained_here(tmp_path):
     )  # fmt: skip
     succeed("convert", run, "--to", "netx", "--out", tmp_path / "trained.net")
     network = load(tmp_path / "trained.net")
-    digits = next(load_trained(run).task.batches("test", 2)).inputs  # one after the other
+    recipe = Checkpoint.load(find_checkpoint(run)).recipe
+    digits = next(make_task(recipe.task).batches("test", 2)).inputs  # one after the other
     inputs = digits.transpose(1, 0, 2).reshape(-1, digits.shape[2])[:N_STEPS]
     np.save(tmp_path / "trained.inputs.npy", inputs)
     run_netx(tmp_path, 280)
@@ -206,7 +235,7 @@ def test_what_becomes_of_weights_is_known(tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["chain", "layer"]))
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
 def test_round_trip_gives_an_equal_network(seed, kind, tmp_path_factory):
     network = netx_network(seed, kind=kind)
     file = tmp_path_factory.mktemp("netx") / "a.net"
@@ -217,9 +246,10 @@ def test_round_trip_gives_an_equal_network(seed, kind, tmp_path_factory):
     np.testing.assert_array_equal(pack(load(file)), pack(network))
 
 
+@pytest.mark.parametrize("kind", ["chain", "currents", "spikes"])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_layers_alone_are_the_same_network(tmp_path, seed):
-    name, network, inputs = networks_for_netx(tmp_path, 1, kind="chain", first=1000 * seed)[0]
+def test_the_layers_alone_are_the_same_network(tmp_path, seed, kind):
+    name, network, inputs = networks_for_netx(tmp_path, 1, kind=kind, first=1000 * seed)[0]
     file = tmp_path / f"{name}.net"
     with h5py.File(file, "r+") as opened:
         del opened[EXTENSION]
@@ -233,45 +263,53 @@ def test_the_layers_alone_are_the_same_network(tmp_path, seed):
 def simple(**changes):
     """Two inputs, two LIF neurons, one readout; ``changes`` are fields of its parts."""
     population = {
-        "name": "a", "decay_v": np.full(2, 300), "decay_a": np.zeros(2, int), "n_ref": 0,
-        "step_a": np.zeros(2, int), "vth_mant": np.full(2, 9), "reset": "zero", "scale": 1.0,
-    }  # fmt: skip
+        "kind": "lif",
+        "decay_v": np.full(2, 300),
+        "vth": np.full(2, 9 * 64),
+        "reset": "to",
+    }
     synapses = {"weight_mant": np.array([2, 4, 6]), "delay": np.zeros(3, int), "weight_exp": 0,
                 "sign_mode": "excitatory"}  # fmt: skip
-    readout = {"decay": np.array([20]), "bias": np.array([0]), "scale": 1.0}
-    for part in (population, synapses, readout):
-        part.update({k: v for k, v in changes.items() if k in part})
-    recurrent = Projection(
-        name="a->a", source="a", target="a", n_source=2, n_target=2,
-        source_index=np.array([1, 0]), target_index=np.array([0, 1]),
-        **synapses | {"weight_mant": synapses["weight_mant"][:2], "delay": np.zeros(2, int)},
-    )  # fmt: skip
-    ends = (
-        Projection(
+    recurrent, outputs = changes.pop("recurrent", False), changes.pop("outputs", ())
+    synapses |= {k: changes.pop(k) for k in synapses.keys() & changes.keys()}
+    population |= changes
+    links = [
+        QuantizedProjection(
             name="input->a", source="input", target="a", n_source=2, n_target=2,
             source_index=np.array([0, 1, 1]), target_index=np.array([0, 0, 1]), **synapses,
         ),
-        Projection(
+        QuantizedProjection(
             name="a->readout", source="a", target="readout", n_source=2, n_target=1,
             source_index=np.array([0]), target_index=np.array([0]), weight_mant=np.array([8]),
             delay=np.array([0]), weight_exp=0, sign_mode="excitatory",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if recurrent:
+        two = {"weight_mant": synapses["weight_mant"][:2], "delay": np.zeros(2, int)}
+        links.append(
+            QuantizedProjection(
+                name="a->a", source="a", target="a", n_source=2, n_target=2,
+                source_index=np.array([1, 0]), target_index=np.array([0, 1]), **synapses | two,
+            )
+        )  # fmt: skip
     return QuantizedNetwork(
         n_inputs=2,
-        populations=(Population(**population),),
-        projections=ends + ((recurrent,) if changes.get("recurrent") else ()),
-        readout=Readout(**readout),
+        populations=(neurons(name="a", **population), li("readout", np.array([20]))),
+        projections=tuple(links),
+        outputs=outputs,
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"step_a": np.array([0, 1])}, "population 'a': netx can't run it: it adapts"),
+        ({"kind": "alif", "step_a": np.array([0, 1])},
+         "population 'a': netx can't run it: its neurons are 'alif'"),
+        ({"bias": np.array([0, 64])}, "population 'a': netx can't run it: its bias is up to 64"),
+        ({"outputs": ("a", "readout")}, "its outputs are a, readout; netx gives those of the last"),
         ({"n_ref": 3}, "its n_ref is 3"),
         ({"reset": "subtract"}, "its reset is 'subtract'"),
-        ({"vth_mant": np.array([9, 10])}, "vth_mant runs from 9 to 10"),
+        ({"vth": 64 * np.array([9, 10])}, "vth runs from 576 to 640"),
         ({"weight_mant": np.array([2, 4, 200]), "weight_exp": 1}, "a weight is 400"),
         ({"weight_mant": np.array([2, 4, 3]), "weight_exp": -1}, r"weight 3 * 2^-1 is no integer"),
         ({"weight_mant": np.array([-2, -4, -128]), "sign_mode": "inhibitory"},
@@ -291,13 +329,37 @@ def test_what_netx_would_not_run_exactly_is_refused_by_name_and_value(tmp_path, 
 
 def test_populations_and_readouts_that_share_no_constants_are_refused(tmp_path):
     network = netx_network(0, kind="layer")
-    one, two = network.populations
-    other = replace(two, vth_mant=two.vth_mant + 1)
-    with pytest.raises(NetworkError, match=r"'two': vth_mant is \d+, that of 'one' is \d+"):
-        save(replace(network, populations=(one, other)), tmp_path / "a.net")
-    uneven = replace(network.readout, decay=np.array([1, 2, 3]))
-    with pytest.raises(NetworkError, match="readout: decay runs from 1 to 3"):
-        save(replace(network, readout=uneven), tmp_path / "a.net")
+    one, two, readout = network.populations
+    other = replace(two, constants=replace(two.constants, vth=two.vth + 64))
+    with pytest.raises(NetworkError, match=r"'two': vThMant is \d+, that of 'one' is \d+"):
+        save(replace(network, populations=(one, other, readout)), tmp_path / "a.net")
+    uneven = replace(readout, constants=replace(readout.constants, decay_v=np.array([1, 2, 3])))
+    with pytest.raises(NetworkError, match="'readout': vDecay is 2, that of 'readout' is 1"):
+        save(replace(network, populations=(one, two, uneven)), tmp_path / "a.net")
+
+
+def test_inputs_that_a_readout_hears_are_refused(tmp_path):
+    network = simple()
+    first, last = network.projections
+    direct = replace(first, name="direct", target="readout", n_target=1, source_index=np.array([0]),
+                     target_index=np.array([0]), weight_mant=np.array([8]), delay=np.array([0]))  # fmt: skip
+    with pytest.raises(NetworkError, match="'direct': 'readout' hears inputs"):
+        save(replace(network, projections=(first, last, direct)), tmp_path / "a.net")
+
+
+def test_a_file_of_release_0_1_holds_the_network_that_it_held(tmp_path):
+    file = tmp_path / "lif.net"
+    file.write_bytes(gzip.decompress((FROZEN / "interchange" / "lif.net.gz").read_bytes()))
+    network = load(file)
+    assert len(network.spiking) == len(network.readouts) == 1
+    inputs = np.random.default_rng(0).random((150, 20, network.n_inputs)) < 0.05
+    found = json.loads((FROZEN / "digests.json").read_text())["networks"]["interchange/lif.net.gz"]
+    record = emulate(network, inputs)
+    assert record.spikes[0].spikes.sum() == found["emulator"]["spikes"]["regular"]["count"]
+    digest = hashlib.sha256(record.readout.astype("<i4").tobytes()).hexdigest()[:16]
+    assert digest == found["emulator"]["readout"]
+    save(network, file)
+    assert differences(load(file), network) == []
 
 
 @pytest.mark.parametrize("field", ["layer/0/weight", "layer/0/neuron/vThMant"])

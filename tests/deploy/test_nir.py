@@ -1,27 +1,43 @@
 """NIR: what goes out comes back equal, says the same in NIR's own words, and hides nothing."""
 
+import gzip
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import nir
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import li, neurons, random_inputs, random_network
+from same import differences
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.nir import load, save, unsaid
+from deploy.interchange.nir import graph_of_network, load, save, unsaid
+from deploy.interchange.nir_graph import spec_of_graph
 from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.neurons.lif import LIF
+from quantize import file_format
+from quantize.conversion import to_spec
 from quantize.emulator import emulate
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from quantize.network import QuantizedNetwork, QuantizedProjection
+
+FROZEN = Path(__file__).parents[1] / "frozen" / "files"
 
 
-def lif_network(seed, *, sizes=(5, 4), delays=3):
+SPIKING, LEAKY = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI)
+
+
+def lif_network(seed, *, sizes=(5, 4), delays=3, all_words=False):
     """A random recurrent network of what NIR has words for: LIF, reset to zero, and a readout.
 
     Membranes halve in each step and start as multiples of 2^14, so that within 14 steps no rounding
     happens: real numbers and integers must then agree on every spike.
+
+    - all_words: with synaptic currents, biases, resets to other values, and delays onto the readout too
     """
     rng = np.random.default_rng(seed)
     ends = {"input": 6, **{f"pop{i}": n for i, n in enumerate(sizes)}, "readout": 3}
@@ -30,8 +46,9 @@ def lif_network(seed, *, sizes=(5, 4), delays=3):
         connected = rng.random((ends[target], ends[source])) < 0.8
         inhibitory = np.arange(ends[source]) % 3 == 0  # Dale's law
         rows, columns = np.nonzero(connected & (inhibitory == (sign_mode == "inhibitory")))
-        low, high = {"excitatory": (1, 255), "inhibitory": (-255, -1)}[sign_mode]
-        return Projection(
+        most = 64 if all_words else 255  # a current adds up, and must not wrap around
+        low, high = {"excitatory": (1, most), "inhibitory": (-most, -1)}[sign_mode]
+        return QuantizedProjection(
             name=f"{source}->{target} {sign_mode}",
             source=source,
             target=target,
@@ -40,7 +57,7 @@ def lif_network(seed, *, sizes=(5, 4), delays=3):
             source_index=columns,
             target_index=rows,
             weight_mant=rng.integers(low, high + 1, len(rows)) // 8 * 8 + 8 * (low < 0),
-            delay=rng.integers(0, delays + 1, len(rows)) * (target != "readout"),
+            delay=rng.integers(0, delays + 1, len(rows)) * (all_words or target != "readout"),
             weight_exp=5,
             sign_mode=sign_mode,
         )
@@ -48,25 +65,38 @@ def lif_network(seed, *, sizes=(5, 4), delays=3):
     populations = [name for name in ends if name.startswith("pop")]
     links = [(a, b) for a in ("input", *populations) for b in populations]
     links += [(a, "readout") for a in populations]
+
+    def more(name):
+        """The words beside those of plain LIF neurons, multiples of 2^14 all."""
+        if not all_words:
+            return {}
+        drawn = {"bias": rng.integers(-3, 4, ends[name]) << 14}
+        if name != "pop1":
+            drawn["decay_i"] = np.full(ends[name], 2048)
+        if name != "readout":
+            drawn["reset_to"] = rng.integers(-5, 6, ends[name]) << 14
+        return drawn
+
     return QuantizedNetwork(
         n_inputs=ends["input"],
-        populations=tuple(
-            Population(
-                name=name,
-                decay_v=np.full(ends[name], 2048),
-                decay_a=np.zeros(ends[name], int),
-                step_a=np.zeros(ends[name], int),
-                vth_mant=rng.integers(0, 2**13, ends[name]),
-                n_ref=0,
-                reset="zero",
-                scale=float(2.0 ** rng.integers(10, 20)),
-            )
-            for name in populations
+        populations=(
+            *(
+                neurons(
+                    "lif",
+                    name,
+                    decay_v=np.full(ends[name], 2048),
+                    vth=64 * rng.integers(1, 2**11 if all_words else 2**13, ends[name]),
+                    reset="to",
+                    scale=float(2.0 ** rng.integers(10, 20)),
+                    **more(name),
+                )
+                for name in populations
+            ),
+            li("readout", np.full(3, 2048), scale=2.0**12, **more("readout")),
         ),
         projections=tuple(
             projection(*link, s) for link in links for s in ("excitatory", "inhibitory")
         ),
-        readout=Readout(decay=np.full(3, 2048), bias=np.zeros(3, int), scale=2.0**12),
     )
 
 
@@ -75,8 +105,9 @@ def simulate(graph, inputs):
 
     Inputs (time, input); gives spikes of every LIF node and the LI node's membrane, step by step.
     """
-    spikes = {n: [] for n, node in graph.nodes.items() if isinstance(node, nir.LIF)}
-    membranes = {n: 0.0 for n, node in graph.nodes.items() if isinstance(node, nir.LIF | nir.LI)}
+    spikes = {n: [] for n, node in graph.nodes.items() if isinstance(node, SPIKING)}
+    membranes = {n: 0.0 for n, node in graph.nodes.items() if isinstance(node, SPIKING + LEAKY)}
+    currents = dict.fromkeys(membranes, 0.0)
     leaky = []
 
     def value(name, t, same_step):
@@ -84,35 +115,41 @@ def simulate(graph, inputs):
         node = graph.nodes[name]
         if isinstance(node, nir.Input):
             return inputs[t] if t >= 0 else np.zeros(inputs.shape[1])
-        if isinstance(node, nir.LIF):
+        if isinstance(node, SPIKING):
             t = t if same_step else t - 1
-            return spikes[name][t] if t >= 0 else np.zeros(len(node.tau))
+            return spikes[name][t] if t >= 0 else np.zeros(len(node.r))
         if isinstance(node, nir.Delay):
             steps = np.rint(node.delay * 1000).astype(int)
             assert (steps == steps[0]).all()
             return total(name, t - steps[0], same_step)
-        assert isinstance(node, nir.Linear)
-        return node.weight @ total(name, t, same_step)
+        assert isinstance(node, nir.Linear | nir.Affine)
+        bias = node.bias if isinstance(node, nir.Affine) else 0
+        return node.weight @ total(name, t, same_step) + bias
 
     def total(name, t, same_step):
         return sum(value(a, t, same_step) for a, b in graph.edges if b == name)
 
+    def membrane(name, node, arriving):
+        if isinstance(node, nir.CubaLIF | nir.CubaLI):
+            kappa, tau = np.exp(-1e-3 / node.tau_syn), node.tau_mem
+            currents[name] = kappa * currents[name] + (1 - kappa) * node.w_in * arriving
+        else:
+            currents[name], tau = arriving, node.tau
+        alpha = np.exp(-1e-3 / tau)
+        return alpha * membranes[name] + (1 - alpha) * (node.v_leak + node.r * currents[name])
+
     for t in range(len(inputs)):
         now = {}
         for name, node in graph.nodes.items():
-            if isinstance(node, nir.LIF):
-                alpha = np.exp(-1e-3 / node.tau)
-                current = total(name, t, False)
-                v = alpha * membranes[name] + (1 - alpha) * node.r * current
+            if isinstance(node, SPIKING):
+                v = membrane(name, node, total(name, t, False))
                 now[name] = v > node.v_threshold
                 membranes[name] = np.where(now[name], node.v_reset, v)
         for name, spiked in now.items():
             spikes[name].append(spiked)
         for name, node in graph.nodes.items():
-            if isinstance(node, nir.LI):
-                alpha = np.exp(-1e-3 / node.tau)
-                current = total(name, t, True)
-                membranes[name] = alpha * membranes[name] + (1 - alpha) * node.r * current
+            if isinstance(node, LEAKY):
+                membranes[name] = membrane(name, node, total(name, t, True))
                 leaky.append(membranes[name])
     return spikes, np.array(leaky)
 
@@ -126,9 +163,19 @@ def test_round_trip_gives_an_equal_network(seed, tmp_path_factory):
     np.testing.assert_array_equal(pack(load(file)), pack(network))
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_round_trip_gives_any_graph_back_equal(seed, tmp_path_factory):
+    network = random_graph(seed)
+    file = tmp_path_factory.mktemp("nir") / "a.nir"
+    save(network, file, extended=True)
+    np.testing.assert_array_equal(pack(load(file)), pack(network))
+
+
+@pytest.mark.parametrize("all_words", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_nirs_own_words_describe_the_same_network(tmp_path, seed):
-    network = lif_network(seed)
+def test_nirs_own_words_describe_the_same_network(tmp_path, seed, all_words):
+    network = lif_network(seed, all_words=all_words)
     save(network, tmp_path / "a.nir")
     inputs = random_inputs(seed, network, n_steps=14, n_samples=1)
     record = emulate(network, inputs)
@@ -136,13 +183,43 @@ def test_nirs_own_words_describe_the_same_network(tmp_path, seed):
     assert record.n_spikes > 10
     for index, population in enumerate(record.spikes):
         np.testing.assert_array_equal(population.spikes[:, 0], spikes[f"population{index}"])
-    # o is in readout units; what NIR integrates is already divided by the readout's scale
-    np.testing.assert_allclose(leaky, record.readout[:, 0] / network.readout.scale, rtol=1e-6)
+    # the integers are in readout units; what NIR integrates is already divided by the readout's scale
+    np.testing.assert_allclose(leaky, network.to_float(record.readout[:, 0]), rtol=1e-6)
 
 
+def numbers(spec: NetworkSpec):
+    """All that a network with a readout computes with, whatever its projections are cut into."""
+    found = {}
+    for p in spec.populations:
+        found |= {(p.name, name): value for name, _, value in p.neuron.floats()}
+        found |= {(p.name, name): getattr(p, name) for name in ("kappa_i", "bias")}
+    for q in spec.projections:
+        shape = spec.size_of(q.target), spec.size_of(q.source)
+        weight = found.setdefault((q.source, q.target), np.zeros((63, *shape)))
+        weight[q.delay, q.target_index, q.source_index] += q.weight
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_read_are_the_very_numbers_that_were_written(seed):
+    network = lif_network(seed, sizes=(5, 4, 3), all_words=True)
+    renamed = {f"pop{i}": f"population{i}" for i in range(3)}
+    read = numbers(spec_of_graph(graph_of_network(network)))
+    written = {
+        tuple(renamed.get(word, word) for word in key): value
+        for key, value in numbers(to_spec(network)).items()
+    }
+    assert read.keys() == written.keys()
+    for key, value in written.items():
+        np.testing.assert_allclose(read[key], value, rtol=1e-12, atol=1e-12, err_msg=str(key))
+    assert read["population0", "kappa_i"].all()
+    assert read["population0", "reset_to"].any()
+
+
+@pytest.mark.parametrize("all_words", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_foreign_graph_of_the_same_words_gives_the_same_spikes(tmp_path, seed):
-    network = lif_network(seed)
+def test_a_foreign_graph_of_the_same_words_gives_the_same_spikes(tmp_path, seed, all_words):
+    network = lif_network(seed, all_words=all_words)
     save(network, tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir")
     graph.metadata = {}
@@ -169,48 +246,63 @@ def test_equal_networks_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"step_a": np.array([0, 7])}, r"'p' adapts \(step_a up to 7\)"),
-        ({"neuron": "atrlif", "reset": "subtract"}, "'p' has 'atrlif' neurons"),
-        ({"step_a": np.array([7, 0]), "adaptation": "current"}, "'p' adapts"),
+        ({"kind": "alif", "step_a": np.array([0, 7])}, r"'p' adapts \(step_a up to 7\)"),
+        ({"kind": "atrlif", "decay_i": np.full(2, 9)}, "'p' has 'atrlif' neurons"),
+        ({"kind": "if"}, "'p' has 'if' neurons"),
+        ({"kind": "ahp", "step_a": np.array([7, 0])}, "'p' adapts"),
         ({"n_ref": 2}, "'p' has a refractory time of 2 steps"),
         ({"reset": "subtract"}, "'p' resets by 'subtract'"),
+        ({"at_threshold": True}, "'p' spikes at its threshold"),
         ({"decay_v": np.array([300, 0])}, r"'p' has a decay_v of 0 \(neuron 1\)"),
         ({"decay_v": np.array([4096, 300])}, r"'p' has a decay_v of 4096 \(neuron 0\)"),
+        ({"decay_i": np.array([4096, 300])}, r"'p' has a decay_i of 4096 \(neuron 0\)"),
     ],
-)
+)  # fmt: skip
 def test_what_nir_can_not_say_is_refused_by_name_and_value_or_carried(tmp_path, change, named):
-    plain = {
-        "name": "p", "decay_v": np.full(2, 300), "decay_a": np.full(2, 5), "n_ref": 0,
-        "step_a": np.zeros(2, int), "vth_mant": np.ones(2, int), "reset": "zero", "scale": 8.0,
-    }  # fmt: skip
-
-    def network(**fields):
+    def network(kind="lif", **fields):
+        plain = {"decay_v": np.full(2, 300), "vth": 64 * np.ones(2, int), "scale": 8.0}
+        fields = plain | ({"reset": "to"} if kind in ("lif", "alif", "ahp") else {}) | fields
+        if kind == "if":
+            del fields["decay_v"]
         return QuantizedNetwork(
             n_inputs=1,
-            populations=(Population(**fields),),
+            populations=(neurons(kind, "p", **fields), li("readout", np.array([9]))),
             projections=(),
-            readout=Readout(decay=np.array([9]), bias=np.array([0]), scale=1.0),
         )
 
-    save(network(**plain), tmp_path / "plain.nir")
+    save(network(), tmp_path / "plain.nir")
+    save(network("alif"), tmp_path / "plain.nir")  # which does not adapt
     with pytest.raises(NetworkError, match=named) as caught:
-        save(network(**plain | change), tmp_path / "a.nir")
+        save(network(**change), tmp_path / "a.nir")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "a.nir").exists()
-    save(network(**plain | change), tmp_path / "a.nir", extended=True)
-    np.testing.assert_array_equal(pack(load(tmp_path / "a.nir")), pack(network(**plain | change)))
+    save(network(**change), tmp_path / "a.nir", extended=True)
+    np.testing.assert_array_equal(pack(load(tmp_path / "a.nir")), pack(network(**change)))
 
 
-def test_a_biased_or_timeless_readout_is_named():
-    network = random_network(1)
-    for readout, named in (
-        (Readout(decay=np.array([9]), bias=np.array([-5]), scale=1.0), "bias (up to 5)"),
-        (Readout(decay=np.array([0]), bias=np.array([0]), scale=1.0), "readout has a decay of 0"),
+def test_what_nir_can_not_say_of_readouts_and_of_the_network_is_named():
+    plain = random_network(1)
+    biased = li("readout", np.array([9]), offset=np.array([-5.0]))
+    timeless, second = li("readout", np.array([0])), li("second", np.array([9]))
+    for readouts, more, named in (
+        ((biased,), {}, "'readout' has an offset (up to 5)"),
+        ((timeless,), {}, "'readout' has a decay_v of 0"),
+        ((second, biased), {}, "outputs in an order (second, readout)"),
+        ((second,), {"dt": 2.0}, "steps of 2 ms, not of 1 ms"),
     ):
         case = QuantizedNetwork(
-            n_inputs=1, populations=network.populations, projections=(), readout=readout
+            n_inputs=1, populations=(*plain.spiking, *readouts), projections=(), **more
         )
         assert any(named in text for text in unsaid(case))
+
+
+def test_a_file_of_release_0_1_holds_the_network_that_it_held(tmp_path):
+    file = tmp_path / "lif.nir"
+    file.write_bytes(gzip.decompress((FROZEN / "interchange" / "lif.nir.gz").read_bytes()))
+    network = load(file)
+    assert differences(network, file_format.load(FROZEN / "networks" / "lif.safetensors")) == []
+    save(network, file, extended=True)
+    np.testing.assert_array_equal(pack(load(file)), pack(network))
 
 
 @pytest.mark.parametrize("change", ["weight", "threshold", "edge", "node"])
@@ -237,7 +329,10 @@ def test_32_bit_floats_of_another_tool_change_nothing(tmp_path):
     plain = lif_network(1)
     network = replace(  # with weights and time constants that no 32 bits hold
         plain,
-        populations=tuple(replace(p, decay_v=np.full(p.size, 301)) for p in plain.populations),
+        populations=tuple(
+            replace(p, constants=replace(p.constants, decay_v=np.full(p.size, 301)))
+            for p in plain.populations
+        ),
     )
     save(network, tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir")
@@ -268,26 +363,78 @@ def lif(n=2, **fields):
     return nir.LIF(**{k: np.full(n, v) for k, v in values.items()})
 
 
+def cuba(n=2, **fields):
+    values = {"tau_syn": 0.005, "tau_mem": 0.02, "r": 2.0, "v_leak": 0.0, "v_threshold": 1.0,
+              "v_reset": 0.0, "w_in": 1.0} | fields  # fmt: skip
+    return nir.CubaLIF(**{k: np.full(n, v) for k, v in values.items()})
+
+
+def li_node(n=2):
+    return nir.LI(np.full(n, 0.02), np.ones(n), np.zeros(n))
+
+
 def read_back(tmp_path, graph):
     nir.write(tmp_path / "f.nir", graph)
     return load(tmp_path / "f.nir")
 
 
-def test_foreign_spiking_output_is_counted_by_a_readout_without_memory(tmp_path):
+def test_a_foreign_spiking_output_is_read_as_spikes(tmp_path):
     weight = np.array([[3.0, 0.0], [0.0, -3.0]])
     network = read_back(tmp_path, foreign(w=nir.Linear(weight), a=lif()))
     (population,) = network.populations
-    assert (population.name, population.reset, population.n_ref) == ("a", "zero", 0)
-    assert population.decay_v.tolist() == [round(4096 * (1 - np.exp(-1 / 20)))] * 2
-    assert network.readout.decay.tolist() == [4096, 4096]
+    assert (population.name, population.neuron, network.outputs) == ("a", LIF, ("a",))
+    c = population.constants
+    assert (c.reset, c.reset_to.tolist(), c.n_ref.tolist()) == ("to", [0, 0], [0, 0])
+    assert c.decay_v.tolist() == [round(4096 * (1 - np.exp(-1 / 20)))] * 2
     inputs = np.ones((200, 1, 2), bool)
     record = emulate(network, inputs)
     z = record.spikes[0].spikes[:, 0]
     # v = 2 * 3 * (1 - exp(-t/20)) crosses 1 in step 4; the other neuron is inhibited
     assert np.flatnonzero(z[:, 0])[0] == 3
     assert not z[:, 1].any()
-    unit = record.readout.max()
-    np.testing.assert_array_equal(record.readout[:, 0], unit * z)
+    np.testing.assert_array_equal(record.readout[:, 0], z)
+
+
+def test_a_foreign_output_behind_weights_is_a_readout_without_memory(tmp_path):
+    out = np.array([[1.0, 2.0], [0.5, 0.0], [-2.0, 0.25]])
+    graph = foreign(
+        w=nir.Linear(3 * np.eye(2)), a=lif(), out=nir.Affine(out, np.array([0.0, 4.0, -1.0]))
+    )
+    network = read_back(tmp_path, graph)
+    assert network.outputs == ("readout",)
+    assert network.population("readout").constants.decay_v.tolist() == [4096] * 3
+    inputs = random_inputs(0, network, n_steps=100, n_samples=1)
+    record = emulate(network, inputs)
+    z = record.spikes[0].spikes[:, 0]
+    assert z.any(axis=0).all()
+    np.testing.assert_allclose(
+        network.to_float(record.readout[:, 0]), z @ out.T + [0, 4, -1], atol=0.05
+    )
+
+
+def test_leak_potentials_and_affines_are_biases_and_a_membrane_is_reset_to_a_value():
+    weight, bias = np.array([[3.0, 0.0], [0.0, -3.0]]), np.array([0.25, -0.5])
+    leaky = lif(r=2.0, v_leak=0.5, v_reset=-1.0)
+    graph = foreign(one=nir.Affine(weight, bias), a=leaky)
+    # a second way in, with a bias of its own; and the first Affine hears the neurons too
+    graph.nodes["two"] = nir.Affine(np.eye(2), np.array([1.0, 0.0]))
+    graph.edges += [("input", "two"), ("two", "a"), ("a", "one")]
+    (population,) = spec_of_graph(graph).populations
+    assert population.bias.tolist() == [0.5 + 2 * 1.25, 0.5 - 2 * 0.5]
+    assert population.neuron.reset_to.tolist() == [-1.0, -1.0]
+    projections = {p.source: p.weight.tolist() for p in spec_of_graph(graph).projections}
+    assert projections == {"input": [8.0, -4.0], "a": [6.0, -6.0]}
+
+
+def test_foreign_names_and_readouts_that_nobody_reads(tmp_path):
+    nodes = {"0.linear": W, "1.lif": lif(), "w": W, "2": li_node()}
+    graph = foreign(**nodes)
+    graph.nodes |= {"beside": li_node()}
+    graph.edges += [("w", "beside")]
+    network = read_back(tmp_path, graph)
+    assert [p.name for p in network.populations] == ["1_lif", "readout", "beside"]
+    assert network.outputs == ("readout",)
+    assert {q.name for q in network.projections} >= {"1_lif->readout (excitatory)"}
 
 
 def test_foreign_delays_become_delays_of_synapses(tmp_path):
@@ -311,14 +458,19 @@ W = nir.Linear(np.ones((2, 2)))
 @pytest.mark.parametrize(
     ("nodes", "named"),
     [
-        ({"w": W, "a": lif(v_leak=0.5)}, "node 'a': v_leak is 0.5, allowed is 0"),
-        ({"w": W, "a": lif(v_reset=-1.0)}, "node 'a': v_reset is -1, allowed is 0"),
+        ({"w": W, "a": lif(v_leak=np.nan)}, "node 'a': population 'a': bias[0] is nan"),
+        ({"w": W, "a": nir.IF(np.ones(2), np.ones(2))}, "node 'a': is a IF"),
+        ({"w": W, "a": cuba(tau_syn=0.0)}, "node 'a': tau_syn of neuron 0 is 0 s"),
+        ({"w": W, "a": cuba(tau_mem=60.0)}, "node 'a': tau_mem of neuron 0 is 60 s"),
         ({"w": W, "a": lif(tau=0.0)}, "node 'a': tau of neuron 0 is 0 s"),
         ({"w": W, "a": lif(tau=60.0)}, "node 'a': tau of neuron 0 is 60 s"),
-        ({"w": W, "a": lif(v_threshold=-1.0)}, "'a': needs b0 > 0"),
+        ({"w": W, "a": lif(v_threshold=-1.0)}, "node 'a': neuron 'lif': b0[0] is -1"),
         ({"w": W, "v": W, "a": lif()}, "node 'v': is a second Linear"),
-        ({"w": nir.Affine(np.ones((2, 2)), np.array([0.0, 3.0])), "a": lif()},
-         "node 'w': bias is 3, allowed is 0"),
+        ({"w": nir.Affine(np.ones((2, 2)), np.array([0.0, 3.0])), "d": nir.Delay(np.ones(2) / 1e3),
+          "e": nir.Delay(np.zeros(2)), "a": lif()},
+         "node 'd': the bias that it would delay is 3, allowed is 0"),
+        ({"w": nir.Affine(np.ones((2, 2)), np.array([0.0, 3.0])), "a": cuba()},
+         "node 'a': the bias before its synaptic current is 3, allowed is 0"),
         ({"w": nir.Delay(np.array([0.0, 0.0705])), "a": lif()}, "delay is 70.5 ms"),
         ({"w": nir.Delay(np.array([0.0, 0.063])), "a": lif()}, "delay is 63 ms"),
         ({"w": nir.Threshold(np.ones(2)), "a": lif()}, "node 'w': is a Threshold"),

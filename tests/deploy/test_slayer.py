@@ -12,6 +12,9 @@ import pytest
 
 from deploy.interchange.netx import load
 from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.neurons.atrlif import ATRLIF
+from lsnn_neuro.neurons.li import LI
+from lsnn_neuro.neurons.lif import LIF
 from quantize.emulator import emulate
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +41,7 @@ def exported(tmp_path_factory):
 
 @needs_lava_dl
 def test_slayers_networks_have_the_emulators_spikes(exported):
-    total = affine = delayed = adaptive = 0
+    total = affine = delayed = adaptive = with_current = delayed_readouts = 0
     for seed in range(COUNT):
         network = load(exported / f"{seed}.net")
         ran = np.load(exported / f"{seed}.npz")
@@ -51,8 +54,10 @@ def test_slayers_networks_have_the_emulators_spikes(exported):
                 np.testing.assert_array_equal(sent, z[: len(sent), neuron], f"{seed}, {index}")
                 delayed += delay > 0
         total += record.n_spikes
-        if any(p.neuron == "atrlif" and p.adaptive for p in network.populations):
+        if any(p.neuron is ATRLIF and p.adaptive for p in network.populations):
             adaptive += record.n_spikes
+        if any(p.neuron is LIF and p.decay_i is not None for p in network.populations):
+            with_current += record.n_spikes
         last = len(record.spikes)
         if (
             f"out{last}" in ran
@@ -60,11 +65,15 @@ def test_slayers_networks_have_the_emulators_spikes(exported):
             voltage = np.rint(ran[f"out{last}"] * 4096).astype(int)
             np.testing.assert_array_equal(voltage[1:], record.readout[:-1, 0])
             affine += 1
+            delayed_readouts += max(p.reach for p in network.into("readout")) > 0
         else:
-            np.testing.assert_array_equal(record.readout, 64 * record.spikes[-1].spikes)
+            assert network.outputs == (record.spikes[-1].name,)
+            np.testing.assert_array_equal(record.readout, record.spikes[-1].spikes)
     assert total > 500
     assert adaptive > 200
+    assert with_current > 200
     assert affine > 1
+    assert delayed_readouts > 1
     assert delayed > 20
 
 
@@ -90,7 +99,7 @@ def write(path, *layers):
 def test_a_handwritten_file_has_the_steps_computed_by_hand(tmp_path):
     layers = {"delay": [2.0]}, {"weight": [[128.0]]}, {"neuron/vThMant": 2**18 - 1}
     network = load(write(tmp_path / "a", *layers))
-    assert [p.name for p in network.populations] == ["layer0", "layer1"]
+    assert [p.name for p in network.populations] == ["layer0", "layer1", "readout"]
     inputs = np.zeros((9, 1, 1), bool)
     inputs[[0, 1], 0, 0] = True
     record = emulate(network, inputs)
@@ -104,22 +113,44 @@ def test_a_handwritten_file_has_the_steps_computed_by_hand(tmp_path):
 def test_alif_blocks_become_atrlif_populations(tmp_path):
     alif = {"neuron/type": "ALIF", "neuron/iDecay": 1024, "neuron/thDecay": 40,
             "neuron/refDecay": 400, "neuron/vThStep": 7}  # fmt: skip
-    (population,) = load(write(tmp_path / "a", alif)).populations
-    assert (population.neuron, population.reset, population.n_ref) == ("atrlif", "subtract", 0)
-    found = {f: getattr(population, f).tolist() for f in
-             ("decay_i", "decay_v", "decay_a", "decay_r", "vth_mant", "step_a")}  # fmt: skip
-    assert found == {
-        "decay_i": [1024], "decay_v": [128], "decay_a": [40], "decay_r": [400], "vth_mant": [80],
+    network = load(write(tmp_path / "a", alif))
+    (population,) = network.populations
+    assert (population.neuron, network.outputs) == (ATRLIF, ("layer0",))
+    assert constants(population) == {
+        "decay_i": [1024], "decay_v": [128], "decay_a": [40], "decay_r": [400], "vth": [80 * 64],
         "step_a": [7 * 64],
     }  # fmt: skip
-    with pytest.raises(NetworkError, match="a readout has no synaptic current"):
-        load(write(tmp_path / "b", {}, alif | {"neuron/vThMant": 2**18 - 1}))
+    assert population.constants.at_threshold
+
+
+def constants(population):
+    """All of a population's numbers."""
+    found = {name: value.tolist() for name, _, value in population.constants.numbers()}
+    return found | ({} if population.decay_i is None else {"decay_i": population.decay_i.tolist()})
+
+
+def test_cuba_blocks_become_lif_populations_with_a_current_if_it_lasts(tmp_path):
+    never = {"neuron/vThMant": 2**18 - 1, "neuron/iDecay": 512}
+    network = load(write(tmp_path / "a", {"neuron/iDecay": 1024}, {}, never))
+    one, two, readout = network.populations
+    plain = {"decay_v": [128], "vth": [80 * 64], "n_ref": [0], "reset_by": [0], "reset_to": [0]}
+    assert one.neuron is two.neuron is LIF
+    assert one.constants.reset == two.constants.reset == "to"
+    assert one.constants.at_threshold is two.constants.at_threshold is False
+    assert constants(one) == plain | {"decay_i": [1024]}
+    assert constants(two) == plain
+    assert (readout.name, readout.neuron, network.outputs) == ("readout", LI, ("readout",))
+    assert constants(readout) == {"decay_v": [128], "decay_i": [512]}
 
 
 @pytest.mark.parametrize(
     ("layer", "named"),
     [
-        ({"neuron/iDecay": 1024}, "layer 0 (dense): neuron/iDecay is 1024, allowed is 4096"),
+        (
+            {"neuron/iDecay": 5000},
+            "layer 0 (dense): neuron/iDecay holds 5000, allowed are the integers 0 to 4096",
+        ),
+        ({"weight": [[1.0], [1.0]], "neuron/vThMant": [80, 2**17]}, "neuron/vThMant holds 131072"),
         ({"neuron/type": "ADRF"}, "neuron/type is 'ADRF', allowed are 'CUBA' and 'ALIF'"),
         ({"neuron/gradedSpike": True}, "neuron/gradedSpike is True, allowed is False"),
         ({"neuron/refDelay": 4}, "neuron/refDelay is 4, allowed is 1"),
@@ -132,7 +163,7 @@ def test_alif_blocks_become_atrlif_populations(tmp_path):
         ({"delay": [1.0, 2.0]}, "delay has shape (2,)"),
         ({"neuron/vDecay": [1, 2, 3]}, "neuron/vDecay has 3 values for 1 neurons"),
         ({"weight": [1.0]}, "weight has shape (1,)"),
-        ({"delay": [4.0]}, "its input is delayed by up to 4 steps, a readout's is not"),
+        ({"delay": [4.0]}, "its spikes are delayed by up to 4 steps, an output's are not"),
     ],
 )
 def test_what_can_not_be_held_is_refused_by_layer_and_value(tmp_path, layer, named):

@@ -93,7 +93,7 @@ def test_good_run_leaves_nothing_and_reports_the_models(tmp_path):
     write_job(tmp_path, 5)
     outcome = run_job(tmp_path, PATIENCE)
     assert outcome.models["input"] == "PySpikeSourceModel"
-    assert outcome.models["readout"] == "PyLeakyReadoutModelFixed"
+    assert outcome.models["readout"] == "PyLIModelFixed"
     synapses = {p.name for p in NETWORK.projections if p.weight_mant.any()}
     assert {outcome.models[name] for name in synapses} <= {"EventSparse", "EventDelaySparse"}
 

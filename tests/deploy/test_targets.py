@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import random_events, random_inputs, random_network
 
 from deploy.emulated import EmulatorTarget
 from deploy.lava.options import LavaOptions
@@ -30,7 +31,7 @@ def test_unknown_target_is_refused_with_the_allowed_ones():
 
 
 def test_options_reach_the_targets_on_lava():
-    options = LavaOptions(lif="own", copies=7)
+    options = LavaOptions(lif="own", parallel_samples=7)
     assert get_target("loihi-sim", options).options == options
     assert get_target("loihi2", options).options == options
 
@@ -41,7 +42,7 @@ def test_options_reach_the_targets_on_lava():
         ({"model": "core"}, "model is 'core'"),
         ({"lif": "mine"}, "lif is 'mine'"),
         ({"synapses": "dense"}, "synapses is 'dense'"),
-        ({"copies": 0}, "copies is 0"),
+        ({"parallel_samples": 0}, "parallel_samples is 0"),
         ({"time_limit": 0.0}, "time_limit is 0"),
     ],
 )
@@ -58,7 +59,15 @@ def test_emulator_target_gives_the_same_in_batches():
     for a, b in zip(reference.spikes, record.spikes, strict=True):
         np.testing.assert_array_equal(a.spikes, b.spikes)
     states = EmulatorTarget().states(network, inputs[:, 0], 9)
-    np.testing.assert_array_equal(states[0].v, list(trace(network, inputs[:, 0]))[9][0].v)
+    np.testing.assert_array_equal(states[0]["v"], list(trace(network, inputs[:, 0]))[9][0]["v"])
+
+
+def test_emulator_target_takes_graded_events():
+    network = random_graph(0, graded=True)
+    events = random_events(0, network, n_steps=15, n_samples=3)
+    record = EmulatorTarget(batch=2, spikes=False).run(network, events)
+    assert record.spikes == ()
+    np.testing.assert_array_equal(emulate(network, events).readout, record.readout)
 
 
 @pytest.mark.parametrize("name", ["emulator", "loihi-sim"])

@@ -1,41 +1,68 @@
 """Checkpoints: what goes in comes out, and nothing else is taken for one."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from random_lsnns import tiny_recipe
+from random_specs import random_spec
+from rewired import shuffle_slots
+from same import differences
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import __version__, files
 from lsnn_neuro.checkpoint import (
     BEST,
     KIND,
     LAST,
-    VERSION,
     Checkpoint,
     build_network,
-    compact_arrays,
     find_checkpoint,
-    network_arrays,
-    restore_network,
+    module_tensors,
 )
 from lsnn_neuro.errors import FileFormatError, RecipeError
+from lsnn_neuro.files import Kind
 from lsnn_neuro.recipe import LSTMConfig
 
+FROZEN = Path(__file__).parents[1] / "frozen" / "files"
 N_INPUTS, N_OUTPUTS = 8, 2
 
 
-def checkpoint(*, arrays_of=network_arrays, seed=3, **sections):
+def drawn(seed=3, **sections):
     recipe = tiny_recipe(**sections)
     generator = torch.Generator().manual_seed(seed)
-    network = build_network(recipe, N_INPUTS, N_OUTPUTS, generator)
-    return Checkpoint(recipe=recipe, arrays=arrays_of(network), progress={"iteration": 4}), network
+    return recipe, build_network(recipe, N_INPUTS, N_OUTPUTS, generator)
 
 
-def restore(path):
-    return restore_network(Checkpoint.load(path), path, N_INPUTS, N_OUTPUTS)
+def checkpoint(**sections):
+    recipe, network = drawn(**sections)
+    return Checkpoint(
+        recipe=recipe, spec=network.to_spec(), progress={"iteration": 4},
+        n_inputs=N_INPUTS, n_outputs=N_OUTPUTS,
+    )  # fmt: skip
 
 
-every_kind = pytest.mark.parametrize(
+def lstm():
+    recipe = tiny_recipe(network=None, deep_r=None)
+    recipe = recipe.model_copy(update={"network": LSTMConfig(kind="lstm", units=3)})
+    network = build_network(recipe, N_INPUTS, N_OUTPUTS, torch.Generator().manual_seed(1))
+    return network, Checkpoint(
+        recipe=recipe, arrays=module_tensors(network), n_inputs=N_INPUTS, n_outputs=N_OUTPUTS
+    )
+
+
+def refused(path, error=FileFormatError):
+    """The one line that says why a file is no checkpoint, or holds no network."""
+    with pytest.raises(error) as caught:
+        Checkpoint.load(path).network(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
     "sections",
     [
         {},
@@ -43,179 +70,206 @@ every_kind = pytest.mark.parametrize(
         {"network": {"tau_a": [5.0, 50.0], "learn": ["beta", "tau_m"]}},
         {"network": {"signs": "free"}},
         {"network": {"signs": "unconstrained"}, "deep_r": None},
+        {"network": {"learning": "random-feedback"}},
     ],
 )
-
-
-@every_kind
-def test_round_trip_gives_the_same_lsnn(tmp_path, sections):
-    saved, network = checkpoint(**sections)
+def test_round_trip_gives_the_same_network(tmp_path, sections):
+    """Rewired and learnt since it was drawn, and drawn from another seed than the recipe's."""
+    recipe, network = drawn(**sections)
+    shuffle_slots(network, 0)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if not name.endswith("theta"):
+                parameter += 0.1
+    saved = replace(checkpoint(**sections), spec=network.to_spec())
     saved.save(tmp_path / "a")
     loaded = Checkpoint.load(tmp_path / "a")
-    assert loaded.recipe == saved.recipe
-    assert loaded.progress == saved.progress
-    again = restore(tmp_path / "a")
-    assert again.state_dict().keys() == network.state_dict().keys()
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(again.state_dict()[name], tensor)
-        assert again.state_dict()[name].dtype == tensor.dtype
-    x = (torch.rand(10, 3, N_INPUTS) < 0.5).float()
+    assert (loaded.recipe, loaded.progress) == (recipe, saved.progress)
+    assert (loaded.n_inputs, loaded.n_outputs, loaded.resumable) == (N_INPUTS, N_OUTPUTS, False)
+    assert differences(loaded.spec, saved.spec) == []
+    again = loaded.network(tmp_path / "a")
+    x = torch.rand(10, 3, N_INPUTS) < 0.5
     assert torch.equal(again(x).readout, network(x).readout)
 
 
-@every_kind
-def test_active_synapses_alone_give_the_same_lsnn(tmp_path, sections):
-    """Rewired since it was drawn, and drawn from another seed than the recipe's."""
-    saved, network = checkpoint(arrays_of=lambda network: rewired(network), **sections)
-    saved.save(tmp_path / "a")
-    again = restore(tmp_path / "a")
-    x = (torch.rand(10, 3, N_INPUTS) < 0.5).float()
-    assert torch.equal(again(x).readout, network(x).readout)
-    for one, two in zip(network.synapses(), again.synapses(), strict=True):
-        assert torch.equal(one.active(), two.active())
-        assert torch.equal(one.weight(), two.weight())
-        for name in ("delay", "sign") if one.constrained else ("delay",):
-            same = getattr(one, name) == getattr(two, name)
-            assert same[one.active()].all(), name
-    again_spec, spec = again.to_spec(), network.to_spec()
-    for one, two in zip(spec.populations, again_spec.populations, strict=True):
-        for name in ("alpha", "rho", "beta", "b0"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
-def rewired(network):
-    """Compact arrays of a network some of whose synapses have moved and changed their weight."""
-    with torch.no_grad():
-        for i, s in enumerate(network.synapses()):
-            flat = s.theta.view(-1)
-            place = torch.nonzero(s.active().flatten()).flatten()
-            flat[place] *= 1.5
-            if s.constrained:
-                free = torch.nonzero((~s.active() & s.allowed).flatten()).flatten()
-                flat[free[:2]], flat[place[:2]] = 1e-12 if i else 0.3, 0.0
-        for parameter in network.log_factor.values():
-            parameter += 0.1
-        network.bias += 0.2
-    return compact_arrays(network)
-
-
-def test_dormant_synapses_come_back_as_the_seed_drew_them(tmp_path):
-    saved, network = checkpoint(arrays_of=compact_arrays, seed=tiny_recipe().seed)
-    saved.save(tmp_path / "a")
-    again = restore(tmp_path / "a").state_dict()
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(again[name], tensor), name
-
-
-def test_a_large_sparse_network_takes_little_room(tmp_path):
-    recipe = tiny_recipe(network={"regular": 350, "adaptive": 350} | dict.fromkeys(SHARES, 0.12))
-    network = build_network(recipe, 80, 10, torch.Generator().manual_seed(1))
-    Checkpoint(recipe=recipe, arrays=compact_arrays(network)).save(tmp_path / "a")
-    assert (tmp_path / "a").stat().st_size < 640_000  # 9 bytes for each of 66,276 synapses
-
-
-SHARES = ("input_connectivity", "recurrent_connectivity", "readout_connectivity")
-
-
-def test_a_dense_checkpoint_of_version_1_is_still_read(tmp_path):
-    saved, network = checkpoint()
-    header = {"recipe": saved.recipe.model_dump(mode="json"), "progress": {}}
-    tensor_file.write(tmp_path / "a", KIND, 1, header, saved.arrays)
-    again = restore(tmp_path / "a").state_dict()
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(again[name], tensor), name
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("index", np.array([3, 3], np.uint32), "indices must ascend within 0 to 47"),
-        ("index", np.array([4, 2], np.uint32), "indices must ascend"),
-        ("index", np.array([0, 48], np.uint32), "indices must ascend"),
-        ("index", np.array([1], np.uint32), r"shapes \(1,\), \(2,\) and \(2,\), expected equal"),
-        ("weight", None, "input: does not fit its own recipe: no 'network.input.weight'"),
-    ],
-)
-def test_a_list_of_synapses_that_fits_nothing_is_refused(tmp_path, name, value, message):
-    saved, _ = checkpoint(arrays_of=compact_arrays)
-    arrays = dict(saved.arrays) | {
-        "network.input.index": np.array([1, 2], np.uint32),
-        "network.input.weight": np.array([1, 2], np.float32),
-        "network.input.delay": np.array([1, 0], np.uint8),
-    }
-    arrays[f"network.input.{name}"] = value
-    header = {"recipe": saved.recipe.model_dump(mode="json"), "progress": {}}
-    contents = {k: v for k, v in arrays.items() if v is not None}
-    tensor_file.write(tmp_path / "a", KIND, VERSION, header, contents)
-    with pytest.raises(FileFormatError, match=message) as caught:
-        restore(tmp_path / "a")
-    assert str(tmp_path / "a") in str(caught.value)
+@pytest.mark.parametrize("seed", range(20))
+def test_round_trip_gives_the_same_graph_of_any_kind(tmp_path, seed):
+    replace(checkpoint(), spec=random_spec(seed)).save(tmp_path / "a")
+    assert differences(Checkpoint.load(tmp_path / "a").spec, random_spec(seed)) == []
 
 
 def test_round_trip_gives_the_same_lstm(tmp_path):
-    recipe = tiny_recipe(network=None, deep_r=None)
-    recipe = recipe.model_copy(update={"network": LSTMConfig(kind="lstm", units=3)})
-    network = build_network(recipe, N_INPUTS, N_OUTPUTS, torch.Generator().manual_seed(1))
-    Checkpoint(recipe=recipe, arrays=network_arrays(network)).save(tmp_path / "a")
+    network, saved = lstm()
+    saved.save(tmp_path / "a")
     x = torch.rand(5, 2, N_INPUTS)
-    assert torch.equal(restore(tmp_path / "a")(x).readout, network(x).readout)
+    again = Checkpoint.load(tmp_path / "a").network(tmp_path / "a")
+    assert torch.equal(again(x).readout, network(x).readout)
+
+
+def test_a_large_sparse_network_takes_little_room(tmp_path):
+    shares = ("input_connectivity", "recurrent_connectivity", "readout_connectivity")
+    large = {"regular": 350, "adaptive": 350} | dict.fromkeys(shares, 0.12)
+    recipe = tiny_recipe(network=large)
+    spec = build_network(recipe, 80, 10, torch.Generator().manual_seed(1)).to_spec()
+    Checkpoint(recipe=recipe, spec=spec, n_inputs=80, n_outputs=10).save(tmp_path / "a")
+    assert spec.n_synapses == 66276
+    assert (tmp_path / "a").stat().st_size < 10 * spec.n_synapses
 
 
 def test_equal_checkpoints_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
-        checkpoint()[0].save(tmp_path / name)
+        checkpoint().save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def changed(path, *, arrays=(), drop=(), header=None):
-    """A checkpoint with some arrays or header fields replaced, written to ``path``."""
-    saved, _ = checkpoint()
-    fields = {"recipe": saved.recipe.model_dump(mode="json"), "progress": {}}
-    contents = {k: v for k, v in (dict(saved.arrays) | dict(arrays)).items() if k not in drop}
-    tensor_file.write(path, KIND, VERSION, header if header is not None else fields, contents)
+# --- what is none ------------------------------------------------------------------------------------
+
+
+def test_a_flipped_bit_is_refused(tmp_path):
+    checkpoint().save(tmp_path / "a")
+    data = bytearray((tmp_path / "a").read_bytes())
+    data[-40] ^= 1
+    (tmp_path / "a").write_bytes(data)
+    assert "changed since it was written (SHA-256)" in refused(tmp_path / "a")
+
+
+def changed(path, *, arrays=(), drop=(), header=None, kind=KIND, saved=None):
+    """A checkpoint with arrays or header fields replaced or left out, written with a hash that is right."""
+    (saved or checkpoint()).save(path)
+    found = files.read(path, KIND)
+    contents = {k: v for k, v in (found.arrays | dict(arrays)).items() if k not in drop}
+    fields = {k: v for k, v in (found.header | (header or {})).items() if v is not None}
+    files.write(path, kind, fields, contents)
     return path
 
 
-def test_nan_in_a_tensor_is_refused(tmp_path):
-    bad = np.full((6, N_INPUTS), np.nan, np.float32)
-    path = changed(tmp_path / "a", arrays={"network.input.theta": bad})
-    with pytest.raises(FileFormatError, match=r"a: input\.theta holds NaN"):
-        restore(path)
+def test_a_newer_version_asks_for_a_newer_release(tmp_path):
+    path = changed(tmp_path / "a", kind=Kind(name="checkpoint", version=5, oldest=1))
+    text = refused(path)
+    assert f"checkpoint version 5 by lsnn-neuro {__version__}" in text
+    assert text.endswith("this release reads 1 to 4; upgrade lsnn-neuro")
 
 
-def test_a_wrong_shape_is_refused(tmp_path):
-    path = changed(tmp_path / "a", arrays={"network.bias": np.zeros(5, np.float32)})
-    with pytest.raises(FileFormatError, match=r"does not fit its own recipe.*bias") as caught:
-        restore(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_nan_is_refused(tmp_path):
+    name = "spec.projections.0.weight"
+    weight = checkpoint().spec.projections[0].weight.copy()
+    weight[1] = np.nan
+    text = refused(changed(tmp_path / "a", arrays={name: weight.astype(np.float32)}))
+    assert f"{name} holds NaN" in text
+    network, saved = lstm()
+    bad = np.full(network.readout.bias.shape, np.inf, np.float32)
+    path = changed(tmp_path / "b", arrays={"network.readout.bias": bad}, saved=saved)
+    assert "readout.bias holds NaN or infinity" in refused(path)
 
 
-def test_a_missing_tensor_is_refused(tmp_path):
-    path = changed(tmp_path / "a", drop=["network.bias"])
-    with pytest.raises(FileFormatError, match="does not fit its own recipe"):
-        restore(path)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"drop": ["spec.projections.0.weight"]}, "missing or unknown part"),
+        ({"arrays": {"spec.projections.0.luck": np.zeros(3)}}, "missing or unknown part"),
+        ({"arrays": {"spec.projections.0.delay": np.zeros(3, np.uint8)}}, "delay has shape (3,)"),
+        ({"arrays": {"spec.populations.0.neuron.b0": np.zeros(3, np.float32)}}, "b0[0] is 0"),
+        ({"header": {"n_inputs": None}}, "missing or unknown part: 'n_inputs'"),
+        ({"header": {"spec": {}}}, "missing or unknown part"),
+        ({"header": {"recipe": None}}, "without a recipe"),
+        ({"header": {"progress": None}}, "without a recipe or without its progress"),
+    ],
+)
+def test_a_part_that_is_missing_or_wrong_is_refused(tmp_path, change, words):
+    assert words in refused(changed(tmp_path / "a", **change))
 
 
-def test_a_checkpoint_without_a_recipe_is_refused(tmp_path):
-    path = changed(tmp_path / "a", header={"progress": {}})
-    with pytest.raises(FileFormatError, match="without a recipe") as caught:
-        Checkpoint.load(path)
-    assert str(path) in str(caught.value)
+def test_a_neuron_that_is_not_installed_is_refused(tmp_path):
+    checkpoint().save(tmp_path / "a")
+    spec = files.read(tmp_path / "a", KIND).header["spec"]
+    spec["populations"][0]["neuron"]["name"] = "quantum"
+    text = refused(changed(tmp_path / "a", header={"spec": spec}))
+    assert "there is no neuron 'quantum'" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drop": ["network.readout.bias"]},
+        {"arrays": {"network.readout.bias": np.zeros(5, np.float32)}},
+    ],
+)
+def test_an_lstm_that_does_not_fit_its_recipe_is_refused(tmp_path, change):
+    path = changed(tmp_path / "a", saved=lstm()[1], **change)
+    assert "does not fit its own recipe" in refused(path)
 
 
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
-    path = changed(tmp_path / "a", header={"progress": {}, "recipe": {"name": "x"}})
-    with pytest.raises(RecipeError, match="required") as caught:
-        Checkpoint.load(path)
-    assert str(path) in str(caught.value)
+    path = changed(tmp_path / "a", header={"recipe": {"name": "x"}})
+    assert "required" in refused(path, RecipeError)
 
 
 @pytest.mark.parametrize("pickled", ["checkpoint.pt", "checkpoint.safetensors"])
 def test_a_torch_pickle_is_refused_whatever_its_name(tmp_path, pickled):
     torch.save({"w": torch.zeros(3)}, tmp_path / pickled)
-    with pytest.raises(FileFormatError, match="not a readable checkpoint"):
-        Checkpoint.load(tmp_path / pickled)
+    assert "not a readable checkpoint" in refused(tmp_path / pickled)
+
+
+# --- what older releases wrote -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("folder", "version"),
+    [("checkpoint-1", 1), ("checkpoint-2", 2), ("checkpoint-3-without-sizes", 3)],
+)
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_older_checkpoints_are_read_and_written_anew(tmp_path, folder, version, name):
+    path = FROZEN / "older" / folder / name
+    assert files.read(path, KIND).version == version
+    old = Checkpoint.load(path)
+    assert not old.resumable
+    assert (old.n_inputs, old.n_outputs) == (N_INPUTS, N_OUTPUTS)
+    assert [p.name for p in old.spec.populations] == ["regular", "adaptive", "readout"]
+    old.save(tmp_path / "a")
+    new = Checkpoint.load(tmp_path / "a")
+    assert new.recipe == old.recipe
+    assert differences(new.spec, old.spec) == []
+
+
+def test_an_lstm_of_an_older_release_is_read_and_written_anew(tmp_path):
+    path = FROZEN / "trained" / "lstm" / BEST
+    old = Checkpoint.load(path)
+    old.save(tmp_path / "a")
+    x = torch.rand(5, 2, old.n_inputs)
+    new = Checkpoint.load(tmp_path / "a").network(tmp_path / "a")
+    assert torch.equal(new(x).readout, old.network(path)(x).readout)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("input.index", np.array([3, 3], np.uint32), "indices must ascend within 0 to 39"),
+        ("input.index", np.array([4, 2], np.uint32), "indices must ascend"),
+        ("input.index", np.array([0, 40], np.uint32), "indices must ascend"),
+        ("input.index", np.array([1], np.uint32), "shapes (1,), (2,) and (2,), expected equal"),
+        ("input.weight", None, "does not fit its own recipe"),
+        ("bias", None, "does not fit its own recipe"),
+        ("b0", np.ones(4, np.float32), "4 neurons, the recipe has 5 + 0"),
+    ],
+)
+def test_an_older_checkpoint_with_a_wrong_part_is_refused(tmp_path, name, value, words):
+    found = files.read(FROZEN / "trained" / "lif" / BEST, KIND)
+    arrays = found.arrays | {
+        "network.input.index": np.array([1, 2], np.uint32),
+        "network.input.weight": np.array([1, 2], np.float32),
+        "network.input.delay": np.array([1, 0], np.uint8),
+    }
+    arrays[f"network.{name}"] = value
+    contents = {k: v for k, v in arrays.items() if v is not None}
+    files.write(
+        tmp_path / "a", Kind(name="checkpoint", version=3, oldest=1), found.header, contents
+    )
+    text = refused(tmp_path / "a")
+    assert "does not fit its own recipe" in text
+    assert words in text
+
+
+# --- which file a path means -------------------------------------------------------------------------
 
 
 def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):

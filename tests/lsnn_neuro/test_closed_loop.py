@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.network import LSNN
+from lsnn_neuro.network.lsnn import draw_lsnn
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.session import FloatArray, Spikes
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
@@ -17,13 +18,13 @@ from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 TASK = Navigation(NavigationConfig(actions=12, steps_per_action=4, latency=1, place_cells=4))
 
 
-def network(task: Navigation = TASK) -> LSNN:
+def network(task: Navigation = TASK) -> SpikingNetwork:
     config = LSNNConfig(
         regular=10, adaptive=10, beta=0.5, signs="unconstrained", n_ref=1,
         input_connectivity=1, recurrent_connectivity=1, readout_connectivity=1,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(4)
-    return LSNN(config, task.n_inputs, task.n_outputs, generator=generator)
+    return draw_lsnn(config, task.n_inputs, task.n_outputs, generator)
 
 
 def episodes(numbers: list[int]) -> Episodes:

@@ -31,11 +31,6 @@ def test_estimates_are_means_over_their_windows():
     assert found.merit == -found.value == -2.5
 
 
-def test_integer_readouts_count_in_their_unit():
-    asked = Estimates(sample=[0], start=[0], stop=[2], target=[[1.0, 1.5]])
-    assert score(batch(asked), READOUT, unit=0.5).value == 0
-
-
 def test_joined_scores_weigh_decisions_alike():
     one = Score(measure="accuracy", samples=1, decisions=1, total=1)
     three = Score(measure="accuracy", samples=2, decisions=3, total=0)

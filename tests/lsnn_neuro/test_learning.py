@@ -16,23 +16,34 @@ DENSE = {
 }  # fmt: skip
 
 
+def group(network, name):
+    """The synapses of a group."""
+    return next(g for g in network.groups if g.name == name)
+
+
+def neuron_0(synapses, end):
+    """Which synapses have the first regular neuron as their source or target."""
+    regular = [getattr(p, end) == "regular" for p in synapses.projections]
+    return torch.tensor(regular)[synapses.block.long()] & (getattr(synapses, end) == 0)
+
+
 def readout_gradient(network, name):
     output = network(spikes(3, n_steps=30, n_samples=4))
-    (gradient,) = torch.autograd.grad(output.readout[20:].sum(), network.get_parameter(name))
+    (gradient,) = torch.autograd.grad(output.readout[20:].sum(), group(network, name).theta)
     return gradient
 
 
 def test_errors_pass_through_the_fixed_weights_and_not_through_the_readouts():
     network = lsnn(LSNNConfig(learning="random-feedback", **DENSE), 1)
-    before = readout_gradient(network, "input.theta")
+    before = readout_gradient(network, "input")
     assert before.abs().max() > 0
-    own = readout_gradient(network, "readout.theta")
+    own = readout_gradient(network, "readout")
     with torch.no_grad():
-        network.readout.theta.mul_(2.0)
-    torch.testing.assert_close(readout_gradient(network, "input.theta"), before)
-    torch.testing.assert_close(readout_gradient(network, "readout.theta"), own)
+        group(network, "readout").theta.mul_(2.0)
+    torch.testing.assert_close(readout_gradient(network, "input"), before)
+    torch.testing.assert_close(readout_gradient(network, "readout"), own)
     network.feedback.mul_(-3.0)
-    torch.testing.assert_close(readout_gradient(network, "input.theta"), -3 * before)
+    torch.testing.assert_close(readout_gradient(network, "input"), -3 * before)
 
 
 def test_errors_do_not_pass_back_through_recurrent_synapses():
@@ -40,9 +51,14 @@ def test_errors_do_not_pass_back_through_recurrent_synapses():
     shares = {}
     for learning in ("random-feedback", "bptt"):
         network = lsnn(LSNNConfig(learning=learning, **DENSE), 1)
+        readout, inputs = group(network, "readout"), group(network, "input")
         with torch.no_grad():
-            (network.readout.theta if learning == "bptt" else network.feedback)[:, 1:] = 0
-        shares[learning] = (readout_gradient(network, "input.theta")[1:] != 0).any()
+            if learning == "bptt":
+                readout.theta[~neuron_0(readout, "source")] = 0
+            else:
+                network.feedback[:, 1:] = 0
+        gradient = readout_gradient(network, "input")
+        shares[learning] = bool(gradient[~neuron_0(inputs, "target")].any())
     assert shares == {"random-feedback": False, "bptt": True}
 
 
@@ -56,10 +72,12 @@ def test_a_liquid_learns_its_readout_alone(aware):
     changed = {
         name for name, t in trainer.network.state_dict().items() if not torch.equal(t, before[name])
     }
-    assert {"readout.theta", "bias"} <= changed
-    assert not {name for name in changed if name.startswith(("input", "recurrent"))}
-    active = trainer.network.readout.n_active
-    assert active == trainer.network.readout.n_active_at_start
+    names = [g.name for g in trainer.network.groups]
+    readout = f"groups.{names.index('readout')}."
+    assert {f"{readout}theta", "populations.2.offset"} <= changed
+    assert not [n for n in changed if n.startswith("groups.") and not n.startswith(readout)]
+    synapses = group(trainer.network, "readout")
+    assert synapses.n_active == synapses.n_active_at_start
 
 
 @pytest.mark.parametrize("learning", ["random-feedback", "liquid"])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from lsnn_neuro import kernel
 from lsnn_neuro.checkpoint import LAST, Checkpoint
 from lsnn_neuro.errors import RecipeError
+from lsnn_neuro.network import kernel
 from lsnn_neuro.recipe import Recipe, parse_recipe
 from lsnn_neuro.reinforcement import advantages, clipped_gain
 from lsnn_neuro.training import Trainer, train
@@ -100,7 +100,7 @@ def test_hints_teach_further_outputs_where_the_goal_is_and_nothing_before_it_was
         reinforcement={"epochs": 1, "hint_weight": 10.0},
     )
     trainer = Trainer(config)
-    assert trainer.network.bias.shape == (5,)
+    assert trainer.network.spec.n_outputs == 5
     hints = [trainer.train_step()["hint"] for _ in range(60)]
     assert np.mean(hints[-5:]) < 0.8 * np.mean(hints[:5])
     rollout = trainer.objective._rollout

@@ -4,50 +4,48 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from random_networks import li, neurons
 
 from quantize.design_rules import (
     RULES,
     accumulator_stays_in_16_bits,
     adaptation_stands_above_rounding,
-    atrlif_current_does_not_wrap,
     check,
+    current_does_not_wrap,
+    current_input_wraps_once,
     every_population_is_driven,
 )
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 
-def network(*, n_inputs=3, mantissa=200, step_a=700, decay_a=6, drop=()):
-    ones = np.ones(n_inputs, int)
+def network(kind="alif", *, n_inputs=3, mantissa=200, exponent=0, drop=(), **fields):
+    """Inputs onto the second of two neurons, whose spikes are read; ``fields`` are the neurons'."""
+    weight = np.zeros((2, n_inputs), int)
+    weight[1] = mantissa
     links = {
-        "in": Projection(
-            name="in", source="input", target="pop", n_source=n_inputs, n_target=2,
-            source_index=np.arange(n_inputs), target_index=ones, weight_mant=mantissa * ones,
-            delay=0 * ones, weight_exp=0,
-            sign_mode="excitatory" if mantissa > 0 else "inhibitory",
+        "in": QuantizedProjection.of_matrix(
+            "in", "input", "pop", weight, 0 * weight, exponent,
+            "excitatory" if mantissa > 0 else "inhibitory",
         ),
-        "out": Projection(
-            name="out", source="pop", target="readout", n_source=2, n_target=1, source_index=[1],
-            target_index=[0], weight_mant=[2], delay=[0], weight_exp=0, sign_mode="mixed",
+        "out": QuantizedProjection.of_matrix(
+            "out", "pop", "readout", np.array([[0, 2]]), np.zeros((1, 2), int), 0, "mixed"
         ),
     }  # fmt: skip
+    defaults = {"decay_v": 200, "vth": [6400, 6400]}
+    if kind == "alif":
+        defaults |= {"decay_a": 6, "step_a": [0, 700]}
     return QuantizedNetwork(
         n_inputs=n_inputs,
-        populations=(
-            Population(
-                name="pop", decay_v=[200, 200], decay_a=[6, decay_a], step_a=[0, step_a],
-                vth_mant=[100, 100], n_ref=0, reset="zero", scale=1.0,
-            ),
-        ),
+        populations=(neurons(kind, **defaults | fields), li("readout", [200])),
         projections=tuple(link for name, link in links.items() if name not in drop),
-        readout=Readout(decay=[200], bias=[0], scale=1.0),
-    )  # fmt: skip
+    )
 
 
 def test_a_sound_network_breaks_no_rule():
     assert check(network()) == []
     assert set(RULES) == {
-        accumulator_stays_in_16_bits, adaptation_stands_above_rounding,
-        atrlif_current_does_not_wrap, every_population_is_driven,
+        accumulator_stays_in_16_bits, adaptation_stands_above_rounding, current_does_not_wrap,
+        current_input_wraps_once, every_population_is_driven,
     }  # fmt: skip
 
 
@@ -62,40 +60,51 @@ def test_an_accumulator_beyond_16_bits_is_reported(sign):
     )
 
 
-def test_a_step_of_adaptation_in_the_linear_range_is_reported():
-    assert adaptation_stands_above_rounding(network(step_a=683)) == []
-    (violation,) = adaptation_stands_above_rounding(network(step_a=682))
+@pytest.mark.parametrize("kind", ["alif", "ahp"])
+def test_a_step_of_adaptation_in_the_linear_range_is_reported(kind):
+    fields = {"decay_a": 6}
+    assert adaptation_stands_above_rounding(network(kind, step_a=[0, 683], **fields)) == []
+    (violation,) = adaptation_stands_above_rounding(network(kind, step_a=[0, 682], **fields))
     assert violation.object == "population 'pop', neuron 1, step_a"
     assert violation.value == 682
     assert violation.limit == pytest.approx(4096 / 6)
 
 
-def test_the_largest_step_of_adaptation_is_not_mistaken_for_a_small_one():
-    assert adaptation_stands_above_rounding(network(step_a=2**20, decay_a=2048)) == []
-    assert adaptation_stands_above_rounding(network(step_a=2**23 - 1, decay_a=4096)) == []
+@pytest.mark.parametrize(("step_a", "decay_a"), [(2**20, 2048), (2**23 - 1, 4096)])
+def test_the_largest_step_of_adaptation_is_not_mistaken_for_a_small_one(step_a, decay_a):
+    assert adaptation_stands_above_rounding(network(step_a=step_a, decay_a=decay_a)) == []
 
 
 def test_without_adaptation_its_rule_is_silent():
     assert adaptation_stands_above_rounding(network(step_a=0)) == []
     assert adaptation_stands_above_rounding(network(decay_a=0)) == []
+    assert adaptation_stands_above_rounding(network("lif")) == []
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_an_atrlif_current_that_could_wrap_around_is_reported(sign):
-    def atrlif(mantissa):
-        whole = network(n_inputs=2, mantissa=sign * mantissa)
-        population = replace(
-            whole.populations[0], neuron="atrlif", reset="subtract", decay_i=[8, 8],
-            decay_r=[100, 100],
-        )  # fmt: skip
-        return replace(whole, populations=(population,))
+@pytest.mark.parametrize("kind", ["lif", "atrlif"])
+def test_a_current_that_could_wrap_around_is_reported(kind, sign):
+    def with_current(mantissa):
+        return network(kind, n_inputs=2, mantissa=sign * mantissa, decay_i=8)
 
     # two inputs of 64 x 128 in every step, of which a current that keeps all but 1/512 makes 2^23
-    assert atrlif_current_does_not_wrap(atrlif(127)) == []
-    (violation,) = atrlif_current_does_not_wrap(atrlif(128))
+    assert current_does_not_wrap(with_current(127)) == []
+    (violation,) = current_does_not_wrap(with_current(128))
     assert violation.object == "population 'pop', neuron 1, synaptic current"
     assert (violation.value, violation.limit) == (2**23, 2**23 - 1)
-    assert atrlif_current_does_not_wrap(network(mantissa=sign * 200)) == []
+    assert current_does_not_wrap(network(mantissa=sign * 200)) == []
+
+
+def test_an_input_that_could_wrap_a_current_twice_is_reported():
+    fine = network(n_inputs=16, mantissa=128, exponent=7, decay_i=4096)
+    assert current_input_wraps_once(fine) == []
+    large = network(n_inputs=17, mantissa=128, exponent=7, decay_i=4096)
+    (violation,) = current_input_wraps_once(large)
+    assert violation.rule == "current-input"
+    assert violation.object == "population 'pop', synaptic input of a step"
+    assert (violation.value, violation.limit) == (17 * 2**14, 2**18)
+    without = replace(large, populations=(network().populations[0], large.populations[1]))
+    assert current_input_wraps_once(without) == []
 
 
 @pytest.mark.parametrize(("drop", "name"), [("in", "pop"), ("out", "readout")])
@@ -103,3 +112,7 @@ def test_what_nothing_drives_is_reported(drop, name):
     (violation,) = check(network(drop=[drop]))
     assert violation.rule == "driven"
     assert violation.object == f"{name!r}, incoming synapses"
+
+
+def test_a_bias_drives_too():
+    assert check(network(drop=["in"], bias=[1, 0])) == []

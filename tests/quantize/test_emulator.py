@@ -1,235 +1,146 @@
-"""The emulator against the whole integer model in plain Python integers."""
+"""The emulator against the whole integer model in plain Python integers, and against numbers by hand."""
+
+from collections import Counter
 
 import integer_oracle
 import numpy as np
 import pytest
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import FORMS, random_events, random_inputs, random_network
 
 from lsnn_neuro.errors import NetworkError
-from quantize.emulator import Emulator, emulate, trace
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from lsnn_neuro.registry import NEURONS
+from quantize.emulator import Emulator, emulate, emulate_reference, trace
 
 SEEDS = range(30)
+GRAPHS = range(100)
+STATE_MAX = 2**23 - 1
 
 
-def network(
-    *, weight=0, weight_exp=0, sign_mode="mixed", delay=0, vth=2**17 - 1, decay_v=4096, step_a=0,
-    decay_a=0, n_ref=0, reset="zero", out_weight=0, decay_out=4096, recurrent=None, **form,
-):  # fmt: skip
-    """Two inputs with the same synapse onto one neuron, one output."""
-    ends = {"source_index": [0, 1], "target_index": [0, 0], "weight_mant": [weight, weight]}
-    links = [
-        Projection(
-            name="in", source="input", target="pop", n_source=2, n_target=1, delay=[delay, delay],
-            weight_exp=weight_exp, sign_mode=sign_mode, **ends,
-        ),
-        Projection(
-            name="out", source="pop", target="readout", n_source=1, n_target=1, delay=[0],
-            weight_exp=weight_exp, sign_mode="mixed", source_index=[0], target_index=[0],
-            weight_mant=[out_weight],
-        ),
-    ]  # fmt: skip
-    return QuantizedNetwork(
-        n_inputs=2,
-        populations=(
-            Population(
-                name="pop", decay_v=[decay_v], decay_a=[decay_a], step_a=[step_a], vth_mant=[vth],
-                n_ref=n_ref, reset=reset, scale=1.0,
-                **{k: [v] if k.startswith("decay") else v for k, v in form.items()},
-            ),
-        ),
-        projections=tuple(links),
-        readout=Readout(decay=[decay_out], bias=[0], scale=1.0),
-    )  # fmt: skip
-
-
-def states(quantized, inputs):
-    return [step[0] for step in trace(quantized, np.array(inputs, bool))]
-
-
-ON, ONE, OFF = [1, 1], [1, 0], [0, 0]
+def assert_follows_the_oracle(network, inputs):
+    """Spikes, readout, all states and all synaptic currents of every step and sample."""
+    n_steps, n_samples, _ = inputs.shape
+    expected = [integer_oracle.run(network, inputs[:, s].tolist()) for s in range(n_samples)]
+    emulator = Emulator(network, n_samples)
+    for t in range(n_steps):
+        emulator.step(inputs[t])
+        for s, run in enumerate(expected):
+            assert emulator.readout[s].tolist() == run.readout[t]
+            for p in network.populations:
+                state = emulator.state.populations[p.name]
+                for name in p.neuron.states:
+                    found = getattr(state, name)[s].tolist()
+                    assert found == [cell[name] for cell in run.states[p.name][t]], (
+                        p.name,
+                        t,
+                        name,
+                    )
+                if p.decay_i is not None:
+                    assert emulator.state.currents[p.name][s].tolist() == run.currents[p.name][t]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("forms", [("threshold",), ("current", "atrlif")], ids=" ".join)
-def test_spikes_and_readout_equal_the_oracle(seed, forms):
-    quantized = random_network(seed, forms)
-    inputs = random_inputs(seed, quantized, n_steps=15, n_samples=2)
-    record = emulate(quantized, inputs)
+def test_networks_that_lava_runs_equal_the_oracle(seed, forms):
+    network = random_network(seed, forms)
+    assert_follows_the_oracle(network, random_inputs(seed, network, n_steps=15, n_samples=2))
+
+
+@pytest.mark.parametrize("seed", GRAPHS)
+def test_graphs_of_anything_equal_the_oracle(seed):
+    network = random_graph(seed)
+    assert_follows_the_oracle(network, random_inputs(seed, network, n_steps=15, n_samples=1))
+
+
+@pytest.mark.parametrize("seed", GRAPHS[:40])
+def test_graded_inputs_equal_the_oracle(seed):
+    network = random_graph(seed, graded=True)
+    events = random_events(seed, network, n_steps=12, n_samples=1)
+    assert_follows_the_oracle(network, events)
+
+
+@pytest.mark.parametrize("seed", GRAPHS[:40])
+def test_spikes_and_readout_of_a_record_equal_the_oracle(seed):
+    network = random_graph(seed, graded=True)
+    events = random_events(seed, network, n_steps=12, n_samples=2)
+    record = emulate(network, events)
     for sample in range(2):
-        spikes, _, readout = integer_oracle.run(quantized, inputs[:, sample].tolist())
-        assert record.readout[:, sample].tolist() == readout
-        for population in record.spikes:
-            assert population.spikes[:, sample].tolist() == spikes[population.name]
+        run = integer_oracle.run(network, events[:, sample].tolist())
+        assert record.readout[:, sample].tolist() == run.readout
+        for p in record.spikes:
+            assert p.spikes[:, sample].tolist() == run.spikes[p.name]
 
 
-@pytest.mark.parametrize("seed", SEEDS[:10])
-@pytest.mark.parametrize("forms", [("threshold",), ("current", "atrlif")], ids=" ".join)
-def test_all_states_equal_the_oracle(seed, forms):
-    quantized = random_network(seed, forms)
-    inputs = random_inputs(seed, quantized, n_steps=15, n_samples=1)[:, 0]
-    spikes, expected, _ = integer_oracle.run(quantized, inputs.tolist())
-    for t, step in enumerate(trace(quantized, inputs)):
-        for state in step:
-            found = np.stack([state.v, state.a, state.r], axis=1).tolist()
-            assert found == expected[state.name][t]
-            assert state.z.tolist() == spikes[state.name][t]
+def test_the_random_graphs_hold_what_a_network_may_hold():
+    networks = [random_graph(seed) for seed in GRAPHS]
+    populations = [p for n in networks for p in n.populations]
+    constants = [(p, p.constants) for p in populations]
+    assert {p.neuron.name for p in populations} == set(NEURONS)
+    for kind in NEURONS:
+        here = [p for p in populations if p.neuron.name == kind]
+        for name, role in NEURONS[kind].Constants.roles().items():
+            values = [getattr(p.constants, name) for p in here]
+            if role.is_number:  # of each neuron's own
+                assert any(np.ptp(v) > 0 for v in values), (kind, name)
+            elif role.kind == "choice":
+                assert set(values) == set(role.options), (kind, name)
+        assert any(p.bias.any() for p in here), kind
+        assert any(p.decay_i is not None for p in here), kind
+    assert any(int(np.max(c.n_ref)) > 5 for _, c in constants if hasattr(c, "n_ref"))
+    assert {len(n.outputs) for n in networks} >= {1, 2, 3}
+    assert any(p.spiking for n in networks for p in n.output_populations)
+    into_readouts = [q for n in networks for p in n.readouts for q in n.into(p.name)]
+    assert any(q.source == "input" for q in into_readouts)
+    assert any(q.reach == 62 for q in into_readouts)
+    assert any(q.weight_exp < 0 for n in networks for q in n.projections)
+    assert any(q.name.endswith("autapses") for n in networks for q in n.projections)
 
 
-@pytest.mark.parametrize("forms", [("threshold",), ("current",), ("atrlif",)], ids=" ".join)
-def test_the_random_networks_spike_and_saturate(forms):
-    records = []
-    largest = 0
+def test_the_random_graphs_spike_and_saturate():
+    """Every neuron does both in some of them."""
+    spiked, largest = Counter(), Counter()
+    for seed in range(150):
+        network = random_graph(seed)
+        kinds = {p.name: p.neuron.name for p in network.spiking}
+        for step in trace(network, random_inputs(seed, network, n_steps=15, n_samples=1)[:, 0]):
+            for state in step:
+                kind = kinds[state.name]
+                spiked[kind] += int(state["z"].sum())
+                largest[kind] = max(largest[kind], abs(state["v"]).max())
+    assert set(spiked) == {kind for kind in NEURONS if NEURONS[kind].spiking}
+    assert min(spiked.values()) > 200
+    assert min(largest.values()) >= STATE_MAX
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_networks_that_lava_runs_spike_and_saturate(form):
+    records, largest = [], 0
     for seed in SEEDS:
-        quantized = random_network(seed, forms)
-        inputs = random_inputs(seed, quantized, n_steps=15, n_samples=1)
-        records.append(emulate(quantized, inputs).n_spikes)
+        network = random_network(seed, (form,))
+        inputs = random_inputs(seed, network, n_steps=15, n_samples=1)
+        records.append(emulate(network, inputs).n_spikes)
         largest = max(
-            largest, *(abs(s.v).max() for step in trace(quantized, inputs[:, 0]) for s in step)
+            largest, *(abs(s["v"]).max() for step in trace(network, inputs[:, 0]) for s in step)
         )
     assert sum(n > 0 for n in records) > len(SEEDS) / 2
-    assert largest == 2**23 - 1
+    assert largest == STATE_MAX
 
 
 def test_a_batch_equals_its_samples_one_by_one():
-    quantized = random_network(7)
-    inputs = random_inputs(7, quantized, n_steps=20, n_samples=5)
-    together = emulate(quantized, inputs)
+    network = random_graph(7)
+    inputs = random_inputs(7, network, n_steps=20, n_samples=5)
+    together = emulate(network, inputs)
     for sample in range(5):
-        alone = emulate(quantized, inputs[:, [sample]])
+        alone = emulate(network, inputs[:, [sample]])
         np.testing.assert_array_equal(together.readout[:, [sample]], alone.readout)
         for a, b in zip(together.spikes, alone.spikes, strict=True):
             np.testing.assert_array_equal(a.spikes[:, [sample]], b.spikes)
 
 
-STEP = 2 * 254 * 128 * 64
-"""Membrane units per step with both inputs at the largest even mantissa and exponent."""
-
-
-def test_the_membrane_saturates_instead_of_wrapping():
-    quantized = network(weight=-254, weight_exp=7, decay_v=0)
-    found = [int(s.v[0]) for s in states(quantized, [ON] * 5)]
-    assert found == [-STEP, -2 * STEP, -(2**23 - 1), -(2**23 - 1), -(2**23 - 1)]
-
-
-def test_a_saturated_membrane_still_crosses_the_highest_threshold():
-    quantized = network(weight=254, weight_exp=7, vth=2**17 - 1, decay_v=0)
-    assert [int(s.v[0]) for s in states(quantized, [ON] * 4)] == [STEP, 2 * STEP, 0, STEP]
-
-
-def test_adaptation_saturates_instead_of_wrapping():
-    quantized = network(weight=254, weight_exp=7, vth=0, step_a=2**23 - 1)
-    assert [int(s.a[0]) for s in states(quantized, [ON] * 5)] == [0] + [2**23 - 1] * 4
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_readout_saturates_instead_of_wrapping(sign):
-    quantized = network(weight=2, vth=0, out_weight=254 * sign, weight_exp=7, decay_out=0)
-    readout = emulate(quantized, np.ones((10, 1, 2), bool)).readout[:, 0, 0]
-    step = 254 * 128 * 64
-    assert readout.tolist() == [sign * min(step * t, 2**23 - 1) for t in range(1, 11)]
-
-
-@pytest.mark.parametrize(
-    ("weight", "both", "one"), [(6, 3, 1), (-6, -3, -2), (-2, -1, -1), (2, 1, 0)]
-)
-def test_a_negative_exponent_rounds_the_sum_down(weight, both, one):
-    quantized = network(weight=weight, weight_exp=-2)
-    assert [int(s.v[0]) for s in states(quantized, [ON, ONE])] == [64 * both, 64 * one]
-
-
-def test_a_negative_exponent_rounds_each_delay_on_its_own():
-    quantized = network(weight=2, weight_exp=-2)
-    spread = Projection(
-        name="in", source="input", target="pop", n_source=2, n_target=1, source_index=[0, 1],
-        target_index=[0, 0], weight_mant=[2, 2], delay=[0, 1], weight_exp=-2, sign_mode="mixed",
-    )  # fmt: skip
-    apart = QuantizedNetwork(
-        n_inputs=2,
-        populations=quantized.populations,
-        projections=(spread, quantized.projections[1]),
-        readout=quantized.readout,
-    )
-    assert [int(s.v[0]) for s in states(quantized, [ON, ON])] == [64, 64]
-    assert [int(s.v[0]) for s in states(apart, [ON, ON])] == [0, 0]
-
-
-@pytest.mark.parametrize("delay", [0, 1, 5, 62])
-def test_a_delay_of_d_arrives_d_steps_later(delay):
-    found = [int(s.v[0]) for s in states(network(weight=2, delay=delay), [ONE] + [OFF] * 63)]
-    assert found == [128 * (t == delay) for t in range(64)]
-
-
-def test_spikes_are_held_and_the_membrane_goes_on_integrating():
-    quantized = network(weight=100, vth=100, n_ref=2, reset="subtract", decay_v=0)
-    found = states(quantized, [ON] * 4)
-    assert [bool(s.z[0]) for s in found] == [True, False, False, True]
-    assert [int(s.v[0]) for s in found] == [6400, 19200, 32000, 38400]
-    assert [int(s.r[0]) for s in found] == [2, 1, 0, 2]
-
-
-def test_the_adapted_threshold_by_hand():
-    quantized = network(
-        weight=100, vth=100, reset="subtract", step_a=9600, decay_a=2048, decay_v=2048
-    )
-    found = states(quantized, [ON] * 4)
-    # v before the spike: 12800; 3200 + 12800 = 16000 at A = 6400 + 9600; 20800 at 11200; ...
-    assert [int(s.a[0]) for s in found] == [0, 9600, 4800, 12000]
-    assert [bool(s.z[0]) for s in found] == [True, False, True, False]
-    assert [int(s.v[0]) for s in found] == [6400, 16000, 9600, 17600]
-
-
-def test_the_adaptation_current_by_hand():
-    quantized = network(
-        weight=100, vth=100, reset="subtract", step_a=9600, decay_a=2048, decay_v=2048,
-        adaptation="current",
-    )  # fmt: skip
-    found = states(quantized, [ON] * 4)
-    # v before the spike: 12800; 3200 + 12800 - 9600 = 6400, not above 6400; 3200 + 12800 - 4800; ...
-    assert [int(s.a[0]) for s in found] == [0, -9600, -4800, -12000]
-    assert [bool(s.z[0]) for s in found] == [True, False, True, False]
-    assert [int(s.v[0]) for s in found] == [6400, 6400, 4800, 3200]
-
-
-def test_an_adaptation_current_saturates_instead_of_wrapping():
-    quantized = network(
-        weight=254, weight_exp=7, vth=0, step_a=2**23 - 1, adaptation="current", decay_v=4096
-    )
-    found = states(quantized, [ON] * 3)
-    assert [int(s.a[0]) for s in found] == [0, -(2**23 - 1), -(2**23 - 1)]
-    assert [int(s.v[0]) for s in found] == [0, STEP - (2**23 - 1), STEP - (2**23 - 1)]
-
-
-def test_atrlif_by_hand():
-    quantized = network(
-        weight=100, vth=100, reset="subtract", step_a=6400, decay_a=2048, decay_v=2048,
-        neuron="atrlif", decay_i=2048, decay_r=1024,
-    )  # fmt: skip
-    found = states(quantized, [ON, OFF, OFF, ON])
-    # i: 12800, 6400, 3200, 14400; A: 6400, 9600, 8000, 10400; v - r: 12800, 3200, 2400, 13600
-    assert [int(s.v[0]) for s in found] == [12800, 12800, 9600, 19200]
-    assert [bool(s.z[0]) for s in found] == [True, False, False, True]
-    assert [int(s.a[0]) for s in found] == [6400, 3200, 1600, 800 + 6400]
-    assert [int(s.r[0]) for s in found] == [12800, 9600, 7200, 5400 + 2 * 7200]
-
-
-def test_an_atrlif_neuron_spikes_at_its_threshold():
-    at, below = (network(weight=100, vth=vth, neuron="atrlif", reset="subtract", decay_i=4096)
-                 for vth in (200, 201))  # fmt: skip
-    assert [bool(states(n, [ON])[0].z[0]) for n in (at, below)] == [True, False]
-
-
-def test_an_atrlif_neurons_current_wraps_around():
-    quantized = network(
-        weight=254, weight_exp=7, vth=4095, neuron="atrlif", reset="subtract", decay_i=0
-    )
-    assert [int(s.v[0]) for s in states(quantized, [ON] * 3)] == [STEP, 2 * STEP, 3 * STEP - 2**24]
-
-
 def test_the_emulator_stepped_by_hand_equals_the_whole_run():
-    quantized = random_network(3)
-    inputs = random_inputs(3, quantized, n_steps=10, n_samples=3)
-    record, emulator = emulate(quantized, inputs), Emulator(quantized, 3)
+    network = random_graph(3)
+    inputs = random_inputs(3, network, n_steps=10, n_samples=3)
+    record, emulator = emulate(network, inputs), Emulator(network, 3)
     for t in range(10):
         emulator.step(inputs[t])
         np.testing.assert_array_equal(emulator.readout, record.readout[t])
@@ -237,16 +148,41 @@ def test_the_emulator_stepped_by_hand_equals_the_whole_run():
             np.testing.assert_array_equal(emulator.spikes(population.name), population.spikes[t])
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_run_that_goes_on_from_a_state_is_one_run(seed):
+    network = random_graph(seed)
+    inputs = random_inputs(seed, network, n_steps=20, n_samples=2)
+    emulator = Emulator(network, 2)
+    for x in inputs[:9]:
+        emulator.step(x)
+    whole, rest = emulate(network, inputs), emulate(network, inputs[9:], start=emulator.state)
+    np.testing.assert_array_equal(rest.readout, whole.readout[9:])
+    for a, b in zip(rest.spikes, whole.spikes, strict=True):
+        np.testing.assert_array_equal(a.spikes, b.spikes[9:])
+
+
 @pytest.mark.parametrize(
-    "inputs",
+    ("inputs", "words"),
     [
-        np.zeros((5, 1, 3), bool),
-        np.zeros((5, 2), bool),
-        np.zeros((5, 1, 2), np.uint8),
-        np.zeros((0, 1, 2), bool),
-        np.zeros((5, 0, 2), bool),
+        (np.zeros((5, 1, 3), bool), r"\(5, 1, 3\), expected \(time, sample, 8\)"),
+        (np.zeros((5, 2), bool), "expected bool or int8"),
+        (np.zeros((5, 1, 2), np.uint8), "type uint8"),
+        (np.zeros((5, 1, 2)), "type float64"),
+        (np.zeros((0, 1, 8), bool), "no step, sample or input"),
+        (np.zeros((5, 0, 8), bool), "no step, sample or input"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(inputs):
-    with pytest.raises(NetworkError, match="input spikes have"):
-        emulate(network(), inputs)
+def test_inputs_that_do_not_fit_are_refused(inputs, words):
+    with pytest.raises(NetworkError, match=words) as caught:
+        emulate(random_graph(0), inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_the_loop_runs_gives_the_record_of_the_reference():
+    network = random_graph(11)
+    inputs = random_inputs(11, network, n_steps=10, n_samples=2)
+    record = emulate(network, inputs)
+    trains, readout = emulate_reference(network, inputs)
+    np.testing.assert_array_equal(record.readout, readout)
+    for a, b in zip(record.spikes, trains, strict=True):
+        np.testing.assert_array_equal(a.spikes, b.spikes)

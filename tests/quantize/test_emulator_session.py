@@ -7,30 +7,63 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_lsnns import configs, lsnn, seeds, spikes
-from random_networks import random_inputs, random_network
+from random_graphs import random_graph
+from random_networks import random_events, random_inputs
+from random_specs import random_spec
 
-from lsnn_neuro.kernel import SWITCH
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.kernel import SWITCH, available
+from lsnn_neuro.network.module import SpikingNetwork
 from quantize.aware import QuantizationAware
 from quantize.emulator import emulate, session
+from quantize.network import QuantizedNetwork
 
 cuts = st.lists(st.integers(1, 29), max_size=5, unique=True).map(sorted)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 500), cuts, st.integers(1, 18))
-def test_pieces_give_the_integers_of_one_run(seed: int, cuts: list[int], n_samples: int) -> None:
-    network = random_network(seed, ("threshold", "current", "lif", "atrlif"))
+def read(network: QuantizedNetwork, inputs: np.ndarray) -> np.ndarray:
+    return network.to_float(emulate(network, inputs).readout)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 500), st.booleans(), cuts, st.integers(1, 18))
+def test_pieces_give_the_integers_of_one_run(
+    seed: int, fast: bool, cuts: list[int], n_samples: int
+) -> None:
+    network = random_graph(seed, fast=fast)
     inputs = random_inputs(seed, network, n_steps=30, n_samples=n_samples)
     run = session(network, n_samples)
     pieces = np.concatenate([run.step(piece) for piece in np.split(inputs, cuts)])
-    expected = emulate(network, inputs).readout / network.readout.scale
-    assert np.array_equal(pieces, expected)
+    assert np.array_equal(pieces, read(network, inputs))
+
+
+def test_graded_events_count_in_a_session_on_the_loop() -> None:
+    network = random_graph(1, graded=True)
+    events = random_events(1, network, n_steps=30, n_samples=2)
+    run = session(network, 2)
+    pieces = np.concatenate([run.step(events[:7]), run.step(events[7:])])
+    assert np.array_equal(pieces, read(network, events))
+
+
+@pytest.mark.skipif(not available(), reason="native kernel not built")
+def test_graded_events_are_no_spikes_to_a_session_on_the_kernel() -> None:
+    network = random_graph(1, fast=True)
+    events = random_events(1, network, n_steps=30, n_samples=2)
+    with pytest.raises(
+        NetworkError, match="type int8, a session on the native kernel takes spikes"
+    ):
+        session(network, 2).step(events)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_inputs_that_do_not_fit_are_refused(fast: bool) -> None:
+    network = random_graph(1, fast=fast)
+    with pytest.raises(NetworkError, match=r"shape \(3, 2, 77\), expected \(time, sample, "):
+        session(network, 2).step(np.zeros((3, 2, 77), bool))
 
 
 def test_the_reference_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = random_network(3)
+    network = random_graph(3, fast=True)
     inputs = random_inputs(3, network, n_steps=30, n_samples=2)
     native = session(network, 2).step(inputs)
     monkeypatch.setenv(SWITCH, "off")
@@ -39,12 +72,13 @@ def test_the_reference_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(configs, seeds, cuts)
+@given(st.integers(0, 500), st.booleans(), cuts)
 def test_the_quantization_aware_forward_pass_runs_in_pieces(
-    config: LSNNConfig, seed: int, cuts: list[int]
+    seed: int, fast: bool, cuts: list[int]
 ) -> None:
-    aware = QuantizationAware(lsnn(config, seed).float())
-    inputs = spikes(seed, n_steps=30, n_samples=3).bool().numpy()
+    spec = random_spec(seed, fast=fast)
+    aware = QuantizationAware(SpikingNetwork(spec))
+    inputs = random_inputs(seed, spec, n_steps=30, n_samples=3)
     run = aware.session(3)
     pieces = np.concatenate([run.step(piece) for piece in np.split(inputs, cuts)])
     with torch.no_grad():

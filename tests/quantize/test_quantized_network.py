@@ -4,75 +4,93 @@ import dataclasses
 
 import numpy as np
 import pytest
-from random_networks import random_network
+from random_graphs import random_graph
+from random_networks import li, neurons, random_network
+from same import differences
 
 from lsnn_neuro.errors import NetworkError
-from quantize.network import Population, Projection, QuantizedNetwork, Readout
+from lsnn_neuro.registry import NEURONS
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 POPULATION = {
-    "name": "pop", "decay_v": [200, 200], "decay_a": [6, 6], "step_a": [0, 9], "vth_mant": [5, 6],
-    "n_ref": 3, "reset": "zero", "scale": 2.0,
+    "kind": "alif", "name": "pop", "decay_v": [200, 200], "decay_a": [6, 6], "step_a": [0, 9],
+    "vth": [320, 384], "n_ref": 3, "reset": "to", "scale": 2.0,
 }  # fmt: skip
 PROJECTION = {
     "name": "in", "source": "input", "target": "pop", "n_source": 3, "n_target": 2,
     "source_index": [0, 2, 1], "target_index": [0, 0, 1], "weight_mant": [1, 255, 0],
     "delay": [0, 62, 1], "weight_exp": -8, "sign_mode": "excitatory",
 }  # fmt: skip
-READOUT = {"decay": [4096], "bias": [-3], "scale": 1.0}
+READOUT = {"name": "readout", "decay_v": [4096], "offset": -3.0}
+ATRLIF = {
+    "kind": "atrlif", "decay_r": [1, 2], "decay_i": [1, 2], "n_ref": None, "reset": None,
+    "step_a": [0, 64],
+}  # fmt: skip
 
 
-def make(kind, **changes):
-    return {"population": lambda: Population(**(POPULATION | changes)),
-            "projection": lambda: Projection(**(PROJECTION | changes)),
-            "readout": lambda: Readout(**(READOUT | changes)),
-            "network": lambda: QuantizedNetwork(**(whole() | changes))}[kind]()  # fmt: skip
+def make(part, **changes):
+    def fields(defaults):
+        return {k: v for k, v in (defaults | changes).items() if v is not None}
+
+    return {"population": lambda: neurons(**fields(POPULATION)),
+            "projection": lambda: QuantizedProjection(**fields(PROJECTION)),
+            "readout": lambda: li(**fields(READOUT)),
+            "network": lambda: QuantizedNetwork(**(whole() | changes))}[part]()  # fmt: skip
 
 
 def whole():
     return {
         "n_inputs": 3,
-        "populations": (make("population"),),
+        "populations": (make("population"), make("readout")),
         "projections": (make("projection"),),
-        "readout": make("readout"),
     }
 
 
+def with_target(target, **changes):
+    return (make("projection", target=target, **changes),)
+
+
 @pytest.mark.parametrize(
-    ("kind", "changes", "words"),
+    ("part", "changes", "words"),
     [
         ("population", {"decay_v": [0, 4097]}, r"'pop': decay_v\[1\] is 4097, .* 0 to 4096"),
         ("population", {"decay_a": [-1, 0]}, r"'pop': decay_a\[0\] is -1, .* 0 to 4096"),
         ("population", {"step_a": [0, 2**23]}, r"step_a\[1\] is 8388608, .* 0 to 8388607"),
-        ("population", {"vth_mant": [2**17, 0]}, r"vth_mant\[0\] is 131072, .* 0 to 131071"),
-        ("population", {"vth_mant": [1, -1]}, r"vth_mant\[1\] is -1"),
-        ("population", {"decay_v": [1]}, r"decay_v has shape \(1,\), expected \(2,\)"),
+        ("population", {"step_a": [-1, 0]}, r"step_a\[0\] is -1, .* 0 to 8388607"),
+        ("population", {"vth": [2**23, 0]}, r"vth\[0\] is 8388608, .* 0 to 8388544"),
+        ("population", {"vth": [64, -64]}, r"vth\[1\] is -64"),
+        ("population", {"vth": [64, 65]}, r"vth\[1\] is 65, allowed are multiples of 64"),
+        ("population", {"decay_v": [1, 2, 3]}, r"vth has shape \(2,\), expected \(3,\)"),
         ("population", {"decay_v": [[1, 2]]}, r"decay_v has shape \(1, 2\)"),
         ("population", {"decay_v": [1.0, 2.0]}, "decay_v has type float64, expected integers"),
         ("population", {"decay_v": [True, False]}, "decay_v has type bool, expected integers"),
-        ("population", {"vth_mant": []}, "'pop': has 0 neurons"),
-        ("population", {"n_ref": 64}, "n_ref is 64, allowed are the integers 0 to 63"),
-        ("population", {"n_ref": -1}, "n_ref is -1"),
-        ("population", {"n_ref": 1.5}, r"n_ref is 1\.5"),
-        ("population", {"reset": "soft"}, "reset is 'soft', allowed are 'subtract', 'zero'"),
-        ("population", {"neuron": "hh"}, "neuron is 'hh', allowed are 'lif', 'atrlif'"),
-        ("population", {"adaptation": "both"}, "allowed are 'threshold', 'current'"),
-        ("population", {"neuron": "atrlif"}, "'zero' and n_ref 3 don't go with ATRLIF"),
         (
             "population",
-            {"decay_i": [4096, 4095]},
-            r"decay_i\[1\] is 4095, allowed are 4096 to 4096",
+            {"kind": "lif", "decay_v": [], "vth": [], "n_ref": [], "decay_a": None, "step_a": None,
+             "reset_by": [], "reset_to": []},
+            "'pop': has 0 neurons",
         ),
-        ("population", {"decay_r": [0, 4096]}, r"decay_r\[0\] is 0, allowed are 4096 to 4096"),
-        (
-            "population",
-            {"neuron": "atrlif", "n_ref": 0, "reset": "subtract", "decay_r": [1, 5000]},
-            r"decay_r\[1\] is 5000, allowed are 0 to 4096",
-        ),
+        ("population", {"n_ref": [0, 64]}, r"n_ref\[1\] is 64, allowed are 0 to 63"),
+        ("population", {"n_ref": -1}, r"n_ref\[0\] is -1"),
+        ("population", {"n_ref": 1.5}, "n_ref has type float64"),
+        ("population", {"reset": "soft"}, "reset is 'soft', allowed are 'subtract', 'subtract_c"),
+        ("population", {"at_threshold": 2}, "at_threshold is 2, allowed are False, True"),
+        ("population", {"reset_by": -(2**23)}, "reset_by.* -8388607 to 8388607"),
+        ("population", {"reset_to": 2**23}, "reset_to.* -8388607 to 8388607"),
+        ("population", {"decay_i": [0, 5000]}, r"decay_i\[1\] is 5000, allowed are 0 to 4096"),
+        ("population", {"decay_i": [1, 2, 3]}, r"decay_i has shape \(3,\), expected \(2,\)"),
+        ("population", {"bias": [0, 8191]}, r"bias\[1\] is 8191, which is no mantissa of 13 bits"),
+        ("population", {"bias": [2**20, 0]}, r"bias\[0\] is 1048576, allowed are -524288 to 524288"),
+        ("population", {"bias": 524288}, r"bias\[0\] is 524288, which is no mantissa"),
+        ("population", {"bias": [0.5, 1]}, "bias has type float64"),
+        ("population", {"offset": [1.0, 0.0]}, "only readouts have an offset"),
+        ("population", ATRLIF | {"decay_i": None}, "'pop': 'atrlif' neurons need a decay_i"),
+        ("population", ATRLIF | {"decay_r": [1, 5000]}, r"decay_r\[1\] is 5000, .* 0 to 4096"),
+        ("population", ATRLIF | {"vth": [64, 2**18]}, r"vth\[1\] is 262144, .* 0 to 262080"),
+        ("population", ATRLIF | {"step_a": [64, 32]}, r"step_a\[1\] is 32, .* multiples of 64"),
+        ("population", ATRLIF | {"at_threshold": False}, "at_threshold is False, allowed are True"),
         ("population", {"scale": 0.0}, r"scale is 0\.0, must be finite and above 0"),
         ("population", {"scale": float("nan")}, "scale is nan"),
-        ("population", {"name": "input"}, "'input' is empty or reserved"),
-        ("population", {"name": "readout"}, "'readout' is empty or reserved"),
-        ("population", {"name": ""}, "'' is empty or reserved"),
         ("projection", {"weight_mant": [1, 256, 0]}, r"weight_mant\[1\] is 256, .* 0 to 255"),
         ("projection", {"weight_mant": [-1, 2, 0]}, r"weight_mant\[0\] is -1, .* 0 to 255"),
         ("projection", {"sign_mode": "inhibitory"}, r"weight_mant\[0\] is 1, .* -255 to 0"),
@@ -91,60 +109,111 @@ def whole():
         ("projection", {"delay": [0, 1]}, r"delay has shape \(2,\), expected \(3,\)"),
         ("projection", {"n_source": 0}, "n_source is 0"),
         ("projection", {"n_target": 2.0}, r"n_target is 2\.0"),
-        ("readout", {"decay": [5000]}, r"readout: decay\[0\] is 5000, .* 0 to 4096"),
-        ("readout", {"bias": [2**23]}, r"readout: bias\[0\] is 8388608"),
-        ("readout", {"decay": [], "bias": []}, "readout: has 0 outputs"),
-        ("readout", {"scale": -1.0}, r"readout: scale is -1\.0"),
+        ("readout", {"decay_v": [5000]}, r"'readout': decay_v\[0\] is 5000, .* 0 to 4096"),
+        ("readout", {"offset": float("inf")}, r"'readout': offset\[0\] is inf"),
+        ("readout", {"decay_v": []}, "'readout': has 0 neurons"),
+        ("readout", {"scale": -1.0}, r"'readout': scale is -1\.0"),
         ("network", {"n_inputs": 0}, "n_inputs is 0"),
         ("network", {"n_inputs": 4}, "'input' has 4 neurons, not 3"),
-        ("network", {"populations": ()}, "no such end 'pop'; there are"),
+        ("network", {"dt": 0.0}, r"dt is 0\.0 ms, must be finite and above 0"),
+        ("network", {"dt": float("inf")}, "dt is inf"),
+        ("network", {"populations": ()}, "has no population"),
+        ("network", {"populations": (make("readout"),)}, "no such end 'pop'; there are"),
         (
             "network",
             {"populations": (make("population"), make("population"))},
             r"population names must be unique, got \['pop', 'pop'\]",
         ),
+        ("network", {"populations": (make("population", name="input"),)}, "'input' is reserved"),
+        ("network", {"populations": (make("population", name=""),)}, "'' is reserved or holds"),
+        ("network", {"populations": (make("population", name="a/b"),)}, "'a/b' is reserved or"),
+        ("network", {"populations": (make("population"),)}, "no outputs"),
+        ("network", {"outputs": ("x",)}, "output 'x' is no population"),
+        ("network", {"outputs": ("readout", "readout")}, "'readout' .* is named twice"),
         (
             "network",
             {"projections": (make("projection"), make("projection"))},
             "projection names must be unique",
         ),
         ("network", {"projections": (make("projection", source="x"),)}, "no such end 'x'"),
+        ("network", {"projections": with_target("readout")}, "'readout' has 1 neurons, not 2"),
         (
             "network",
-            {"projections": (make("projection", target="readout"),)},
-            "'readout' has 1 neurons, not 2",
-        ),
-        (
-            "network",
-            {
-                "projections": (make("projection", target="readout"),),
-                "readout": make("readout", decay=[1, 1], bias=[0, 0]),
-            },
-            "the readout takes spikes of populations, undelayed",
+            {"projections": (make("projection", source="readout", name="back"),)},
+            r"no such end 'readout'.*\(readouts have no outgoing projections\)",
         ),
     ],
-)
-def test_a_bad_value_is_refused_with_object_value_and_limit(kind, changes, words):
+)  # fmt: skip
+def test_a_bad_value_is_refused_with_object_value_and_limit(part, changes, words):
     with pytest.raises(NetworkError, match=words) as caught:
-        make(kind, **changes)
+        make(part, **changes)
     assert "\n" not in str(caught.value)
+
+
+def test_constants_of_another_neuron_are_refused():
+    population = make("population")
+    with pytest.raises(
+        NetworkError, match="constants are ALIFConstants, 'lif' neurons have LIFConst"
+    ):
+        dataclasses.replace(population, neuron=NEURONS["lif"])
+
+
+def sums_up_to(n):
+    """So many inputs of the largest weight onto one neuron."""
+    into = QuantizedProjection.of_matrix(
+        "in", "input", "pop", np.full((1, n), -255), np.zeros((1, n), int), 7, "inhibitory"
+    )
+    return QuantizedNetwork(
+        n_inputs=n, populations=(neurons("lif", vth=[64]), li("readout", [1])), projections=(into,)
+    )
+
+
+def test_a_sum_that_would_leave_32_bits_is_refused():
+    assert sums_up_to(1028).worst_input("pop") == 1028 * 255 * 128
+    with pytest.raises(
+        NetworkError, match=r"'pop': its synaptic input of a step can reach 33586560"
+    ):
+        sums_up_to(1029)
 
 
 def test_the_unchanged_parts_are_accepted():
     network = make("network")
     assert network.n_synapses == 3
-    assert network.into("pop") == network.projections
-    assert network.projections[0].max_delay == 62
+    assert network.into("pop") == network.out_of("input") == network.projections
+    assert network.projections[0].reach == 62
+    assert network.reach_of("input") == 63
     assert network.populations[0].adaptive
+    assert network.outputs == ("readout",)
+    assert (network.n_neurons, network.n_outputs) == (2, 1)
+    assert network.places() == {"pop": slice(0, 2), "readout": slice(0, 1)}
+    with pytest.raises(NetworkError, match="no population 'x'; there are pop, readout"):
+        network.population("x")
+
+
+def test_outputs_are_read_in_units_of_the_float_network():
+    network = make("network", populations=(make("population"), make("readout", scale=4.0)),
+                   outputs=("pop", "readout"))  # fmt: skip
+    assert network.output_scale.tolist() == [1, 1, 4]
+    assert network.output_offset.tolist() == [0, 0, -3]
+    assert network.to_float(np.array([1, 0, 10])).tolist() == [1, 0, -0.5]
+
+
+@pytest.mark.parametrize("bias", [0, 1, -1, 4095, -4096, 8190, -8192, 4095 << 7, -4096 << 7])
+def test_a_bias_is_a_mantissa_with_the_smallest_exponent(bias):
+    mant, exponent = make("population", bias=[bias, 0]).bias_parts()
+    assert mant[0] << exponent[0] == bias
+    assert -4096 <= mant[0] <= 4095
+    assert exponent[0] == 0 or not -4096 <= bias >> (exponent[0] - 1) <= 4095
 
 
 def test_arrays_are_read_only_copies_of_32_bit():
-    given = np.array([5, 6], np.int64)
-    population = make("population", vth_mant=given)
+    given = np.array([320, 384], np.int64)
+    population = make("population", vth=given)
     given[0] = 77
-    assert population.vth_mant.tolist() == [5, 6]
-    assert population.vth_mant.dtype == np.int32
-    for part in (population, make("projection"), make("readout")):
+    assert population.vth.tolist() == [320, 384]
+    assert population.vth.dtype == np.int32
+    parts = (population, population.constants, make("projection"), make("readout"))
+    for part in parts:
         for field in dataclasses.fields(part):
             value = getattr(part, field.name)
             if isinstance(value, np.ndarray):
@@ -154,16 +223,16 @@ def test_arrays_are_read_only_copies_of_32_bit():
 
 def test_fields_can_not_be_replaced():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        make("population").n_ref = 7
+        make("population").scale = 7
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make("population").constants.n_ref = 7
 
 
-def test_numpy_integers_become_plain_ones():
-    population = make("population", n_ref=np.int64(3))
-    assert type(population.n_ref) is int
+def test_one_number_stands_for_all_neurons():
+    assert make("population", n_ref=np.int64(3), bias=5).constants.n_ref.tolist() == [3, 3]
 
 
-def test_random_networks_are_valid_and_reproducible():
-    one, two = random_network(3), random_network(3)
-    assert [p.weight_mant.tolist() for p in one.projections] == [
-        p.weight_mant.tolist() for p in two.projections
-    ]
+@pytest.mark.parametrize("draw", [random_network, random_graph])
+def test_random_networks_are_valid_and_reproducible(draw):
+    assert differences(draw(3), draw(3)) == []
+    assert differences(draw(3), draw(4)) != []

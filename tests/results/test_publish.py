@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +14,12 @@ from small_models import small_recipe, small_run
 
 from cli import main
 from deploy.artifact import load_artifact
-from lsnn_neuro.checkpoint import BEST, Checkpoint, restore_network
+from lsnn_neuro import files
+from lsnn_neuro.checkpoint import BEST, Checkpoint
 from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.files import sha256
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tensor_file import sha256
-from quantize.convert import convert
+from quantize.conversion import convert
 from quantize.emulator import emulate_reference
 from results.card import Card
 from results.measure import measure
@@ -30,9 +30,7 @@ FILES = {"best.safetensors", "recipe.toml", "metrics.jsonl.gz", "card.json", "ca
 
 
 def network_of(folder):
-    checkpoint = Checkpoint.load(folder / BEST)
-    task = make_task(checkpoint.recipe.task)
-    return restore_network(checkpoint, folder, task.n_inputs, task.n_outputs)
+    return Checkpoint.load(folder / BEST).network(folder / BEST)
 
 
 def cli(*arguments):
@@ -61,21 +59,24 @@ def test_a_model_holds_network_recipe_log_and_card(model):
     assert {file.name for file in model.iterdir()} == FILES
 
 
-def test_a_model_of_an_old_run_can_be_read_without_its_data(run, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(run, old)
-    checkpoint = replace(Checkpoint.load(old / BEST), n_inputs=None, n_outputs=None)
-    checkpoint.save(old / BEST)
+OLDER = sorted((Path(__file__).parents[1] / "frozen" / "files" / "older").glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("old", OLDER, ids=lambda path: path.name)
+def test_a_model_of_an_older_run_is_written_as_this_release_writes_it(old, tmp_path):
     publish(old, tmp_path / "model", lava_samples=0)
-    found = Checkpoint.load(tmp_path / "model" / BEST)
-    network = network_of(run)
-    assert (found.n_inputs, found.n_outputs) == (network.input.theta.shape[1], len(network.bias))
+    file = tmp_path / "model" / BEST
+    assert files.read(file, files.CHECKPOINT).version == files.CHECKPOINT.version
+    found, network = Checkpoint.load(file), network_of(old)
+    assert (found.n_inputs, found.n_outputs) == (network.spec.n_inputs, network.spec.n_outputs)
+    x = torch.rand(20, 3, found.n_inputs) < 0.3
+    assert torch.equal(network_of(tmp_path / "model")(x).readout, network(x).readout)
 
 
 def test_the_network_is_the_runs_best(run, model):
-    x = (torch.rand(20, 3, network_of(run).input.theta.shape[1]) < 0.3).float()
+    x = torch.rand(20, 3, network_of(run).spec.n_inputs) < 0.3
     assert torch.equal(network_of(model)(x).readout, network_of(run)(x).readout)
-    assert (model / BEST).stat().st_size < (run / "last.safetensors").stat().st_size / 4
+    assert (model / BEST).stat().st_size < (run / "last.safetensors").stat().st_size
 
 
 @pytest.mark.parametrize(("target", "field"), [("float", "accuracy"), ("emulator", None)])
@@ -88,9 +89,9 @@ def test_evaluate_finds_the_accuracy_of_the_card(model, card, target, field):
 
 def test_the_card_counts_parameters_rates_and_operations_as_counting_by_hand_does(model, card):
     network = network_of(model)
-    weights = [s.weight().detach().numpy() for s in network.synapses()]
-    assert card.parameters == sum(np.count_nonzero(w) for w in weights) + 10
-    assert card.places == sum(w.size for w in weights) + 10
+    spec, n = network.spec, 10 + 8
+    assert card.parameters == sum(np.count_nonzero(p.weight) for p in spec.projections) + 10
+    assert card.places == spec.n_inputs * n + n * n + n * 10 + 10
     quantized, _ = convert(network.to_spec())
     inputs = next(make_task(small_recipe().task).batches("test", 1000)).inputs
     spikes, _ = emulate_reference(quantized, inputs)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import statistics
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from small_models import small_run
 
-from lsnn_neuro import tensor_file
+from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, Checkpoint
 from lsnn_neuro.errors import FileFormatError
 from results.__main__ import write_results
@@ -237,18 +238,18 @@ def test_a_model_that_changed_is_measured_again(models, tmp_path):
     root = tmp_path / "models"
     shutil.copytree(models / "smnist-sparser", root / "smnist-sparser")
     saved = Checkpoint.load(root / "smnist-sparser" / BEST)
-    arrays = dict(saved.arrays)
-    arrays["network.readout.weight"] = -arrays["network.readout.weight"]
-    Checkpoint(recipe=saved.recipe, arrays=arrays, progress=saved.progress).save(
-        root / "smnist-sparser" / BEST
+    projections = tuple(
+        replace(p, weight=-p.weight) if p.target == "readout" else p for p in saved.spec.projections
     )
+    spec = replace(saved.spec, projections=projections)
+    replace(saved, spec=spec).save(root / "smnist-sparser" / BEST)
     before = Card.load(root / "smnist-sparser")
     assert not before.belongs_to(root / "smnist-sparser")
     write_results(root, tmp_path / "docs", lava_samples=0)
     after = Card.load(root / "smnist-sparser")
     assert after.score != before.score
     assert after.belongs_to(root / "smnist-sparser")
-    assert after.sha256[BEST] == tensor_file.sha256(root / "smnist-sparser" / BEST)
+    assert after.sha256[BEST] == files.sha256(root / "smnist-sparser" / BEST)
 
 
 def test_a_model_without_a_card_is_measured(models, tmp_path):

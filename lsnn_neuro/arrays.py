@@ -1,0 +1,76 @@
+"""Names for arrays, and frozen copies of them for the fields of frozen dataclasses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro.errors import NetworkError
+
+Array = Any
+"""A NumPy array, a torch tensor or a number: what a neuron's equations are written over."""
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int32]
+BoolArray = npt.NDArray[np.bool_]
+Events = npt.NDArray[np.bool_] | npt.NDArray[np.int8]
+"""Input of shape (time, sample, input): bool spikes, or int8 graded events that multiply the weight."""
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, read-only."""
+    array.setflags(write=False)
+    return array
+
+
+def frozen_floats(label: str, field: str, values: npt.ArrayLike, n: int) -> FloatArray:
+    """A read-only float64 copy of shape (n,); one value stands for all.
+
+    Raises NetworkError over another shape, and over NaN and infinity, naming the element.
+    """
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"{label}: {field} holds {values!r}, expected numbers") from error
+    if array.ndim == 0:
+        array = np.full(n, array)
+    if array.shape != (n,):
+        raise NetworkError(f"{label}: {field} has shape {array.shape}, expected ({n},)")
+    for index in np.flatnonzero(~np.isfinite(array))[:1]:
+        raise NetworkError(f"{label}: {field}[{index}] is {array[index]}, expected a finite number")
+    return frozen(array)
+
+
+def frozen_integers(
+    label: str, field: str, values: npt.ArrayLike, n: int, low: int, high: int
+) -> IntArray:
+    """A read-only int32 copy of shape (n,) with values from low to high; one value stands for all.
+
+    Raises NetworkError over another type, shape or range, naming the element and the limits.
+    """
+    array = np.asarray(values)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise NetworkError(f"{label}: {field} has type {array.dtype}, expected integers")
+    if array.ndim == 0:
+        array = np.full(n, array)
+    if array.shape != (n,):
+        raise NetworkError(f"{label}: {field} has shape {array.shape}, expected ({n},)")
+    for index in np.flatnonzero((array < low) | (array > high))[:1]:
+        raise NetworkError(
+            f"{label}: {field}[{index}] is {array[index]}, allowed are {low} to {high}"
+        )
+    return frozen(array.astype(np.int32))
+
+
+def whole_number(label: str, field: str, value: object, low: int, high: int) -> int:
+    """A plain int from low to high; NetworkError over anything else."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not low <= value <= high
+    ):
+        raise NetworkError(
+            f"{label}: {field} is {value!r}, allowed are the integers {low} to {high}"
+        )
+    return int(value)

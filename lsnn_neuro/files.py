@@ -1,0 +1,149 @@
+"""One safe file format for everything: arrays and a JSON header in a safetensors file.
+
+Each file says what it is (``kind``), in which version, which release wrote it, and carries a hash of its
+contents; reading checks them. Files are written to a temporary neighbour and then renamed, so that an
+interruption or a full disk leaves the old file whole. No pickle is involved. NumPy only, no torch. What
+older releases wrote is read here and brought to today's form by :mod:`lsnn_neuro.migrations`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from lsnn_neuro import __version__
+from lsnn_neuro.errors import FileFormatError
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+_HEADER = "lsnn-neuro"  # a single metadata key, so that equal contents give equal bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of file: its name, the version this release writes, and the oldest it understands."""
+
+    name: str
+    version: int
+    oldest: int
+
+
+CHECKPOINT = Kind(name="checkpoint", version=4, oldest=1)
+NETWORK = Kind(name="quantized network", version=3, oldest=1)
+GOLDEN = Kind(name="golden spikes", version=2, oldest=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a file holds.
+
+    - version: of its kind; release: that wrote it, "" before releases were kept
+    """
+
+    version: int
+    release: str
+    header: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically, creating its folder; nothing is left behind on failure."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileFormatError(f"{path}: can't be written ({error.strerror})") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write(path: Path, kind: Kind, header: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write arrays and a JSON header atomically; the same contents give the same bytes."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    about = {
+        "kind": kind.name,
+        "version": kind.version,
+        "release": __version__,
+        "header": dict(header),
+        "sha256": _hash(header, contiguous),
+    }
+    write_bytes(path, save(contiguous, {_HEADER: json.dumps(about, sort_keys=True)}))
+
+
+def read(path: Path, kind: Kind) -> Contents:
+    """Read back the header and the arrays; refuse another kind of file, an unknown version, a flipped bit."""
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file; expected a {kind.name}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise FileFormatError(f"{path}: not a readable {kind.name} ({error})") from error
+    if about.get("kind") != kind.name:
+        raise FileFormatError(
+            f"{path}: is a {about.get('kind', 'foreign file')}, not a {kind.name}"
+        )
+    version, release = about.get("version"), about.get("release", "")
+    if not isinstance(version, int) or not kind.oldest <= version <= kind.version:
+        newer = isinstance(version, int) and version > kind.version
+        by = f" by lsnn-neuro {release}" if release else ""
+        raise FileFormatError(
+            f"{path}: {kind.name} version {version}{by}, this release reads {kind.oldest} to "
+            f"{kind.version}; "
+            + ("upgrade lsnn-neuro" if newer else "export it again with this release")
+        )
+    if not isinstance(header := about.get("header"), dict):
+        raise FileFormatError(f"{path}: {kind.name} without a header")
+    if "sha256" in about and about["sha256"] != _hash(header, arrays):
+        raise FileFormatError(
+            f"{path}: its contents were changed since it was written (SHA-256); use another copy"
+        )
+    return Contents(version=version, release=str(release), header=header, arrays=arrays)
+
+
+def _hash(header: Mapping[str, Any], arrays: Arrays) -> str:
+    """SHA-256 of a header and arrays, in an order of their own."""
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def kind_of(path: Path) -> str | None:
+    """What a file says it is; None if it is not one of these files."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
+    except (SafetensorError, OSError, ValueError, TypeError):
+        return None
+    return about.get("kind")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

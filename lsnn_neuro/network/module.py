@@ -1,0 +1,322 @@
+"""``SpikingNetwork``: a network of any graph as a torch module. A spec comes in, a spec goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network import kernel
+from lsnn_neuro.network.dynamics import (
+    NetworkState,
+    RunningNetwork,
+    RunningPopulation,
+    at_rest,
+    simulate,
+)
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.network.population import TrainedPopulation
+from lsnn_neuro.network.real import Real
+from lsnn_neuro.network.spec import NetworkSpec, Projection
+from lsnn_neuro.network.synapses import Synapses
+from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, torch_synapses
+from lsnn_neuro.network.wiring import Wiring, kernel_obstacle, wire_up
+from lsnn_neuro.session import LocalSession
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkOutput:
+    """What a network gives back for a batch.
+
+    - readout: what the outputs give, side by side, shape (time, batch, output), offsets included; of an
+      output that spikes, its spikes
+    - rate: mean spikes per step over time and batch, shape (neuron,), differentiable; None for
+      networks that do not spike
+    - read_spikes: gives the spikes, see ``spikes``
+    - state: where the network stands after the last step, where the loop ran it; None elsewhere
+    """
+
+    readout: Tensor
+    rate: Tensor | None = None
+    read_spikes: Callable[[], Tensor] | None = None
+    state: NetworkState | None = None
+
+    @property
+    def spikes(self) -> Tensor | None:
+        """0 or 1, shape (time, batch, neuron), differentiable; made on demand, since it is large."""
+        return self.read_spikes() if self.read_spikes else None
+
+
+class SpikingNetwork(nn.Module):
+    """A network whose neurons, synapses and dynamics are those of a spec; its parameters learn.
+
+    The neurons' equations are in :mod:`lsnn_neuro.neurons`, the network around them in
+    :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the very thing, and
+    on the time loop everywhere else; :meth:`kernel_obstacle` says why not.
+
+    - dtype: of weights and learnt constants
+    """
+
+    def __init__(self, spec: NetworkSpec, *, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        self.spec = spec
+        self.populations = nn.ModuleList(TrainedPopulation(p, dtype) for p in spec.populations)
+        self.groups = nn.ModuleList(
+            Synapses(name, members, capacity=0, dtype=dtype)
+            for name in spec.groups
+            for members in ([p for p in spec.projections if p.group == name],)
+        )
+        feedback = None if spec.feedback is None else torch.tensor(spec.feedback, dtype=dtype)
+        self.register_buffer("feedback", feedback)
+
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        bias: Tensor = self.populations[0].bias
+        return bias.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        kappa: Tensor = self.populations[0].kappa
+        return kappa.device
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of spiking neurons."""
+        return self.spec.n_neurons
+
+    def synapses(self) -> tuple[Synapses, ...]:
+        """The groups of synapses that learn and keep their signs: what DEEP R rewires."""
+        return tuple(g for g in self.groups if g.plastic and g.constrained)
+
+    def to_spec(self) -> NetworkSpec:
+        """The network as it is now."""
+        projections = {p.name: p for g in self.groups for p in g.to_projections()}
+        return replace(
+            self.spec,
+            populations=tuple(p.to_spec() for p in self.populations),
+            projections=tuple(projections[p.name] for p in self.spec.projections),
+        )
+
+    @torch.no_grad()
+    def take(self, spec: NetworkSpec) -> None:
+        """Become the network of a spec with the same populations and projections, other synapses."""
+        other = SpikingNetwork(spec, dtype=self.dtype)
+        self.populations.load_state_dict(other.populations.state_dict())
+        for mine, theirs in zip(self.groups, other.groups, strict=True):
+            mine.take(theirs)
+
+    # --- running it --------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
+        """Run a batch, shape (time, batch, input), from rest or from a given state.
+
+        ``x`` multiplies the weights: bool or 0 and 1 are spikes, other numbers graded events.
+        """
+        events = checked_inputs(x, self.spec.n_inputs, self.device)
+        if start is None and self.kernel_obstacle(events) is None:
+            return self.forward_kernel(events)
+        return self.forward_loop(events, start)
+
+    def kernel_obstacle(self, x: Tensor | None = None) -> str | None:
+        """Why the native kernel can't run this network (on inputs ``x``); None if it can."""
+        return kernel_obstacle(self, x)
+
+    def forward_loop(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
+        """``forward`` as the readable time loop: the reference the kernel is checked against."""
+        rest = self.at_rest(x.shape[1]) if start is None else start
+        steps = simulate(self.running(), rest, x.to(self.dtype).unbind(0), Real())
+        output = outputs_of_steps(self.spec, steps, rest)
+        return replace(output, readout=output.readout + self.offset().to(self.dtype))
+
+    def forward_kernel(self, x: Tensor) -> NetworkOutput:
+        """``forward`` on the native kernel; the same network up to rounding of sums."""
+        wiring = self.wiring()
+        network, learnt = wiring.float_network(self)
+        run = kernel.run(network, x, learnt)
+        return NetworkOutput(
+            readout=wiring.read(run.readout) + self.offset().to(run.readout), rate=run.rate,
+            read_spikes=lambda: wiring.spikes(x, run, network, learnt),
+        )  # fmt: skip
+
+    def session(self, n_samples: int) -> LocalSession:
+        """The network as it is now, to run some steps at a time; no gradients."""
+        offset = self.offset().detach().cpu().numpy().copy()
+        if self.kernel_obstacle() is None:
+            wiring = self.wiring()
+            with torch.no_grad():
+                network = kernel.with_tensors(*wiring.float_network(self))
+            running = kernel.KernelSession(network, n_samples=n_samples)
+            return LocalSession(run=lambda x: wiring.read(running.step(x)), bias=offset)
+        state = self.at_rest(n_samples)
+        with torch.no_grad():
+            as_it_is = self.running()  # whatever training does to it later
+
+        @torch.no_grad()
+        def run_on(inputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+            nonlocal state
+            x = checked_inputs(
+                torch.from_numpy(inputs).to(self.device), self.spec.n_inputs, self.device
+            )
+            steps = simulate(as_it_is, state, x.to(self.dtype).unbind(0), Real())
+            output = outputs_of_steps(self.spec, steps, state)
+            assert output.state is not None
+            state = output.state
+            readout: npt.NDArray[np.float64] = output.readout.cpu().double().numpy()
+            return readout
+
+        return LocalSession(run=run_on, bias=offset)
+
+    def at_rest(self, n_samples: int, dtype: torch.dtype | None = None) -> NetworkState:
+        """The state before the first step of so many samples, in the type to compute in."""
+        dtype, device = dtype or self.dtype, self.device
+        return at_rest(self.spec, lambda n: torch.zeros(n_samples, n, dtype=dtype, device=device))
+
+    # --- its parts as the engines need them ----------------------------------------------------------
+
+    def wiring(self) -> Wiring:
+        """Where the active synapses run, and their weights, in the kernel's order."""
+        return wire_up(self)
+
+    def weights(self) -> Tensor:
+        """The weights of all slots of all groups, one after the other."""
+        none = torch.zeros(0, dtype=self.dtype, device=self.device)
+        return torch.cat([none, *(g.weight() for g in self.groups)])
+
+    def offset(self) -> Tensor:
+        """What the host adds to each output, (output,)."""
+        return torch.cat([self._trained(name).offset for name in self.spec.outputs])
+
+    def slot_gain(self, gains: dict[str, Tensor]) -> Tensor:
+        """Of every slot of all groups, the gain of its target, (slot,); ``gains`` of each population."""
+        first, side_by_side, n = {}, [], 0
+        for name, gain in gains.items():
+            first[name] = n
+            n += len(gain)
+            side_by_side.append(gain)
+        whole = torch.cat(side_by_side)
+        parts = [whole[:0]]
+        for group in self.groups:
+            base = torch.tensor([first[p.target] for p in group.projections], device=self.device)
+            parts.append(whole[base[group.block.long()] + group.target])
+        return torch.cat(parts)
+
+    def running(self) -> RunningNetwork:
+        """The network as the loop runs it, in real numbers."""
+        dtype = self.dtype
+        gains = {p.name: p.gain().to(dtype) for p in self.populations}
+        weights = self.slot_gain(gains) * self.weights()
+        populations = []
+        for p in self.populations:
+            bias = p.drive_bias()
+            populations.append(
+                RunningPopulation(
+                    name=p.name, neuron=type(p.spec.neuron), constants=p.neuron(dtype).constants(),
+                    incoming=tuple(self.incoming(p.name, gain=gains[p.name], weights=weights)),
+                    decay_i=p.kappa_i().to(dtype) if p.spec.has_current else None,
+                    bias=None if bias is None else bias.to(dtype),
+                )
+            )  # fmt: skip
+        return running_network(populations)
+
+    def incoming(
+        self, target: str, *, gain: Tensor, weights: Tensor,
+        floor: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[TorchSynapses]:  # fmt: skip
+        """The projections onto a population for the loop.
+
+        - gain: of the population, (neuron,); weights: of all slots, gains included, in the type to compute in
+        - floor: what each delay's sum becomes in integers where a projection has a negative exponent
+        """
+        first = 0
+        for group in self.groups:
+            for p, slots in zip(group.projections, group.slots(dormant=True), strict=True):
+                if p.target == target:
+                    here = torch.from_numpy(slots).to(self.device)
+                    where = tuple(t[here].long() for t in (group.source, group.target, group.delay))
+                    rounded = floor if (p.weight_exp or 0) < 0 else None
+                    yield from self._synapses(p, where, weights[first + here], gain, rounded)
+            first += len(group.theta)
+
+    def _synapses(
+        self, p: Projection, where: tuple[Tensor, ...], weight: Tensor, gain: Tensor,
+        rounded: Callable[[Tensor], Tensor] | None,
+    ) -> Iterator[TorchSynapses]:  # fmt: skip
+        """One projection for the loop, with random feedback where the network has it."""
+        ends = (self.spec.size_of(p.source), self.spec.size_of(p.target))
+        outside = p.source == INPUT or self.feedback is None
+        forth = torch_synapses(p.source, ends, where, weight, detached=not outside, rounded=rounded)
+        if forth is None:
+            return
+        if outside or self.spec.population(p.target).spiking:
+            yield forth
+            return
+        assert self.feedback is not None
+        places = self.spec.places()
+        row, column = places[p.target].start + where[1], places[p.source].start + where[0]
+        fixed = self.feedback[row, column].to(weight) * gain.to(weight)[where[1]]
+        back = torch_synapses(p.source, ends, where, fixed)
+        assert back is not None
+        yield WithFeedback(forth=forth, back=back)
+
+    def _trained(self, name: str) -> TrainedPopulation:
+        for population in self.populations:
+            if isinstance(population, TrainedPopulation) and population.name == name:
+                return population
+        raise NetworkError(f"there is no population {name!r}")
+
+
+def running_network(populations: Sequence[RunningPopulation]) -> RunningNetwork:
+    """Populations sorted into those that spike and those that are read."""
+    return RunningNetwork(
+        spiking=tuple(p for p in populations if p.neuron.spiking),
+        readouts=tuple(p for p in populations if not p.neuron.spiking),
+    )
+
+
+def outputs_of_steps(
+    spec: NetworkSpec, steps: Iterable[NetworkState], rest: NetworkState
+) -> NetworkOutput:
+    """What a network gives back, offsets left out, from the states after its steps; ``rest``: before."""
+    z, y, state = [], [], rest
+    none = next(iter(rest.currents.values()))[:, :0]
+    for state in steps:
+        z.append(torch.cat([none, *(state.populations[p.name].z for p in spec.spiking)], dim=1))
+        read = [
+            getattr(state.populations[p.name], "z" if p.spiking else "v")
+            for p in spec.output_populations
+        ]
+        y.append(torch.cat(read, dim=1))
+    empty = (none.new_zeros(0, len(none), n) for n in (spec.n_neurons, spec.n_outputs))
+    spikes, readout = (torch.stack(a) if a else e for a, e in zip((z, y), empty, strict=True))
+    rate = spikes.mean(dim=(0, 1)) if spikes.numel() else spikes.new_zeros(spec.n_neurons)
+    return NetworkOutput(readout=readout, rate=rate, read_spikes=lambda: spikes, state=state)
+
+
+def checked_inputs(x: Tensor, n_inputs: int, device: torch.device) -> Tensor:
+    """Inputs as the engines take them: bool where they are spikes, else what multiplies the weights.
+
+    Raises NetworkError over a wrong shape, NaN and infinity, and inputs on another device.
+    """
+    if x.ndim != 3 or x.shape[2] != n_inputs:
+        raise NetworkError(
+            f"inputs have shape {tuple(x.shape)}, expected (time, batch, {n_inputs})"
+        )
+    if x.device != device:
+        raise NetworkError(
+            f"inputs are on {x.device}, the network is on {device}; move one of them"
+        )
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise NetworkError("inputs hold NaN or infinity; every event must be a finite number")
+    if x.dtype == torch.bool or x.requires_grad:
+        return x
+    return x.bool() if bool(((x == 0) | (x == 1)).all()) else x

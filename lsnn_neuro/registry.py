@@ -1,0 +1,112 @@
+"""Names that files and commands may hold, and what they stand for.
+
+A registry maps a name to ``module:attribute``, imported when it is asked for. What is built in stands in
+the same table as what installed packages add by an entry point. A name from a *file* is looked up here
+and nowhere else, so that no file can make the program import code; :meth:`Registry.named_by_user` also
+takes ``module:Class`` and ``FILE.py:Class``, for the command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from lsnn_neuro.errors import RecipeError
+
+
+class Registry:
+    """A table of names.
+
+    - kind: what is in it, for messages; group: of the entry points that add to it
+    """
+
+    def __init__(self, kind: str, group: str, built_in: Mapping[str, str]):
+        self.kind, self.group = kind, group
+        self._built_in = dict(built_in)
+        self._added: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """All names, the built-in ones first."""
+        yield from dict.fromkeys([*self._built_in, *self._added, *self._installed()])
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def __getitem__(self, name: str) -> Any:
+        """What a name stands for; RecipeError with the known names if it is none."""
+        if name in self._added:
+            return self._added[name]
+        if name in self._built_in:
+            return _imported(self._built_in[name])
+        installed = self._installed()
+        if name not in installed:
+            known = ", ".join(self)
+            raise RecipeError(f"there is no {self.kind} {name!r}; there are {known}")
+        return self._load(name, installed[name])
+
+    def add(self, name: str, thing: Any) -> None:
+        """Make something known by a name in this process; a name that is taken is refused."""
+        if name in self and self[name] is not thing:
+            raise RecipeError(f"there already is a {self.kind} {name!r}; choose another name")
+        self._added[name] = thing
+
+    def named_by_user(self, text: str) -> Any:
+        """What a user names on the command line: a name, ``module:Class`` or ``FILE.py:Class``."""
+        module, colon, attribute = text.rpartition(":")
+        if not colon:
+            return self[text]
+        try:
+            if module.endswith(".py"):
+                return getattr(_module_of_file(Path(module)), attribute)
+            return _imported(text)
+        except (ImportError, AttributeError, OSError, SyntaxError) as error:
+            raise RecipeError(f"{self.kind} {text!r} can't be imported ({error})") from error
+
+    def _installed(self) -> dict[str, str]:
+        return {point.name: point.value for point in entry_points(group=self.group)}
+
+    def _load(self, name: str, value: str) -> Any:
+        try:
+            return _imported(value)
+        except (ImportError, AttributeError) as error:
+            raise RecipeError(
+                f"{self.kind} {name!r} is installed as {value}, which can't be imported ({error})"
+            ) from error
+
+
+def _imported(path: str) -> Any:
+    """The object that ``module:attribute`` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _module_of_file(path: Path) -> Any:
+    """A Python file as a module, imported once."""
+    name = f"lsnn_neuro_user_{path.resolve().as_posix().replace('/', '_')}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise ImportError(f"{path}: no such Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+NEURONS = Registry(
+    "neuron",
+    "lsnn_neuro.neurons",
+    {
+        "lif": "lsnn_neuro.neurons.lif:LIF",
+        "if": "lsnn_neuro.neurons.integrate_and_fire:IF",
+        "li": "lsnn_neuro.neurons.li:LI",
+        "alif": "lsnn_neuro.neurons.alif:ALIF",
+        "ahp": "lsnn_neuro.neurons.ahp:AHP",
+        "atrlif": "lsnn_neuro.neurons.atrlif:ATRLIF",
+    },
+)

@@ -1,0 +1,67 @@
+"""Loihi's integer arithmetic: small pure functions on NumPy integer arrays, and the class of them.
+
+All states are computed in 64 bit, so that no intermediate product can overflow: a 24-bit state
+times a 12-bit decay needs 36 bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.loihi import DECAY_BITS, DECAY_ONE, STATE_MAX
+
+Ints = npt.NDArray[np.int64]
+
+
+def decay(state: Ints, d: npt.ArrayLike) -> Ints:
+    """Multiply by (4096 - d) / 4096 and round toward zero, as the chip does.
+
+    ``dec(s, d) = sign(s) * ((|s| * (4096 - d)) >> 12)``; d is 0 (keep) to 4096 (forget).
+    """
+    kept = DECAY_ONE - np.asarray(d, np.int64)
+    decayed: Ints = np.sign(state) * ((np.abs(state) * kept) >> DECAY_BITS)
+    return decayed
+
+
+def saturate(state: Ints) -> Ints:
+    """Clip to 24 bit signed, symmetric: -(2^23 - 1) to 2^23 - 1."""
+    return np.clip(state, -STATE_MAX, STATE_MAX)
+
+
+def wrap(state: Ints) -> Ints:
+    """Wrap around at 24 bit signed: modulo 2^24 into -2^23 + 1 to 2^23, as Lava's currents do."""
+    half = STATE_MAX + 1
+    return (state + half - 1) % (2 * half) - half + 1
+
+
+def shift(value: Ints, exponent: int) -> Ints:
+    """Multiply by 2^exponent; a negative one rounds toward minus infinity (arithmetic shift)."""
+    return value << exponent if exponent >= 0 else value >> -exponent
+
+
+class Loihi:
+    """The chip's integers as an arithmetic (:class:`lsnn_neuro.neurons.neuron.Arithmetic`)."""
+
+    def decay(self, state: Ints, d: npt.ArrayLike) -> Ints:
+        """See :func:`decay`."""
+        return decay(state, d)
+
+    def saturate(self, state: Ints) -> Ints:
+        """See :func:`saturate`."""
+        return saturate(state)
+
+    def wrap(self, state: Ints) -> Ints:
+        """See :func:`wrap`."""
+        return wrap(state)
+
+    def spike(self, distance: Ints, c: Any, allowed: npt.NDArray[np.bool_] | None) -> Ints:
+        """1 above the threshold (or at it), where a spike is allowed."""
+        crossed = distance >= 0 if c.at_threshold else distance > 0
+        return (crossed if allowed is None else crossed & allowed).astype(np.int64)
+
+    def countdown(self, left: Ints, z: Ints, n: Ints) -> Ints:
+        """n after a spike, else one fewer than before."""
+        return np.where(z > 0, n, np.maximum(left - 1, 0))

@@ -1,0 +1,42 @@
+"""The committed models evaluate to the numbers on their cards."""
+
+from __future__ import annotations
+
+import pytest
+from published_models import MODELS, NAMES, recipe_of
+
+from deploy.emulated import EmulatorTarget
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks import make_task
+from results.card import Card
+from results.measure import count_dormant
+from results.networks import load_trained
+from results.scoring import float_score, integer_score
+
+QUICK = ("delayed-xor", "navigation", "navigation-lstm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_those_of_the_card(name):
+    card, trained = Card.load(MODELS / name), load_trained(MODELS / name)
+    assert card.belongs_to(MODELS / name)
+    parameters = sum(p.numel() for p in trained.network.parameters())
+    dormant = count_dormant(trained.spec) if trained.spikes else 0
+    assert (card.parameters, card.places) == (parameters, parameters + dormant)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in NAMES]
+)
+def test_scores_are_those_of_the_card(name):
+    card, trained = Card.load(MODELS / name), load_trained(MODELS / name)
+    try:
+        task = make_task(recipe_of(name).task)
+    except DataError as error:
+        pytest.skip(str(error))
+    assert float_score(task, trained.network, "test").value == pytest.approx(card.score, rel=1e-6)
+    assert trained.spikes == (card.integers is not None)
+    if trained.spikes:
+        network, _ = trained.quantized()
+        found = integer_score(task, network, EmulatorTarget(), "test").value
+        assert found == pytest.approx(card.integers.score, rel=1e-12)

@@ -1,0 +1,44 @@
+"""Training is what it was: fifty iterations of every spiking model give the line of its log.
+
+LSTMs are left out: PyTorch's own code computes them, and its last digits differ between processors.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from published_models import recipe_of
+
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.network import kernel
+from lsnn_neuro.training import Trainer
+from results.networks import forward_for
+
+FROZEN: dict[str, Any] = json.loads((Path(__file__).parent / "frozen" / "digests.json").read_text())
+LOGGED = 50
+DEPENDS_ON_TORCH = "smnist-1ms-paper"
+"""The last digits of its first gradient are other ones in torch's code for other processors."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not kernel.available(), reason="native kernel not built; PyTorch's sums differ")
+@pytest.mark.parametrize("name", FROZEN["models"])
+def test_iteration_50_of_the_log_is_repeated(name: str) -> None:
+    processor = torch.backends.cpu.get_cpu_capability()
+    if name == DEPENDS_ON_TORCH and processor != FROZEN["about"]["torch_cpu"]:
+        pytest.skip(f"torch computes with {processor} here")
+    recipe = recipe_of(name)
+    try:
+        trainer = Trainer(recipe, wrap=forward_for(recipe))
+    except DataError as error:
+        pytest.skip(str(error))
+    for _ in range(LOGGED):
+        found = trainer.train_step()
+    if LOGGED % recipe.training.validate_every == 0:
+        score = trainer.objective.validate(trainer.model)
+        found[f"validation_{score.measure}"] = score.value
+    assert {"iteration": LOGGED, **found} == FROZEN["models"][name]["log"][str(LOGGED)]
