@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from lsnn_neuro.network.synapses import Synapses
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.synapses import Pairs, Synapses
 
-AWAKENED = 1e-12
+REACTIVATED = 1e-12
 """theta of a synapse that has just been activated: positive, and no weight to speak of."""
+
+Cap = Literal["network", "group"]
 
 
 class DeepR:
@@ -19,16 +23,17 @@ class DeepR:
 
     After the optimizer's step on theta: dormant synapses go back to 0; active ones get
     ``theta += -lr l1 + sqrt(2 lr T) N(0, 1)``; those at or below 0 become dormant; random dormant
-    ones are activated until the *global* cap is reached again, the deficit shared out over the
-    matrices in proportion to size x connectivity.
+    ones are activated until the cap is reached again. A cap over several groups is reached by giving each
+    missing synapse to a group at random, in proportion to the groups' synapses at the start (their size
+    times connectivity).
 
     - optimizer: holds every theta; its learning rate lr is the one DEEP R uses
-    - synapses: the matrices that are rewired; the cap is the number of synapses active at the start
+    - synapses: the groups that are rewired (``network.synapses()``)
     - l1: strength of the L1 penalty; temperature: T above
-    - redraw_delays: whether an activated synapse gets a new random delay, so that delays are searched
-      too
-    - gradient_every: None for the above; a number of iterations for the variant that replaces lost
+    - cap: the number of active synapses at the start, over the whole "network" or of each "group"
+    - rigl_every: None for the above; a number of iterations for the variant that replaces lost
       synapses only so often, by the dormant ones on which the loss falls most steeply
+    - generator: of all random numbers; None is torch's own
 
     Source: Bellec et al., "Deep Rewiring: Training very sparse deep networks", ICLR 2018, algorithm
     1, with the cap over all matrices as in the LSNN paper's code. The variant: Evci et al., "Rigging
@@ -40,23 +45,32 @@ class DeepR:
         optimizer: torch.optim.Optimizer,
         synapses: Sequence[Synapses],
         *,
-        l1: float,
-        temperature: float,
-        redraw_delays: bool = False,
-        gradient_every: int | None = None,
-        generator: torch.Generator,
+        l1: float = 0.01,
+        temperature: float = 0.0,
+        cap: Cap = "network",
+        rigl_every: int | None = None,
+        generator: torch.Generator | None = None,
     ):
+        if cap not in get_args(Cap):
+            raise NetworkError(f"DEEP R: cap is {cap!r}, allowed are {', '.join(get_args(Cap))}")
         self.optimizer, self.synapses = optimizer, tuple(synapses)
         self.l1, self.temperature, self.generator = l1, temperature, generator
-        self.redraw_delays, self.gradient_every = redraw_delays, gradient_every
-        self._scores: list[Tensor] = []
-        self.shares = [s.n_active_at_start for s in self.synapses]
-        self.cap = sum(self.shares)
+        self.rigl_every = rigl_every
+        self._scores: list[tuple[Pairs, Tensor]] = []
+        whole = cap == "network"
+        self.capped = [self.synapses] if whole else [(s,) for s in self.synapses]
+        for group in self.synapses:
+            if not group.constrained:
+                raise NetworkError(
+                    f"group {group.name!r}: its signs are unconstrained; DEEP R needs them free or by "
+                    "Dale's law"
+                )
+            self._learning_rate(group.theta)
 
     @torch.no_grad()
     def step(self) -> None:
         """One optimizer step on theta, then one rewiring step."""
-        active = [s.theta > 0 for s in self.synapses]
+        active = [s.active() for s in self.synapses]
         self.optimizer.step()
         for s, was_active in zip(self.synapses, active, strict=True):
             lr = self._learning_rate(s.theta)
@@ -65,90 +79,90 @@ class DeepR:
                 noise = torch.randn(theta.shape, generator=self.generator).to(theta)
                 theta += math.sqrt(2 * lr * self.temperature) * noise
             s.theta.copy_(torch.where(was_active, theta, 0.0).clamp(min=0))
-        if self.gradient_every is None or self._scores:
-            self._rewire(self._scores)
+            s.sign.mul_(s.theta > 0)
+        if self.rigl_every is None or self._scores:
+            for groups in self.capped:
+                self._rewire(groups)
             self._scores = []
 
     def before_forward(self, iteration: int) -> None:
         """To be called before the forward pass of an iteration, counted from 0."""
-        due = self.gradient_every is not None and (iteration + 1) % self.gradient_every == 0
-        for s in self.synapses:
-            s.reaches_dormant = due
+        if self.rigl_every is not None and (iteration + 1) % self.rigl_every == 0:
+            for s in self.synapses:
+                s.score_dormant(self.generator)
 
     def after_backward(self) -> None:
-        """To be called before the gradients are used: takes away those of dormant synapses.
+        """To be called after the backward pass: takes the gradients of dormant synapses."""
+        taken = [s.take_scores() for s in self.synapses]
+        self._scores = [t for t in taken if t is not None]
 
-        They say how fast the loss would fall with each dormant synapse; nobody else wants them.
-        """
-        for s in self.synapses:
-            if s.reaches_dormant and s.theta.grad is not None:
-                self._scores.append(-s.theta.grad.flatten())
-                s.theta.grad.masked_fill_(s.theta <= 0, 0.0)
-            s.reaches_dormant = False
+    @property
+    def cap(self) -> int:
+        """Number of active synapses that is kept, over all groups."""
+        return sum(s.n_active_at_start for s in self.synapses)
 
     @property
     def n_active(self) -> int:
-        """Number of active synapses over all matrices."""
-        return sum(int((s.theta > 0).sum()) for s in self.synapses)
+        """Number of active synapses over all groups."""
+        return sum(s.n_active for s in self.synapses)
 
     def _learning_rate(self, theta: Tensor) -> float:
         for group in self.optimizer.param_groups:
             if any(p is theta for p in group["params"]):
                 return float(group["lr"])
-        raise AssertionError("a rewired matrix is not in the optimizer")
+        raise NetworkError(
+            "DEEP R: the optimizer does not hold the synapses; give it all parameters"
+        )
 
-    def _rewire(self, scores: Sequence[Tensor]) -> None:
+    def _rewire(self, groups: Sequence[Synapses]) -> None:
         """Activate dormant synapses, those of the highest scores or random ones, to reach the cap."""
-        dormant = [
-            torch.nonzero(((s.theta <= 0) & (s.sign != 0)).cpu()).flatten() for s in self.synapses
-        ]
-        deficit = self.cap - self.n_active
-        wanted = _share_out(deficit, self.shares, [len(d) for d in dormant])
-        for i, (s, candidates, n) in enumerate(zip(self.synapses, dormant, wanted, strict=True)):
+        cap = sum(s.n_active_at_start for s in groups)
+        deficit = cap - sum(s.n_active for s in groups)
+        wanted = share_out(
+            deficit, [s.n_active_at_start for s in groups], [s.n_free for s in groups],
+            self.generator,
+        )  # fmt: skip
+        for s, n in zip(groups, wanted, strict=True):
             if n == 0:
                 continue
-            if scores:
-                order = scores[i].cpu()[candidates].argsort(descending=True, stable=True)
+            if self._scores:
+                pairs, score = self._scores[self.synapses.index(s)]
+                still = ~torch.isin(s.numbers(pairs), s.numbers())
+                best = torch.where(still, score, -math.inf).argsort(descending=True, stable=True)
+                pairs = pairs[best[:n]]
             else:
-                order = torch.randperm(len(candidates), generator=self.generator)
-            chosen = candidates[order[:n]].to(s.theta.device)
-            self._renew_optimizer_state(s.theta, chosen)
-            s.theta.view(-1)[chosen] = AWAKENED
-            n_delays = max(p.reach for p in s.projections) + 1
-            if self.redraw_delays and n_delays > 1:
-                delays = torch.randint(n_delays, (n,), generator=self.generator)
-                s.delay.view(-1)[chosen] = delays.to(s.delay)
+                pairs = s.draw_dormant(n, self.generator)
+            self._renew_optimizer_state(s.theta, s.occupy(pairs, REACTIVATED))
 
     def _renew_optimizer_state(self, theta: Tensor, chosen: Tensor) -> None:
-        """Forget the momentum of awakened synapses; they get the typical step size of active ones.
+        """Forget the momentum of reactivated synapses; they get the typical step size of active ones.
 
         Second moments become the median over active synapses: 0 would make the first step as large
         as the optimizer allows, a stale one could make it tiny for thousands of steps.
         """
-        active = (theta > 0).flatten()
+        active = theta > 0
+        active[chosen] = False
         for name, value in self.optimizer.state.get(theta, {}).items():
             if isinstance(value, Tensor) and value.shape == theta.shape:
-                flat = value.view(-1)
                 second_moment = name in ("exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum")
-                typical = flat[active].median() if second_moment and active.any() else 0.0
-                flat[chosen] = typical
+                typical = value[active].median() if second_moment and active.any() else 0.0
+                value[chosen] = typical
 
 
-def _share_out(total: int, shares: Sequence[int], room: Sequence[int]) -> list[int]:
-    """Split ``total`` in proportion to ``shares``, no part above its ``room``.
+def share_out(
+    total: int, shares: Sequence[int], room: Sequence[int], generator: torch.Generator | None
+) -> list[int]:
+    """Give ``total`` things to parts at random, each in proportion to ``shares``, no part above its ``room``.
 
     What does not fit goes where there is room.
     """
     parts = [0] * len(shares)
     while total > sum(parts) and any(p < r for p, r in zip(parts, room, strict=True)):
-        left = total - sum(parts)
-        open_ = [i for i, (p, r) in enumerate(zip(parts, room, strict=True)) if p < r]
-        weight = sum(shares[i] for i in open_)
-        exact = {i: left * (shares[i] / weight if weight else 1 / len(open_)) for i in open_}
-        extra = {i: int(exact[i]) for i in open_}
-        by_remainder = sorted(open_, key=lambda i: (extra[i] - exact[i], i))
-        for i in by_remainder[: left - sum(extra.values())]:
-            extra[i] += 1
-        for i in open_:
-            parts[i] = min(parts[i] + extra[i], room[i])
+        open_ = [float(p < r) for p, r in zip(parts, room, strict=True)]
+        weight = torch.tensor([o * s for o, s in zip(open_, shares, strict=True)])
+        if not weight.any():
+            weight = torch.tensor(open_)
+        drawn = torch.multinomial(weight, total - sum(parts), replacement=True, generator=generator)
+        extra = torch.bincount(drawn, minlength=len(parts)).tolist()
+        parts = [min(p + e, r) for p, e, r in zip(parts, extra, room, strict=True)]
     return parts

@@ -29,6 +29,20 @@ READOUT = "readout"
 SHIFT = 6
 
 
+# --- recipes -----------------------------------------------------------------------------------------
+
+
+def recipe(data: Mapping[str, Any]) -> Header:
+    """A recipe of any release with today's names: rewired synapses draw their delays now, always."""
+    deep_r = data.get("deep_r")
+    if not isinstance(deep_r, dict):
+        return dict(data)
+    new = {k: v for k, v in deep_r.items() if k != "redraw_delays"}
+    if "gradient_every" in new:
+        new["rigl_every"] = new.pop("gradient_every")
+    return {**data, "deep_r": new}
+
+
 # --- quantized networks ------------------------------------------------------------------------------
 
 

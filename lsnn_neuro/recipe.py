@@ -13,6 +13,7 @@ import tomli
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lsnn_neuro import migrations
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.tasks import TaskConfig
@@ -142,8 +143,11 @@ class DeepRConfig(_Section):
 
     l1: float = Field(0.01, ge=0, description="strength of the L1 penalty on active synapses")
     temperature: float = Field(0.0, ge=0, description="temperature of the noise on active synapses")
-    redraw_delays: bool = Field(False, description="an awakened synapse gets a new random delay")
-    gradient_every: int | None = Field(
+    cap: Literal["network", "group"] = Field(
+        "network",
+        description="what keeps its number of active synapses: all groups together, or each",
+    )
+    rigl_every: int | None = Field(
         None,
         ge=1,
         description="replace lost synapses only every so many iterations, by the dormant ones whose "
@@ -325,6 +329,7 @@ def load_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def parse_recipe(data: dict[str, Any], source: str) -> Recipe:
     """Check a recipe given as a dictionary; ``source`` names it in errors."""
+    data = migrations.recipe(data)
     network = data.get("network", {})
     if isinstance(network, dict):
         data = data | {"network": {"kind": "lsnn"} | network}

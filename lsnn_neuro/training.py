@@ -75,8 +75,8 @@ class Trainer:
         if recipe.deep_r and isinstance(self.network, SpikingNetwork):
             self.deep_r = DeepR(
                 self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
-                temperature=recipe.deep_r.temperature, redraw_delays=recipe.deep_r.redraw_delays,
-                gradient_every=recipe.deep_r.gradient_every, generator=self.generator,
+                temperature=recipe.deep_r.temperature, cap=recipe.deep_r.cap,
+                rigl_every=recipe.deep_r.rigl_every, generator=self.generator,
             )  # fmt: skip
         self.iteration = 0
         self.score: Score | None = None
@@ -195,10 +195,8 @@ class Trainer:
                 f"{found}: a network of {theirs[0]} inputs and {theirs[1]} outputs, but the task has "
                 f"{ours[0]} and {ours[1]}; training can't start from it (training.start)"
             )
-        if saved.spec is not None and isinstance(self.network, SpikingNetwork):
-            self.network.take(saved.spec)
-        else:
-            load_tensors(self.network, saved.module_arrays(), found)
+        network = saved.network(found)
+        load_tensors(self.network, {k: to_numpy(t) for k, t in network.state_dict().items()}, found)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the state of a resumable checkpoint."""

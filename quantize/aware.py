@@ -116,11 +116,11 @@ class _Aware:
             for p, q in zip(net.populations, integers.populations, strict=True)
         }
         values = {w.spec.name: w.values() for w in integers.weights}
-        exact, first = np.zeros(sum(len(g.theta) for g in net.groups)), 0
+        exact, first = np.zeros(sum(g.n_weights for g in net.groups)), 0
         for group in net.groups:
             for projection, slots in zip(group.projections, group.slots(), strict=True):
                 exact[first + slots] = values[projection.name]
-            first += len(group.theta)
+            first += group.n_weights
         smooth = net.slot_gain(gains) * net.weights().double()
         return cls(
             net=net,

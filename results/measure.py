@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from deploy.emulated import EmulatorTarget
 from deploy.mapping.metrics import neurobench_metrics
@@ -17,6 +18,7 @@ from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.evaluation import Measure, Run, Score, float_runner
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.tasks import AnyTask
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
 from lsnn_neuro.tasks.navigation import Navigation
@@ -45,7 +47,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     recipe, progress = trained.recipe, trained.checkpoint.progress
     task, network = trained.task, trained.network
     last = [progress, *read_metrics(folder)][-1]
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = count_parameters(network)
     dormant, integers = 0, None
     tested = float_score(task, network, "test")
     scores = {IN_FLOAT: tested}
@@ -85,6 +87,16 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         tool_version=__version__,
         sha256={name: files.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},
     )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Learnt numbers; slots that hold no synapse don't count."""
+    free = sum(
+        len(module.theta) - module.n_active
+        for module in network.modules()
+        if isinstance(module, Synapses)
+    )
+    return sum(parameter.numel() for parameter in network.parameters()) - free
 
 
 def count_dormant(spec: NetworkSpec) -> int:

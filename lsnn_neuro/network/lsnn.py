@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
-from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.registry import NEURONS
 
@@ -24,7 +23,7 @@ Ends = list[tuple[str, int]]
 def draw_lsnn(
     config: LSNNConfig, n_inputs: int, n_outputs: int, generator: torch.Generator
 ) -> SpikingNetwork:
-    """Draw an LSNN with the draws of release 0.1.0, every pair of neurons in a slot of its own."""
+    """Draw an LSNN; the draws are those of release 0.1.0."""
     n = config.regular + config.adaptive
     low, high = config.tau_a if isinstance(config.tau_a, tuple) else (config.tau_a,) * 2
     tau_a = low + (high - low) * torch.rand(n, generator=generator)
@@ -56,15 +55,12 @@ def draw_lsnn(
     feedback = None
     if config.learning == "random-feedback":
         feedback = (torch.randn(n_outputs, n, generator=generator) / math.sqrt(n)).double().numpy()
-    net = SpikingNetwork(
+    return SpikingNetwork(
         NetworkSpec(
             n_inputs=n_inputs, populations=tuple(populations),
             projections=tuple(p for g in groups for p in g.projections()), feedback=feedback,
         )
     )  # fmt: skip
-    for drawn, synapses in zip(groups, net.groups, strict=True):
-        drawn.fill(synapses)
-    return net
 
 
 def _population(config: LSNNConfig, name: str, size: int, alpha: float, rho: Tensor) -> Population:
@@ -156,28 +152,3 @@ class _Drawn:
                 plastic=self.plastic,
                 group=self.name,
             )
-
-    def fill(self, synapses: Synapses) -> None:
-        """Give every pair a slot, dormant ones too; a pair that may never be has the sign 0."""
-        block = torch.zeros(self.theta.shape, dtype=torch.int16)
-        source, target = (
-            torch.zeros_like(block, dtype=torch.int32),
-            torch.zeros_like(block, dtype=torch.int32),
-        )
-        for i, (_, _, rows, columns) in enumerate(self.blocks()):
-            block[rows, columns] = i
-            target[rows, columns] = torch.arange(rows.stop - rows.start, dtype=torch.int32)[:, None]
-            source[rows, columns] = torch.arange(columns.stop - columns.start, dtype=torch.int32)[
-                None
-            ]
-        here = torch.ones_like(self.active) if self.constrained else self.active
-        sign = torch.where(self.allowed, self.sign, torch.zeros_like(self.sign))
-        synapses.theta = nn.Parameter(self.theta[here].clone(), requires_grad=self.plastic)
-        for name, tensor in (
-            ("block", block),
-            ("source", source),
-            ("target", target),
-            ("sign", sign),
-        ):
-            setattr(synapses, name, tensor[here].clone())
-        synapses.delay = self.delay[here].to(torch.uint8)

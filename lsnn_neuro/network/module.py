@@ -67,13 +67,19 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.populations = nn.ModuleList(TrainedPopulation(p, dtype) for p in spec.populations)
-        self.groups = nn.ModuleList(
-            Synapses(name, members, capacity=0, dtype=dtype)
-            for name in spec.groups
-            for members in ([p for p in spec.projections if p.group == name],)
-        )
+        self.groups = nn.ModuleList(self._group(name, dtype) for name in spec.groups)
         feedback = None if spec.feedback is None else torch.tensor(spec.feedback, dtype=dtype)
         self.register_buffer("feedback", feedback)
+
+    def _group(self, name: str, dtype: torch.dtype) -> Synapses:
+        """The synapses of a group, with slots for all that rewiring could bring here."""
+        spec = self.spec
+        members = [p for p in spec.projections if p.group == name]
+        rewired = [p for p in spec.projections if p.plastic and not p.unconstrained]
+        return Synapses(
+            name, members, [(spec.size_of(p.source), spec.size_of(p.target)) for p in members],
+            capacity=sum(p.n_synapses for p in rewired), dtype=dtype,
+        )  # fmt: skip
 
     # --- what it is ------------------------------------------------------------------------------
 
@@ -106,14 +112,6 @@ class SpikingNetwork(nn.Module):
             populations=tuple(p.to_spec() for p in self.populations),
             projections=tuple(projections[p.name] for p in self.spec.projections),
         )
-
-    @torch.no_grad()
-    def take(self, spec: NetworkSpec) -> None:
-        """Become the network of a spec with the same populations and projections, other synapses."""
-        other = SpikingNetwork(spec, dtype=self.dtype)
-        self.populations.load_state_dict(other.populations.state_dict())
-        for mine, theirs in zip(self.groups, other.groups, strict=True):
-            mine.take(theirs)
 
     # --- running it --------------------------------------------------------------------------------
 
@@ -207,7 +205,9 @@ class SpikingNetwork(nn.Module):
         parts = [whole[:0]]
         for group in self.groups:
             base = torch.tensor([first[p.target] for p in group.projections], device=self.device)
-            parts.append(whole[base[group.block.long()] + group.target])
+            parts.append(whole[base[group.block] + group.target])
+            if group.scored is not None:
+                parts.append(whole[base[group.scored.block] + group.scored.target])
         return torch.cat(parts)
 
     def running(self) -> RunningNetwork:
@@ -239,13 +239,14 @@ class SpikingNetwork(nn.Module):
         """
         first = 0
         for group in self.groups:
-            for p, slots in zip(group.projections, group.slots(dormant=True), strict=True):
+            place, pairs = group.listed()
+            for i, p in enumerate(group.projections):
                 if p.target == target:
-                    here = torch.from_numpy(slots).to(self.device)
-                    where = tuple(t[here].long() for t in (group.source, group.target, group.delay))
+                    own = pairs.block == i
+                    where = pairs.source[own], pairs.target[own], pairs.delay[own]
                     rounded = floor if (p.weight_exp or 0) < 0 else None
-                    yield from self._synapses(p, where, weights[first + here], gain, rounded)
-            first += len(group.theta)
+                    yield from self._synapses(p, where, weights[first + place[own]], gain, rounded)
+            first += group.n_weights
 
     def _synapses(
         self, p: Projection, where: tuple[Tensor, ...], weight: Tensor, gain: Tensor,

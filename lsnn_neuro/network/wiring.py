@@ -196,32 +196,20 @@ def wire_up(net: SpikingNetwork) -> Wiring:
     parts: list[list[npt.NDArray[Any]]] = [[] for _ in range(3)]
     first = 0
     for group in net.groups:
-        slots = group.trainable().numpy().nonzero()[0]
-        block, source, target, delay = (
-            t.numpy()[slots] for t in (group.block, group.source, group.target, group.delay)
-        )
+        place, pairs = group.listed()
+        block = pairs.block.numpy()
+        base = np.array(
+            [(0 if p.source == INPUT else places[p.source].start, places[p.target].start)
+             for p in group.projections]
+        )[block]  # fmt: skip
+        rows = np.stack(
+            [place.numpy() + first, pairs.source.numpy() + base[:, 0],
+             pairs.target.numpy() + base[:, 1], pairs.delay.numpy()]
+        )  # fmt: skip
+        kinds = np.array([_kind(spec, p) for p in group.projections])[block]
         for kind in range(3):
-            here = np.zeros(len(slots), np.bool_)
-            bases = []
-            for i, p in enumerate(group.projections):
-                base = 0 if p.source == INPUT else places[p.source].start
-                bases.append((base, places[p.target].start))
-                if _kind(spec, p) == kind:
-                    here |= block == i
-            if not here.any():
-                continue
-            at = np.array(bases)[block[here]]
-            parts[kind].append(
-                np.stack(
-                    [
-                        slots[here] + first,
-                        source[here] + at[:, 0],
-                        target[here] + at[:, 1],
-                        delay[here],
-                    ]
-                )
-            )
-        first += len(group.theta)
+            parts[kind].append(rows[:, kinds == kind])
+        first += group.n_weights
     lists = []
     for kind in range(3):
         rows = np.concatenate([np.zeros((4, 0), np.int64), *parts[kind]], axis=1)

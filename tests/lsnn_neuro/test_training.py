@@ -161,7 +161,7 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
 
 
 def test_rewiring_by_gradient_resumes_like_anything_else(tmp_path):
-    recipe = tiny_recipe(deep_r={"l1": 0.5, "gradient_every": 2})
+    recipe = tiny_recipe(deep_r={"l1": 0.5, "rigl_every": 2})
     trainer = run(recipe, tmp_path / "whole")
     active = [line["active_synapses"] for line in metrics(tmp_path / "whole")]
     assert active[1::2] == [trainer.deep_r.cap] * 3  # iterations 2, 4, 6

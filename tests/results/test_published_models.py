@@ -9,7 +9,7 @@ from deploy.emulated import EmulatorTarget
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.tasks import make_task
 from results.card import Card
-from results.measure import count_dormant
+from results.measure import count_dormant, count_parameters
 from results.networks import load_trained
 from results.scoring import float_score, integer_score
 
@@ -20,7 +20,7 @@ QUICK = ("delayed-xor", "navigation", "navigation-lstm")
 def test_parameters_are_those_of_the_card(name):
     card, trained = Card.load(MODELS / name), load_trained(MODELS / name)
     assert card.belongs_to(MODELS / name)
-    parameters = sum(p.numel() for p in trained.network.parameters())
+    parameters = count_parameters(trained.network)
     dormant = count_dormant(trained.spec) if trained.spikes else 0
     assert (card.parameters, card.places) == (parameters, parameters + dormant)
 

@@ -13,7 +13,8 @@ from lsnn_neuro.network.torch_synapses import DENSE_PER_SYNAPSE, torch_synapses
 
 
 def group(*projections, capacity=0, dtype=torch.float32):
-    return Synapses("group", projections, capacity=capacity, dtype=dtype)
+    ends = [(5, 4)] * len(projections)
+    return Synapses("group", projections, ends, capacity=capacity, dtype=dtype)
 
 
 def random_projection(seed, source="a", target="b", *, shape=(4, 5), **fields):
