@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+WATCHED = 4
+"""Samples of an export on which firing rates and saturated states are looked at."""
 TARGETS = ("emulator", "loihi-sim", "loihi2")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
@@ -213,6 +215,8 @@ def export(
     from deploy.mapping.report import resources, resources_files
     from lsnn_neuro.checkpoint import BEST
     from lsnn_neuro.tasks import make_task
+    from quantize.activity import measure_activity, rates_of
+    from quantize.aware import record_torch
     from quantize.design_rules import check
     from quantize.emulator import emulate
     from results.levels import held_out
@@ -225,13 +229,20 @@ def export(
         trained = load_trained(checkpoint)
         quantized, report = trained.quantized(weight_bits)
         files[BEST], about["conversion"] = trained.file.read_bytes(), asdict(report)
-        _print_flags(report)
+        _print_flags(report.flags())
     elif weight_bits is not None:
         raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
     else:
         quantized = imported
     inputs, _ = next(held_out(make_task(recipe.task), quantized, samples, samples))
     golden = emulate(quantized, inputs)
+    few = inputs[:, :WATCHED]
+    rates = None
+    if imported is None:
+        net = trained.spiking_network
+        rates = rates_of(record_torch(net, net, few, name="float").spikes, quantized.dt)
+    for activity in measure_activity(quantized, few, rates):
+        _print_flags(activity.flags())
     found = resources(quantized, load_chip(chip), inputs, golden)
     violations = [*check(quantized), *found.violations]
     for violation in violations:
@@ -580,12 +591,12 @@ def _warn(network: QuantizedNetwork, losses: ConversionReport | None) -> None:
     for violation in check(network):
         click.echo(f"design rule {violation}", err=True)
     if losses is not None:
-        _print_flags(losses)
+        _print_flags(losses.flags())
 
 
-def _print_flags(losses: ConversionReport) -> None:
+def _print_flags(flags: Iterable[str]) -> None:
     """Say what was lost beyond the design's limits."""
-    for flag in getattr(losses, "flags", list)():
+    for flag in flags:
         click.echo(f"quantization: {flag}", err=True)
 
 

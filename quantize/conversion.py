@@ -46,6 +46,7 @@ from quantize.scales import (
     choose_weight_exp,
     on_decay_grid,
     quantize_weight,
+    without_outliers,
 )
 
 
@@ -53,11 +54,13 @@ from quantize.scales import (
 class IntegerWeights:
     """The weights of a spec's projection as integers, in its own order of synapses, zeros included.
 
-    - exact: what should be, in synaptic units; parts: name, sign mode, exponent and the synapses of each
+    - exact: what should be, in synaptic units; mant: what is; clipped: which synapses are outliers
+    - parts: name, sign mode, exponent and the synapses of each
     """
 
     spec: Projection
     exact: FloatArray
+    clipped: npt.NDArray[np.bool_]
     mant: IntArray
     parts: tuple[tuple[str, SignMode, int, npt.NDArray[np.bool_]], ...]
 
@@ -118,7 +121,9 @@ def convert(
             for s, q in zip(spec.populations, integers.populations, strict=True)
         ),
         projections=tuple(
-            report_projection(name, w.exact[here], w.mant[here], exponent, mode, weight_bits)
+            report_projection(
+                w.spec, name, w.exact, w.mant, w.clipped, here, exponent, mode, weight_bits
+            )
             for w in integers.weights
             for name, mode, exponent, here in w.parts
         ),
@@ -144,7 +149,8 @@ def _population(population: Population, neuron: Any, scale: float) -> QuantizedP
 
 
 def _weights(projection: Projection, gain: FloatArray, bits: int) -> IntegerWeights:
-    exact = gain[projection.target_index] * projection.weight
+    limited = without_outliers(projection)
+    exact = gain[projection.target_index] * limited
     mant, parts = np.zeros(len(exact), np.int32), []
     for name, mode, here in _by_sign(projection):
         exponent = projection.weight_exp
@@ -152,7 +158,10 @@ def _weights(projection: Projection, gain: FloatArray, bits: int) -> IntegerWeig
             exponent = choose_weight_exp(exact[here], mode, bits)
         mant[here] = quantize_weight(exact[here], exponent, mode, bits)
         parts.append((name, mode, exponent, here))
-    return IntegerWeights(spec=projection, exact=exact, mant=mant, parts=tuple(parts))
+    return IntegerWeights(
+        spec=projection, exact=gain[projection.target_index] * projection.weight,
+        clipped=limited != projection.weight, mant=mant, parts=tuple(parts),
+    )  # fmt: skip
 
 
 def _by_sign(projection: Projection) -> Iterator[tuple[str, SignMode, npt.NDArray[np.bool_]]]:

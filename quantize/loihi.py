@@ -81,10 +81,15 @@ def to_integer(role: Role, value: Any, scale: float) -> npt.NDArray[np.int32]:
 
 
 def quantize_decay(kept: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Decay in 1/4096 for a share kept per step: round(4096 (1 - kept))."""
-    integers: npt.NDArray[np.int32] = np.rint(
-        DECAY_ONE * (1 - np.asarray(kept, np.float64))
-    ).astype(np.int32)
+    """Decay in 1/4096 for a share kept per step: round(4096 (1 - kept)), at least 1 where not all is kept.
+
+    Rounded to 0, a long time constant would give a state that never decays, and what is proportional to the
+    decay, like an adaptation's step, would vanish with it.
+    """
+    lost = 1 - np.asarray(kept, np.float64)
+    integers: npt.NDArray[np.int32] = np.maximum(np.rint(DECAY_ONE * lost), lost > 0).astype(
+        np.int32
+    )
     return integers
 
 

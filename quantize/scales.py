@@ -34,6 +34,22 @@ SCALE_MAX = 2.0**60
 """Where all weights are next to nothing, there is no natural end to a scale."""
 
 
+OUTLIER = 8.0
+"""A weight so many times the 99.5 % quantile of its projection's is clipped: one alone would take the bits
+of all others."""
+
+
+def without_outliers(projection: Projection) -> FloatArray:
+    """The weights, single ones that are far larger than the rest clipped; imported integers stay."""
+    size = np.abs(projection.weight)
+    if projection.weight_exp is not None or not len(size):
+        return projection.weight
+    limit = OUTLIER * float(np.quantile(size, 0.995))
+    if size.max() <= limit:
+        return projection.weight
+    return np.clip(projection.weight, -limit, limit)
+
+
 def on_decay_grid(neuron: Neuron) -> Neuron:
     """The neuron with every kept share as the chip has it: a multiple of 1/4096."""
     rounded: Neuron = neuron.with_decays(lambda kept: 1 - quantize_decay(kept) / DECAY_ONE)
@@ -78,7 +94,7 @@ def choose_population_scale(
     drive = np.zeros((2, population.size))
     largest = 0.0
     for p in incoming:
-        weight = gain[p.target_index] * p.weight
+        weight = gain[p.target_index] * without_outliers(p)
         for i, sign in enumerate((1, -1)):
             drive[i] += np.bincount(p.target_index, np.maximum(sign * weight, 0), population.size)
         largest = max(largest, float(np.abs(weight).max(initial=0)))
@@ -116,12 +132,13 @@ def choose_readout_scale(
     gain = np.asarray(neuron.gain(), np.float64)
     total, largest_weight = np.zeros(population.size), 0.0
     for p in incoming:
-        total += np.bincount(p.target_index, np.abs(p.weight), population.size)
-        weight = np.abs(gain[p.target_index] * p.weight)
+        size = np.abs(without_outliers(p))
+        total += np.bincount(p.target_index, size, population.size)
+        weight = gain[p.target_index] * size
         largest_weight = max(largest_weight, float(weight.max(initial=0)))
     leak = quantize_decay(neuron.constants().decay_v) / DECAY_ONE
     steady = (total + np.abs(population.bias)) * gain / np.where(leak > 0, leak, 1)
-    largest = float(np.maximum(steady, np.abs(population.offset)).max())
+    largest = float(steady.max())
     if largest == 0:
         return 1.0
     limits = [STATE_MAX / largest, *_bias_limits(population.bias * gain)]

@@ -23,7 +23,7 @@ from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projecti
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 from lsnn_neuro.neurons.neuron import Neuron
-from quantize.loihi import quantize_decay
+from quantize.loihi import DECAY_ONE
 
 DT = 1.0
 """Length of a step in ms; NIR doesn't say it."""
@@ -106,7 +106,7 @@ def _decay_factor(name: str, field: str, node: nir.NIRNode) -> FloatArray:
     """exp(-dt/tau) of a node's time constants."""
     tau = np.asarray(getattr(node, field), np.float64)
     kept: FloatArray = np.exp(-DT * 1e-3 / np.where(tau > 0, tau, np.nan))
-    for index in np.flatnonzero(~(tau > 0) | (quantize_decay(np.nan_to_num(kept)) == 0))[:1]:
+    for index in np.flatnonzero(~(tau > 0) | (DECAY_ONE * (1 - np.nan_to_num(kept)) < 0.5))[:1]:
         raise NetworkError(
             f"NIR node {name!r}: {field} of neuron {index} is {tau[index]:g} s, allowed are above 0 "
             "and up to 8 s, beyond which a 12-bit decay rounds to none"

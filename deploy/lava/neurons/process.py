@@ -170,13 +170,17 @@ class FiringModel(NeuronModel):
         at = self.proc_params["at_threshold"]
         reached = self.v >= threshold if at else self.v > threshold
         self.z[:] = reached & (self.r == 0)
-        after_spike = {
-            "subtract": self.v - threshold,
-            "subtract_constant": self.v - self.reset_by,
-            "to": self.reset_to,
-        }[self.proc_params["reset"]]
-        self.v[:] = np.where(self.z, after_spike, self.v)
+        self.v[:] = np.where(self.z, self.after_spike(threshold), self.v)
         self.r[:] = np.where(self.z, self.n_ref, np.maximum(self.r - 1, 0))
+
+    def after_spike(self, threshold: Numbers) -> Numbers:
+        """What a spike would leave of each membrane."""
+        if self.proc_params["reset"] == "to":
+            left: Numbers = self.reset_to
+        else:
+            by = threshold if self.proc_params["reset"] == "subtract" else self.reset_by
+            left = self.v - by
+        return left
 
     def send(self, started: bool) -> None:
         """The spikes of this step; before the start there are none, whatever state was given."""
