@@ -19,7 +19,7 @@ from measure import arguments, interleaved, machine, publish
 from rich.table import Table
 
 from lsnn_neuro.network import kernel
-from lsnn_neuro.network.lsnn import draw_lsnn
+from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig
 
 BASE = {
@@ -47,7 +47,7 @@ class Point:
             regular=n - n * 5 // 11, adaptive=n * 5 // 11,
             recurrent_connectivity=s["connectivity"], recurrent_scale=1e-6,
         )  # fmt: skip
-        self.network = draw_lsnn(config, 80, 10, torch.Generator().manual_seed(0))
+        self.network = SpikingNetwork(config.draw(80, 10, torch.Generator().manual_seed(0)))
         shape = (int(s["steps"]), int(s["batch"]), 80)
         self.x = torch.from_numpy(np.random.default_rng(0).random(shape) < s["input_rate"] / 1000)
         self.rate = 0.0

@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.network import kernel
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig, Recipe, load_recipe
 from lsnn_neuro.training import Trainer
@@ -112,7 +111,7 @@ def dense_loop(setting: Setting) -> Step:
         signs="unconstrained", n_delays=1, input_connectivity=1, recurrent_connectivity=1,
         readout_connectivity=1, input_scale=0.35, recurrent_scale=0.35,
     )  # fmt: skip
-    network = draw_lsnn(config, setting.x.shape[2], 10, torch.Generator().manual_seed(0))
+    network = SpikingNetwork(config.draw(setting.x.shape[2], 10, torch.Generator().manual_seed(0)))
 
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
         output = network.forward_loop(x)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from deploy.artifact import save_golden
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.recipe import LSNNConfig
 from quantize import file_format
 from quantize.conversion import convert
@@ -21,16 +20,18 @@ SMALL = {"regular": 12, "adaptive": 8, "tau_a": 60.0, "recurrent_connectivity": 
 
 CASES = {
     "alif_subtract_delays_dale": LSNNConfig(**SMALL, n_ref=3, n_delays=8),
-    "alif_zero_mixed_signs": LSNNConfig(**SMALL, n_ref=0, n_delays=4, reset="zero", signs="free"),
-    "lif_zero_stock": LSNNConfig(**SMALL | {"adaptive": 0}, n_ref=0, n_delays=1, reset="zero"),
-    "alif_current_delays": LSNNConfig(**SMALL, n_ref=2, n_delays=8, adaptation="current"),
-    "atrlif_stock": LSNNConfig(**SMALL, neuron="atrlif", n_ref=0, n_delays=4, tau_i=3.0),
+    "alif_zero_mixed_signs": LSNNConfig(**SMALL, n_ref=0, n_delays=4, reset="to", signs="free"),
+    "lif_zero_stock": LSNNConfig(**SMALL | {"adaptive": 0}, n_ref=0, n_delays=1, reset="to"),
+    "alif_current_delays": LSNNConfig(**SMALL, n_ref=2, n_delays=8, adaptive_neuron="ahp"),
+    "atrlif_stock": LSNNConfig(
+        **SMALL, regular_neuron="atrlif", adaptive_neuron="atrlif", n_delays=4, tau_i=3.0
+    ),
 }
 
 if __name__ == "__main__":
     for index, (name, config) in enumerate(CASES.items()):
         generator = torch.Generator().manual_seed(index)
-        network, _ = convert(draw_lsnn(config, INPUTS, OUTPUTS, generator).to_spec())
+        network, _ = convert(config.draw(INPUTS, OUTPUTS, generator))
         inputs = np.random.default_rng(index).random((STEPS, SAMPLES, INPUTS)) < 0.15
         file_format.save(network, GOLDEN / f"{name}.network.safetensors")
         save_golden(GOLDEN / f"{name}.golden.safetensors", inputs, emulate(network, inputs))

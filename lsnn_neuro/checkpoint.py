@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from lsnn_neuro import files, migrations
 from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network import spec_file
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.network.lstm import LSTM
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
@@ -158,7 +157,7 @@ def build_network(
     """Draw the network a recipe asks for."""
     if isinstance(recipe.network, LSTMConfig):
         return LSTM(recipe.network, n_inputs, n_outputs, generator=generator)
-    return draw_lsnn(recipe.network, n_inputs, n_outputs, generator)
+    return SpikingNetwork(recipe.network.draw(n_inputs, n_outputs, generator))
 
 
 def module_tensors(network: nn.Module) -> dict[str, Array]:

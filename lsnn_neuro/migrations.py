@@ -33,14 +33,35 @@ SHIFT = 6
 
 
 def recipe(data: Mapping[str, Any]) -> Header:
-    """A recipe of any release with today's names: rewired synapses draw their delays now, always."""
+    """A recipe of any release with today's names."""
+    new = dict(data)
+    if isinstance(network := data.get("network"), dict):
+        new["network"] = _recipe_network(network)
     deep_r = data.get("deep_r")
-    if not isinstance(deep_r, dict):
-        return dict(data)
-    new = {k: v for k, v in deep_r.items() if k != "redraw_delays"}
-    if "gradient_every" in new:
-        new["rigl_every"] = new.pop("gradient_every")
-    return {**data, "deep_r": new}
+    if isinstance(deep_r, dict):  # rewired synapses draw their delays now, always
+        new["deep_r"] = {k: v for k, v in deep_r.items() if k != "redraw_delays"}
+        if "gradient_every" in deep_r:
+            new["deep_r"]["rigl_every"] = new["deep_r"].pop("gradient_every")
+    return new
+
+
+def _recipe_network(old: Mapping[str, Any]) -> Header:
+    """The section network; what release 0.1.0 knew of neurons are names now."""
+    new = {k: v for k, v in old.items() if k not in ("neuron", "adaptation")}
+    if old.get("kind", "lsnn") != "lsnn":
+        return dict(old)
+    if old.get("neuron") == "atrlif":
+        new |= {"regular_neuron": "atrlif", "adaptive_neuron": "atrlif"}
+        new = {k: v for k, v in new.items() if k not in ("n_ref", "reset")}
+    elif old.get("neuron") not in (None, "lif"):
+        new["neuron"] = old["neuron"]  # refused by name
+    elif old.get("adaptation") == "current":
+        new["adaptive_neuron"] = "ahp"
+    elif old.get("adaptation") not in (None, "threshold"):
+        new["adaptation"] = old["adaptation"]
+    if old.get("reset") == "zero":
+        new["reset"] = "to"
+    return new
 
 
 # --- quantized networks ------------------------------------------------------------------------------
@@ -166,7 +187,8 @@ class _OldCheckpoint:
         values = {k: self._learnt(k)[at] for k in ("alpha", "rho", "beta", "b0")}
         neuron = old_neuron(c, adaptive=name == "adaptive", **values)
         learn = tuple(k for k in c.learn if k in neuron.learnable())
-        return Population(name=name, neuron=neuron, kappa_i=c.kappa_i, learn=learn)
+        kappa_i = np.full(neuron.size, math.exp(-1.0 / c.tau_i) if c.tau_i else 0.0)
+        return Population(name=name, neuron=neuron, kappa_i=kappa_i, learn=learn)
 
     def _learnt(self, field: str) -> Array:
         """A constant after learning, as release 0.1.0 computed it, in float32."""
@@ -245,12 +267,11 @@ def old_neuron(
     c: Any, *, adaptive: bool, alpha: Array, rho: Array, beta: Array, b0: Array
 ) -> Neuron:
     """The neurons of release 0.1.0's section network, of given constants."""
-    values: dict[str, Any] = {"alpha": alpha, "b0": b0, "gamma": c.gamma}
-    if c.neuron == "atrlif":
-        keep_r = np.full(len(alpha), c.kappa_r)
-        return NEURONS["atrlif"](**values, rho=rho, beta=beta, keep_r=keep_r)  # type: ignore[no-any-return]
-    values |= {"n_ref": c.n_ref, "reset": "to" if c.reset == "zero" else "subtract"}
-    if not adaptive:
-        return NEURONS["lif"](**values)  # type: ignore[no-any-return]
-    kind = NEURONS["ahp" if c.adaptation == "current" else "alif"]
-    return kind(**values, rho=rho, beta=beta)  # type: ignore[no-any-return]
+    kind = NEURONS[c.adaptive_neuron if adaptive else c.regular_neuron]
+    keep_r = np.full(len(alpha), math.exp(-1.0 / (c.tau_r or c.tau_m)))
+    values: dict[str, Any] = {
+        "alpha": alpha, "rho": rho, "beta": beta, "b0": b0, "keep_r": keep_r, "gamma": c.gamma,
+        "n_ref": c.n_ref, "reset": c.reset,
+    }  # fmt: skip
+    taken = {k: v for k, v in values.items() if k in kind.parameters()}
+    return kind(**taken)  # type: ignore[no-any-return]

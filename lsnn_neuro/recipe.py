@@ -11,120 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lsnn_neuro import migrations
-from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import RecipeError
+from lsnn_neuro.network.config import GraphConfig, LSNNConfig, Section, StackConfig
 from lsnn_neuro.tasks import TaskConfig
 from lsnn_neuro.tasks.navigation import NavigationConfig
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere on Python 3.14
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Milliseconds = Annotated[float, Field(gt=0)]
 
-
-Neuron = Literal["lif", "atrlif"]
-Adaptation = Literal["threshold", "current"]
-Reset = Literal["subtract", "zero"]
-Learning = Literal["bptt", "random-feedback", "liquid"]
-NeuronConstant = Literal["tau_m", "tau_a", "beta", "b0"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LSNNConfig(_Section):
-    """An LSNN; the defaults are those of Bellec et al. 2018 for sequential MNIST."""
-
-    kind: Literal["lsnn"] = "lsnn"
-    neuron: Neuron = Field("lif", description="lif, or Lava's and slayer's atrlif")
-    regular: int = Field(120, ge=0, description="number of LIF neurons")
-    adaptive: int = Field(100, ge=0, description="number of ALIF neurons")
-    tau_m: Milliseconds = Field(20.0, description="membrane time constant, ms")
-    tau_a: Milliseconds | tuple[Milliseconds, Milliseconds] = Field(
-        700.0, description="adaptation time constant, ms, or a range to draw from"
-    )
-    tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
-    b0: float = Field(0.01, gt=0, description="baseline threshold")
-    beta: float = Field(1.8, ge=0, description="strength of adaptation")
-    adaptation: Adaptation = Field(
-        "threshold",
-        description="what a spike of an adaptive neuron moves: its threshold, or an "
-        "after-hyperpolarizing current",
-    )
-    n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
-    reset: Reset = Field("subtract", description="what a spike does to the membrane")
-    tau_i: Milliseconds | None = Field(
-        None, description="time constant of ATRLIF's synaptic current, ms; by default no filter"
-    )
-    tau_r: Milliseconds | None = Field(
-        None, description="time constant of ATRLIF's refractory variable, ms; by default tau_m"
-    )
-    learn: tuple[NeuronConstant, ...] = Field(
-        (), description="neuron constants that are learnt, one value per neuron"
-    )
-    learning: Learning = Field(
-        "bptt",
-        description="bptt: everything learns, by backpropagation through time; random-feedback: errors "
-        "reach neurons through fixed random weights and stay there; liquid: only the readout learns",
-    )
-    gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
-    n_delays: int = Field(
-        10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"
-    )
-    input_delays: int | None = Field(
-        None, ge=1, le=63, description="the same for input synapses, if theirs differ"
-    )
-    signs: Literal["dale", "free", "unconstrained"] = Field(
-        "dale", description="one sign per neuron, per synapse, or none (dense networks)"
-    )
-    excitatory: float = Field(0.75, gt=0, le=1, description="share of excitatory sources")
-    input_scale: float = Field(1.0, gt=0, description="scale of the initial input weights")
-    recurrent_scale: float = Field(1.0, gt=0, description="scale of the initial recurrent weights")
-    input_connectivity: Fraction = Field(0.12, description="share of active input synapses")
-    recurrent_connectivity: Fraction = Field(0.12, description="share of active recurrent synapses")
-    readout_connectivity: Fraction = Field(0.12, description="share of active readout synapses")
-
-    @model_validator(mode="after")
-    def _has_neurons(self) -> LSNNConfig:
-        if self.regular + self.adaptive == 0:
-            raise ValueError("regular and adaptive are both 0: a network needs neurons")
-        return self
-
-    @model_validator(mode="after")
-    def _a_liquid_rests(self) -> LSNNConfig:
-        if self.learning == "liquid" and self.learn:
-            raise ValueError(f"learn is {list(self.learn)}, but a liquid's neurons don't learn")
-        return self
-
-    @model_validator(mode="after")
-    def _neuron_has_what_is_asked_of_it(self) -> LSNNConfig:
-        if self.neuron == "lif" and (self.tau_i or self.tau_r):
-            raise ValueError("tau_i and tau_r belong to neuron = 'atrlif'; leave them out")
-        asked = (self.adaptation, self.reset, self.n_ref)
-        if self.neuron == "atrlif" and asked != ("threshold", "subtract", 0):
-            raise ValueError(
-                "neuron 'atrlif' needs n_ref = 0, reset = 'subtract' and adaptation = 'threshold', "
-                f"got {self.n_ref}, {self.reset!r} and {self.adaptation!r}"
-            )
-        return self
-
-    @property
-    def kappa_i(self) -> float:
-        """What is left of the synaptic current after a step; 0 without a filter."""
-        return math.exp(-DT / self.tau_i) if self.tau_i else 0.0
-
-    @property
-    def kappa_r(self) -> float:
-        """What is left of the refractory variable after a step; 0 for LIF neurons, which have none."""
-        return math.exp(-DT / (self.tau_r or self.tau_m)) if self.neuron == "atrlif" else 0.0
-
-
-class LSTMConfig(_Section):
+class LSTMConfig(Section):
     """The LSTM baseline."""
 
     kind: Literal["lstm"]
@@ -138,7 +37,7 @@ class LSTMConfig(_Section):
     )
 
 
-class DeepRConfig(_Section):
+class DeepRConfig(Section):
     """DEEP R; leave the section out to train the initial connectivity without rewiring."""
 
     l1: float = Field(0.01, ge=0, description="strength of the L1 penalty on active synapses")
@@ -155,13 +54,13 @@ class DeepRConfig(_Section):
     )
 
 
-class QuantizationConfig(_Section):
+class QuantizationConfig(Section):
     """Quantization-aware training; leave the section out to train in float."""
 
     weight_bits: int = Field(8, ge=2, le=8, description="width of the weights, sign not counted")
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The training loop."""
 
     start: str | None = Field(
@@ -218,7 +117,7 @@ class TrainingConfig(_Section):
         return self.lr * self.lr_decay ** (iteration // self.lr_decay_every)
 
 
-class ReinforcementConfig(_Section):
+class ReinforcementConfig(Section):
     """Proximal policy optimization; for tasks that are played in episodes."""
 
     discount: float = Field(0.95, ge=0, lt=1, description="gamma, of a reward one action later")
@@ -239,13 +138,15 @@ class ReinforcementConfig(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A named training run. A time step is 1 ms."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(0, ge=0, lt=2**63)
     task: TaskConfig
-    network: Annotated[LSNNConfig | LSTMConfig, Field(discriminator="kind")]
+    network: Annotated[
+        LSNNConfig | StackConfig | GraphConfig | LSTMConfig, Field(discriminator="kind")
+    ]
     deep_r: DeepRConfig | None = None
     quantization: QuantizationConfig | None = None
     training: TrainingConfig
@@ -253,11 +154,11 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _sections_fit_the_network(self) -> Recipe:
-        lsnn = self.network if isinstance(self.network, LSNNConfig) else None
-        if self.deep_r and (lsnn is None or lsnn.signs == "unconstrained"):
-            raise ValueError("deep_r needs an LSNN with signs 'dale' or 'free'")
-        if self.quantization and lsnn is None:
-            raise ValueError("quantization needs an LSNN")
+        spiking = None if isinstance(self.network, LSTMConfig) else self.network
+        if self.deep_r and (spiking is None or spiking.unconstrained):
+            raise ValueError("deep_r needs a spiking network with signs 'dale' or 'free'")
+        if self.quantization and spiking is None:
+            raise ValueError("quantization needs a spiking network")
         if (self.reinforcement is not None) != isinstance(self.task, NavigationConfig):
             raise ValueError(
                 "a section reinforcement goes with the task 'navigation', and only with it"

@@ -6,14 +6,13 @@ from typing import Any
 
 import torch
 
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
 
 
 def lsnn(config: LSNNConfig, seed: int, *, n_inputs: int = 3, n_outputs: int = 2) -> SpikingNetwork:
     """A float64 network whose readout has offsets that are not 0."""
-    network = draw_lsnn(config, n_inputs, n_outputs, torch.Generator().manual_seed(seed))
+    network = SpikingNetwork(config.draw(n_inputs, n_outputs, torch.Generator().manual_seed(seed)))
     with torch.no_grad():
         network.populations[-1].offset.copy_(torch.linspace(-0.5, 0.7, n_outputs))
     return network.double()

@@ -1,154 +1,338 @@
-"""Draw the LSNN of Bellec et al. 2018."""
+"""Draw the usual networks: the LSNN of Bellec et al. 2018, and stacks of layers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from lsnn_neuro.network.module import SpikingNetwork
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.neurons.neuron import Neuron
 from lsnn_neuro.registry import NEURONS
 
+if TYPE_CHECKING:
+    from lsnn_neuro.network.config import GraphConfig
+
 READOUT = "readout"
-Ends = list[tuple[str, int]]
+Ends = Sequence[tuple[str, int]]
 """Names and sizes of populations."""
+SignRule = Literal["dale", "free", "unconstrained"]
+Learning = Literal["bptt", "random-feedback", "liquid"]
 
 
-def draw_lsnn(
-    config: LSNNConfig, n_inputs: int, n_outputs: int, generator: torch.Generator
-) -> SpikingNetwork:
-    """Draw an LSNN; the draws are those of release 0.1.0."""
-    n = config.regular + config.adaptive
-    low, high = config.tau_a if isinstance(config.tau_a, tuple) else (config.tau_a,) * 2
-    tau_a = low + (high - low) * torch.rand(n, generator=generator)
-    rho = torch.exp(-1.0 / tau_a)
-    alpha = float(np.float32(math.exp(-1.0 / config.tau_m)))
-    both = (("regular", config.regular), ("adaptive", config.adaptive))
-    sizes = [(name, size) for name, size in both if size]
-    populations = []
-    first = 0
+@dataclass(frozen=True, kw_only=True)
+class SynapseRule:
+    """How the synapses of a group of projections are drawn.
+
+    - connectivity: share of the allowed pairs that get a synapse, above 0 to 1
+    - signs: "dale" (one for each source), "free" (one for each synapse) or "unconstrained"
+    - excitatory: share of positive sources (Dale) or synapses
+    - scale: weights start as scale * |N(0, 1)| / sqrt(number of sources), inhibitory ones stronger by
+      excitatory / (1 - excitatory), so that excitation and inhibition balance
+    - max_delay: delays are uniform in 0 to so many steps; autapses: whether a neuron may hear itself
+    - plastic: whether the synapses learn
+    """
+
+    connectivity: float
+    signs: SignRule = "free"
+    excitatory: float = 0.5
+    scale: float = 1.0
+    max_delay: int = 0
+    autapses: bool = True
+    plastic: bool = True
+
+
+def lsnn(
+    *, n_inputs: int, n_outputs: int, regular: int = 120, adaptive: int = 100,
+    regular_neuron: str = "lif", adaptive_neuron: str = "alif", connectivity: float = 0.12,
+    input_connectivity: float | None = None, recurrent_connectivity: float | None = None,
+    readout_connectivity: float | None = None, signs: SignRule = "dale", excitatory: float = 0.75,
+    max_delay: int = 9, input_max_delay: int | None = None, input_scale: float = 1.0,
+    recurrent_scale: float = 1.0, tau_out: float = 20.0, tau_i: float | None = None,
+    learn: Sequence[str] = (), learning: Learning = "bptt", dt: float = 1.0,
+    generator: torch.Generator | int = 0, **constants: Any,
+) -> NetworkSpec:  # fmt: skip
+    """Draw an LSNN: regular and adaptive neurons, sparse recurrent synapses, a leaky readout.
+
+    The defaults are those of Bellec et al. 2018 for sequential MNIST.
+
+    - regular, adaptive: numbers of neurons; a population of none is left out
+    - regular_neuron, adaptive_neuron: names of neurons; of the regular ones beta is 0
+    - connectivity: share of active synapses; the others: of inputs, recurrent synapses, readout
+    - signs, excitatory and scales: see :class:`SynapseRule`; signs onto the readout are free
+    - max_delay: longest delay in steps; input_max_delay: of input synapses, if theirs differs
+    - tau_out, tau_i: time constants of readout and synaptic current, ms; None: no current
+    - learn: constants that are learnt, of each population those it has: "tau_m", "tau_a", "beta", "b0" ...
+    - learning: "liquid" learns the readout alone; "random-feedback" draws fixed weights for errors
+    - generator: of all draws, or its seed
+    - constants: of the neurons, as users call them (tau_m, tau_a, b0, beta, n_ref, reset, gamma ...), of
+      each population those it has; two numbers are a range to draw from
+    """
+    generator = _generator(generator)
+    values = {"tau_m": 20.0, "tau_a": 700.0, "b0": 0.01, "beta": 1.8, "n_ref": 5} | constants
+    both = (("regular", regular, regular_neuron), ("adaptive", adaptive, adaptive_neuron))
+    kinds = {name: NEURONS[neuron] for name, size, neuron in both if size}
+    sizes = [(name, size) for name, size, _ in both if size]
+    if not sizes:
+        raise NetworkError("regular and adaptive are both 0: a network needs neurons")
+    check_taken(constants, [NEURONS[regular_neuron], NEURONS[adaptive_neuron]])
+    n = regular + adaptive
+    values["tau_a"] = _drawn(values["tau_a"], n, generator)
+    populations, first = [], 0
     for name, size in sizes:
-        populations.append(_population(config, name, size, alpha, rho[first : first + size]))
-        first += size
-    kappa = math.exp(-1.0 / config.tau_out)
-    li = NEURONS["li"](alpha=np.full(n_outputs, kappa))
-    populations.append(Population(name=READOUT, neuron=li, learn=("offset",)))
-    plastic = config.learning != "liquid"
-    delays = config.n_delays
-    groups = [
-        _Drawn("input", [("input", n_inputs)], sizes, n, n_inputs, connectivity=config.input_connectivity,
-               signs=config.signs, excitatory=config.excitatory, n_delays=config.input_delays or delays,
-               scale=config.input_scale, generator=generator, plastic=plastic),
-        _Drawn("recurrent", sizes, sizes, n, n, connectivity=config.recurrent_connectivity,
-               signs=config.signs, excitatory=config.excitatory, n_delays=delays,
-               scale=config.recurrent_scale, autapses=False, generator=generator, plastic=plastic),
-        _Drawn("readout", sizes, [(READOUT, n_outputs)], n_outputs, n,
-               connectivity=config.readout_connectivity,
-               signs="unconstrained" if config.signs == "unconstrained" else "free", generator=generator),
-    ]  # fmt: skip
-    feedback = None
-    if config.learning == "random-feedback":
-        feedback = (torch.randn(n_outputs, n, generator=generator) / math.sqrt(n)).double().numpy()
-    return SpikingNetwork(
-        NetworkSpec(
-            n_inputs=n_inputs, populations=tuple(populations),
-            projections=tuple(p for g in groups for p in g.projections()), feedback=feedback,
+        own = values | {"tau_a": values["tau_a"][first : first + size]}
+        if name == "regular":
+            own["beta"] = 0.0
+        populations.append(
+            draw_population(
+                name, kinds[name], size, own, generator, dt=dt, learn=learn, tau_i=tau_i
+            )
         )
+        first += size
+    of_inputs, of_recurrent, of_readout = (
+        connectivity if own is None else own
+        for own in (input_connectivity, recurrent_connectivity, readout_connectivity)
+    )
+    usual = SynapseRule(
+        connectivity=of_recurrent, signs=signs, excitatory=excitatory, scale=recurrent_scale,
+        max_delay=max_delay, autapses=False, plastic=learning != "liquid",
+    )  # fmt: skip
+    inputs = replace(
+        usual, connectivity=of_inputs, scale=input_scale, autapses=True,
+        max_delay=max_delay if input_max_delay is None else input_max_delay,
+    )  # fmt: skip
+    read = SynapseRule(connectivity=of_readout, signs=_free_unless(signs))
+    outputs = [(READOUT, n_outputs)]
+    projections = [
+        *draw_group("input", inputs, [(INPUT, n_inputs)], sizes, generator),
+        *draw_group("recurrent", usual, sizes, sizes, generator),
+        *draw_group("readout", read, sizes, outputs, generator),
+    ]
+    feedback = draw_feedback(n_outputs, n, generator) if learning == "random-feedback" else None
+    return NetworkSpec(
+        n_inputs=n_inputs, populations=(*populations, readout(n_outputs, tau_out, dt=dt)),
+        projections=tuple(projections), dt=dt, feedback=feedback,
     )  # fmt: skip
 
 
-def _population(config: LSNNConfig, name: str, size: int, alpha: float, rho: Tensor) -> Population:
-    common = {
-        "alpha": np.full(size, alpha),
-        "b0": np.full(size, np.float32(config.b0)),
-        "gamma": config.gamma,
-    }
-    adaptation = {"rho": rho.double().numpy(), "beta": np.full(size, np.float32(config.beta))}
-    reset = {"n_ref": config.n_ref, "reset": "to" if config.reset == "zero" else "subtract"}
-    kappa_i = np.full(size, config.kappa_i)
-    if config.neuron == "atrlif":
-        adaptation["beta"] = adaptation["beta"] * (name == "adaptive")
-        neuron = NEURONS["atrlif"](**common, **adaptation, keep_r=np.full(size, config.kappa_r))
-    elif name == "regular":
-        neuron = NEURONS["lif"](**common, **reset)
-    else:
-        kind = NEURONS["ahp" if config.adaptation == "current" else "alif"]
-        neuron = kind(**common, **adaptation, **reset)
-    learn = tuple(c for c in config.learn if c in neuron.learnable())
-    return Population(name=name, neuron=neuron, kappa_i=kappa_i, learn=learn)
+def stack(
+    *, n_inputs: int, n_outputs: int, layers: Sequence[int], neuron: str = "lif",
+    recurrent: bool = False, feedback: bool = False, skip: bool = False, connectivity: float = 0.12,
+    readout_connectivity: float = 1.0, signs: SignRule = "free", excitatory: float = 0.5,
+    max_delay: int = 0, scale: float = 1.0, tau_out: float = 20.0, tau_i: float | None = None,
+    learn: Sequence[str] = (), dt: float = 1.0, generator: torch.Generator | int = 0,
+    **constants: Any,
+) -> NetworkSpec:  # fmt: skip
+    """Draw a stack of layers, named layer1, layer2 ..., each of which hears the one before.
+
+    - recurrent: layers hear themselves too; feedback: each layer hears the one after it
+    - skip: the readout hears all layers, not just the last
+    - all else as of :func:`lsnn`
+    """
+    generator = _generator(generator)
+    if not layers or min(layers) < 1:
+        raise NetworkError(f"layers is {list(layers)}; a stack needs layers of at least 1 neuron")
+    kind: type[Neuron] = NEURONS[neuron]
+    check_taken(constants, [kind])
+    values = {"tau_m": 20.0, "tau_a": 700.0, "b0": 0.01, "beta": 1.8} | constants
+    sizes = [(f"layer{i + 1}", size) for i, size in enumerate(layers)]
+    populations = [
+        draw_population(name, kind, size, values, generator, dt=dt, learn=learn, tau_i=tau_i)
+        for name, size in sizes
+    ]
+    rule = SynapseRule(
+        connectivity=connectivity, signs=signs, excitatory=excitatory, scale=scale, max_delay=max_delay,
+    )  # fmt: skip
+    loops = replace(rule, autapses=False)
+    read = SynapseRule(connectivity=readout_connectivity, signs=_free_unless(signs))
+    links = [(a, b, rule) for a, b in pairwise([(INPUT, n_inputs), *sizes])]
+    links += [(a, a, loops) for a in sizes if recurrent]
+    links += [(b, a, rule) for a, b in pairwise(sizes) if feedback]
+    links += [(a, (READOUT, n_outputs), read) for a in (sizes if skip else sizes[-1:])]
+    projections = [
+        p for a, b, how in links for p in draw_group(f"{a[0]}->{b[0]}", how, [a], [b], generator)
+    ]
+    return NetworkSpec(
+        n_inputs=n_inputs, populations=(*populations, readout(n_outputs, tau_out, dt=dt)),
+        projections=tuple(projections), dt=dt,
+    )  # fmt: skip
 
 
-class _Drawn:
-    """A matrix drawn as release 0.1.0 drew it."""
+def draw_population(
+    name: str, kind: type[Neuron], size: int, constants: Mapping[str, Any],
+    generator: torch.Generator, *, dt: float, learn: Sequence[str] = (), tau_i: float | None = None,
+    bias: float = 0.0,
+) -> Population:  # fmt: skip
+    """A population of a kind of neuron; of ``constants`` and ``learn`` it takes what it has.
 
-    def __init__(
-        self, name: str, sources: Ends, targets: Ends, n_target: int, n_source: int, *,
-        connectivity: float, signs: str, excitatory: float = 0.5, n_delays: int = 1,
-        scale: float = 1.0, autapses: bool = True, generator: torch.Generator, plastic: bool = True,
-    ):  # fmt: skip
-        self.name, self.sources, self.targets, self.plastic = name, sources, targets, plastic
-        self.signs, self.excitatory, self.n_delays, self.autapses = (
-            signs,
-            excitatory,
-            n_delays,
-            autapses,
-        )
-        shape = (n_target, n_source)
-        constrained = signs != "unconstrained"
-        allowed = torch.ones(shape, dtype=torch.bool)
-        if not autapses:
-            allowed.fill_diagonal_(False)
-        n_active = round(connectivity * int(allowed.sum()))
-        if signs == "dale":  # a fixed share of the sources, in random order
-            order = torch.randperm(n_source, generator=generator)
-            positive = (order < round(excitatory * n_source)).expand(shape)
+    A constant of two numbers is a range to draw from. Numbers are such as float32 holds.
+    """
+    taken: dict[str, Any] = {}
+    fields = kind.learnable()
+    for key, value in constants.items():
+        if not has_constant(kind, key):
+            continue
+        field = fields.get(key, key)
+        if isinstance(value, (tuple, list)):
+            value = _drawn(value, size, generator)
+        if kind.parameters()[field].kind == "time_constant":
+            drawn = isinstance(value, torch.Tensor)
+            value = torch.exp(-dt / value) if drawn else math.exp(-dt / value)
+        if isinstance(value, torch.Tensor):
+            taken[field] = value.double().numpy()
         else:
-            positive = torch.rand(shape, generator=generator) < excitatory
-        theta = torch.randn(shape, generator=generator) * (scale / math.sqrt(n_source))
-        if constrained:
-            balance = excitatory / (1 - excitatory) if excitatory < 1 else 1.0
-            theta = theta.abs() * torch.where(positive, 1.0, balance)
-        rank = torch.rand(shape, generator=generator).masked_fill(~allowed, 2.0).flatten()
-        active = torch.zeros(rank.numel(), dtype=torch.bool)
-        active[rank.argsort()[:n_active]] = True
-        active = active.reshape(shape)
-        self.constrained, self.active, self.allowed = constrained, active, allowed
-        self.theta = theta * active
-        self.delay = torch.randint(0, n_delays, shape, generator=generator)
-        self.sign = torch.where(positive, 1, -1).to(torch.int8)
+            taken[field] = float(np.float32(value)) if key in fields else value
+    if "tau_r" in fields and fields["tau_r"] not in taken:  # as the membrane's, if it has its own
+        taken[fields["tau_r"]] = taken[fields["tau_m"]]
+    able = (*fields, "bias", *(("tau_i",) if tau_i else ()))
+    return Population(
+        name=name, neuron=kind.of(size, dt, **taken), learn=tuple(k for k in learn if k in able),
+        kappa_i=np.full(size, math.exp(-dt / tau_i) if tau_i else 0.0), bias=np.full(size, bias),
+    )  # fmt: skip
 
-    def blocks(self) -> Iterator[tuple[str, str, slice, slice]]:
-        """Source, target, rows and columns of each pair of populations."""
-        row = 0
-        for target, n_target in self.targets:
-            column = 0
-            for source, n_source in self.sources:
-                yield source, target, slice(row, row + n_target), slice(column, column + n_source)
-                column += n_source
-            row += n_target
 
-    def projections(self) -> Iterator[Projection]:
-        """The active synapses, one projection for each pair of populations."""
-        for source, target, rows, columns in self.blocks():
-            weight = self.theta[rows, columns]
-            if self.constrained:
-                weight = weight * self.sign[rows, columns]
-            signs: Any = self.sign[0, columns].numpy() if self.signs == "dale" else self.signs
-            yield Projection.of_matrix(
-                source,
-                target,
-                weight.double().numpy(),
-                delay=self.delay[rows, columns].numpy(),
-                signs=signs,
-                max_delay=self.n_delays - 1,
-                autapses=self.autapses,
-                excitatory=self.excitatory,
-                plastic=self.plastic,
-                group=self.name,
+def readout(size: int, tau_out: float, *, dt: float, name: str = READOUT) -> Population:
+    """Leaky integrators with an offset that learns."""
+    neuron = NEURONS["li"].of(size, dt, tau_out=tau_out)
+    return Population(name=name, neuron=neuron, learn=("offset",))
+
+
+def draw_feedback(n_outputs: int, n_neurons: int, generator: torch.Generator) -> Any:
+    """Fixed weights (output, neuron) through which errors come back."""
+    drawn = torch.randn(n_outputs, n_neurons, generator=generator) / math.sqrt(n_neurons)
+    return drawn.double().numpy()
+
+
+def draw_group(
+    group: str, rule: SynapseRule, sources: Ends, targets: Ends, generator: torch.Generator
+) -> list[Projection]:
+    """Projections from all of some sources onto all of some targets, drawn as one matrix.
+
+    Raises NetworkError where the connectivity rounds to no synapse at all.
+    """
+    shape = sum(n for _, n in targets), sum(n for _, n in sources)
+    allowed = torch.ones(shape, dtype=torch.bool)
+    if not rule.autapses:
+        allowed.fill_diagonal_(False)
+    n_active = round(rule.connectivity * int(allowed.sum()))
+    if n_active == 0:
+        raise NetworkError(
+            f"group {group!r}: a connectivity of {rule.connectivity:g} of {int(allowed.sum())} pairs rounds "
+            "to 0 synapses; raise it, or leave the projection out"
+        )
+    if rule.signs == "dale":  # a fixed share of the sources, in random order
+        order = torch.randperm(shape[1], generator=generator)
+        positive = (order < round(rule.excitatory * shape[1])).expand(shape)
+    else:
+        positive = torch.rand(shape, generator=generator) < rule.excitatory
+    weight = torch.randn(shape, generator=generator) * (rule.scale / math.sqrt(shape[1]))
+    sign = torch.where(positive, 1, -1)
+    if rule.signs != "unconstrained":
+        balance = rule.excitatory / (1 - rule.excitatory) if rule.excitatory < 1 else 1.0
+        weight = weight.abs() * torch.where(positive, 1.0, balance) * sign
+    rank = torch.rand(shape, generator=generator).masked_fill(~allowed, 2.0).flatten()
+    active = torch.zeros(rank.numel(), dtype=torch.bool)
+    active[rank.argsort()[:n_active]] = True
+    weight = weight * active.reshape(shape)
+    delay = torch.randint(0, rule.max_delay + 1, shape, generator=generator)
+    return [
+        Projection.of_matrix(
+            source, target, weight[rows, columns].double().numpy(),
+            delay=delay[rows, columns].numpy(), max_delay=rule.max_delay,
+            signs=sign[0, columns].numpy().astype(np.int8) if rule.signs == "dale" else rule.signs,
+            autapses=rule.autapses, excitatory=rule.excitatory, plastic=rule.plastic, group=group,
+        )
+        for source, target, rows, columns in _blocks(sources, targets)
+    ]  # fmt: skip
+
+
+def _blocks(sources: Ends, targets: Ends) -> Iterator[tuple[str, str, slice, slice]]:
+    """Source, target, rows and columns of each pair of populations."""
+    row = 0
+    for target, n_target in targets:
+        column = 0
+        for source, n_source in sources:
+            yield source, target, slice(row, row + n_target), slice(column, column + n_source)
+            column += n_source
+        row += n_target
+
+
+def _drawn(value: Any, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Numbers from a range of two, or one for all; the draws are made either way."""
+    low, high = value if isinstance(value, (tuple, list)) else (value, value)
+    drawn: torch.Tensor = low + (high - low) * torch.rand(size, generator=generator)
+    return drawn
+
+
+def has_constant(kind: type[Neuron], name: str) -> bool:
+    """Whether a neuron has a constant that users call so."""
+    return name in kind.parameters() or name in kind.learnable()
+
+
+def check_taken(constants: Mapping[str, Any], kinds: Sequence[type[Neuron]]) -> None:
+    """Refuse a constant that no neuron has."""
+    for name in constants:
+        if not any(has_constant(kind, name) for kind in kinds):
+            names = ", ".join(sorted({kind.name for kind in kinds}))
+            raise NetworkError(
+                f"{name} belongs to none of the neurons here ({names}); leave it out"
             )
+
+
+def _free_unless(signs: SignRule) -> SignRule:
+    """Signs onto a readout: each synapse its own, unless there is no rule at all."""
+    return "unconstrained" if signs == "unconstrained" else "free"
+
+
+def _generator(given: torch.Generator | int) -> torch.Generator:
+    return torch.Generator().manual_seed(given) if isinstance(given, int) else given
+
+
+def draw_graph(
+    config: GraphConfig,
+    n_inputs: int,
+    n_outputs: int,
+    generator: torch.Generator | int,
+    *,
+    dt: float,
+) -> NetworkSpec:
+    """Draw a graph as a recipe says it; projections are drawn one by one, in order."""
+    generator = _generator(generator)
+    populations = []
+    for p in config.populations:
+        kind: type[Neuron] = NEURONS[p.neuron]
+        usual = {"tau_m": 20.0, "tau_a": 700.0, "tau_out": 20.0, "b0": 0.01, "beta": 1.8}
+        size = p.size or n_outputs
+        drawn = draw_population(
+            p.name, kind, size, usual | p.constants, generator, dt=dt, learn=p.learn, tau_i=p.tau_i,
+            bias=p.bias,
+        )  # fmt: skip
+        populations.append(replace(drawn, learn=p.learn))
+    sizes = {p.name: p.size for p in populations} | {INPUT: n_inputs}
+    projections: list[Projection] = []
+    for i, q in enumerate(config.projections):
+        for end in (q.source, q.target):
+            if end not in sizes:
+                raise NetworkError(
+                    f"projections[{i}]: there is no {end!r}; there are {sorted(sizes)}"
+                )
+        how = {k: getattr(q, k) for k in SynapseRule.__dataclass_fields__}
+        how["autapses"] = q.autapses or q.source != q.target
+        name = f"{q.source}->{q.target}"
+        ends = [(q.source, sizes[q.source])], [(q.target, sizes[q.target])]
+        projections += draw_group(q.group or name, SynapseRule(**how), *ends, generator)
+    spec = NetworkSpec(
+        n_inputs=n_inputs, populations=tuple(populations), projections=tuple(projections),
+        outputs=config.outputs, dt=dt,
+    )  # fmt: skip
+    if not config.random_feedback:
+        return spec
+    n = sum(p.size for p in spec.readouts)
+    return replace(spec, feedback=draw_feedback(n, spec.n_neurons, generator))

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.session import FloatArray, Spikes
@@ -24,7 +23,7 @@ def network(task: Navigation = TASK) -> SpikingNetwork:
         input_connectivity=1, recurrent_connectivity=1, readout_connectivity=1,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(4)
-    return draw_lsnn(config, task.n_inputs, task.n_outputs, generator)
+    return SpikingNetwork(config.draw(task.n_inputs, task.n_outputs, generator))
 
 
 def episodes(numbers: list[int]) -> Episodes:

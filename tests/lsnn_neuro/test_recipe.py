@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from random_lsnns import tiny_recipe
 
-from lsnn_neuro.errors import RecipeError
+from lsnn_neuro.errors import NetworkError, RecipeError
 from lsnn_neuro.recipe import LSNNConfig, LSTMConfig, built_in, load_recipe, parse_recipe
 
 BUILT_IN = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -55,8 +55,8 @@ def test_only_name_task_and_iterations_are_needed(tmp_path):
     [
         ("training.lr=0.5", "training", "lr", 0.5),
         ("training.clip_gradient=2", "training", "clip_gradient", 2.0),
-        ("network.reset=zero", "network", "reset", "zero"),
-        ('network.reset="zero"', "network", "reset", "zero"),
+        ("network.reset=to", "network", "reset", "to"),
+        ('network.reset="zero"', "network", "reset", "to"),
         ("network.tau_a=[10, 20]", "network", "tau_a", (10.0, 20.0)),
         ("task.symbols=9", "task", "symbols", 9),
         ("deep_r.l1=0.5", "deep_r", "l1", 0.5),
@@ -153,9 +153,15 @@ def test_a_bad_value_is_named_in_one_line(tmp_path, override, field, value):
     ("overrides", "words"),
     [
         (["network.regular=0", "network.adaptive=0"], "needs neurons"),
-        (["deep_r.l1=0.1", "network.signs=unconstrained"], "deep_r needs an LSNN with signs"),
-        (["deep_r.l1=0.1", "network.kind=lstm"], "deep_r needs an LSNN"),
-        (["quantization.weight_bits=8", "network.kind=lstm"], "quantization needs an LSNN"),
+        (
+            ["deep_r.l1=0.1", "network.signs=unconstrained"],
+            "deep_r needs a spiking network with signs",
+        ),
+        (["deep_r.l1=0.1", "network.kind=lstm"], "deep_r needs a spiking network"),
+        (
+            ["quantization.weight_bits=8", "network.kind=lstm"],
+            "quantization needs a spiking network",
+        ),
         (["network.kind=lstm", "network.units=0"], "network.units"),
         (["seed"], "expected section.field=value"),
         (["=3"], "expected section.field=value"),
@@ -263,27 +269,148 @@ def test_recipes_can_not_be_changed():
 
 
 def test_the_form_of_the_neurons_survives_the_way_through_toml(tmp_path):
-    fields = 'neuron = "atrlif"\nn_ref = 0\ntau_i = 4.0\ntau_r = 9.0'
+    fields = 'adaptive_neuron = "atrlif"\ntau_i = 4.0\ntau_r = 9.0'
     recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}[network]\n{fields}\n"))
     again = load_recipe(write(tmp_path, recipe.to_toml()))
     assert again == recipe
-    assert (again.network.neuron, again.network.tau_i, again.network.tau_r) == ("atrlif", 4, 9)
+    assert (again.network.adaptive_neuron, again.network.tau_i, again.network.tau_r) == (
+        "atrlif",
+        4,
+        9,
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"adaptive_neuron": "hh"}, "there is no neuron 'hh'; there are lif, if, li, alif"),
         ({"neuron": "hh"}, "network.neuron"),
         ({"adaptation": "none"}, "network.adaptation"),
-        ({"tau_i": 5.0}, "tau_i and tau_r belong to neuron = 'atrlif'"),
-        ({"neuron": "atrlif"}, "needs n_ref = 0"),
-        ({"neuron": "atrlif", "n_ref": 0, "reset": "zero"}, "needs n_ref = 0, reset = 'subtract'"),
+        ({"tau_r": 5.0}, r"tau_r belongs to none of the neurons \(alif, lif\)"),
+        ({"constants": {"colour": 1}}, "colour belongs to none"),
         (
-            {"neuron": "atrlif", "n_ref": 0, "adaptation": "current"},
-            "got 0, 'subtract' and 'current'",
+            {"regular_neuron": "atrlif", "adaptive_neuron": "atrlif", "n_ref": 3},
+            r"n_ref belongs to none of the neurons \(atrlif\)",
+        ),
+        (
+            {"learn": ["tau_r"]},
+            "learn names 'tau_r', allowed are b0, beta, bias, tau_a, tau_i, tau_m",
         ),
     ],
 )
 def test_neurons_are_not_asked_for_what_they_have_not_got(fields, words):
-    with pytest.raises(RecipeError, match=words):
-        tiny_recipe(network=fields | {"n_ref": fields.get("n_ref", 1)})
+    with pytest.raises(RecipeError, match=words) as caught:
+        tiny_recipe(network=fields)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"neuron": "lif", "adaptation": "threshold"}, {}),
+        ({"adaptation": "current"}, {"adaptive_neuron": "ahp"}),
+        (
+            {"neuron": "atrlif", "n_ref": 0, "reset": "subtract", "adaptation": "threshold"},
+            {"regular_neuron": "atrlif", "adaptive_neuron": "atrlif"},
+        ),
+        ({"reset": "zero"}, {"reset": "to"}),
+    ],
+)
+def test_networks_of_release_0_1_0_come_in(old, new):
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    one, two = (parse_recipe(data | {"network": n}, "x") for n in (old, new))
+    assert one == two
+
+
+def test_deep_r_of_release_0_1_0_comes_in():
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    old = parse_recipe(data | {"deep_r": {"redraw_delays": True, "gradient_every": 3}}, "x")
+    assert old.deep_r.rigl_every == 3
+
+
+GRAPH = """
+[network]
+kind = "graph"
+[[network.populations]]
+name = "fast"
+size = 12
+constants = { tau_m = 10.0, n_ref = 2 }
+[[network.populations]]
+name = "slow"
+neuron = "alif"
+size = 8
+tau_i = 5.0
+constants = { tau_a = [50.0, 200.0], reset = "to" }
+learn = ["tau_m", "bias"]
+[[network.populations]]
+name = "out"
+neuron = "li"
+[[network.projections]]
+source = "input"
+target = "fast"
+connectivity = 0.5
+[[network.projections]]
+source = "fast"
+target = "slow"
+max_delay = 4
+connectivity = 0.4
+[[network.projections]]
+source = "slow"
+target = "fast"
+signs = "dale"
+group = "back"
+[[network.projections]]
+source = "slow"
+target = "out"
+"""
+
+
+def test_a_graph_is_written_as_populations_and_projections(tmp_path):
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{GRAPH}[deep_r]\n[quantization]\n"))
+    assert load_recipe(write(tmp_path, recipe.to_toml())) == recipe
+    spec = recipe.network.draw(5, 3, 0)
+    assert [(p.name, p.neuron.name, p.size) for p in spec.populations] == [
+        ("fast", "lif", 12), ("slow", "alif", 8), ("out", "li", 3),
+    ]  # fmt: skip
+    slow = spec.population("slow")
+    assert slow.has_current
+    assert slow.learn == ("bias", "tau_m")
+    assert slow.neuron.reset == "to"
+    assert len(set(slow.neuron.rho)) == 8
+    assert [p.name for p in spec.projections] == [
+        "input->fast", "fast->slow", "slow->fast", "slow->out",
+    ]  # fmt: skip
+    assert spec.projections[1].max_delay == 4
+    assert spec.projections[2].dale
+    assert spec.groups[2] == "back"
+
+
+def test_a_stack_has_a_short_form(tmp_path):
+    network = (
+        'kind = "stack"\nlayers = [9, 7]\nneuron = "alif"\nrecurrent = true\nskip = true\n'
+        "feedback = true\nconstants = { tau_a = 100.0 }\nconnectivity = 0.5"
+    )
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}[network]\n{network}\n"))
+    spec = recipe.network.draw(4, 2, 0)
+    assert [p.name for p in spec.projections] == [
+        "input->layer1", "layer1->layer2", "layer1->layer1", "layer2->layer2", "layer2->layer1",
+        "layer1->readout", "layer2->readout",
+    ]  # fmt: skip
+    for p in spec.projections:
+        assert p.n_synapses
+        if p.source == p.target:
+            assert (p.source_index != p.target_index).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('name = "out"', 'name = "fast"'), "there is no 'out'"),
+        (('source = "input"', 'source = "there"'), "there is no 'there'"),
+        (("connectivity = 0.5", "connectivity = 0.001"), "rounds to 0 synapses"),
+    ],
+)
+def test_a_graph_that_can_not_be_is_refused_when_it_is_drawn(tmp_path, change, words):
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{GRAPH.replace(*change)}"))
+    with pytest.raises(NetworkError, match=words):
+        recipe.network.draw(5, 3, 0)

@@ -85,8 +85,34 @@ def assert_same_run(one, two):
     assert metrics(one) == metrics(two)
 
 
+def with_network(name, network):
+    """A tiny recipe with another network."""
+    data = tiny_recipe().model_dump(exclude_none=True) | {"name": name, "network": network}
+    return parse_recipe(data, name)
+
+
+LAYERS = {"kind": "stack", "layers": (4, 3), "neuron": "alif", "recurrent": True, "skip": True,
+          "tau_i": 4.0, "connectivity": 0.6, "readout_connectivity": 0.7, "max_delay": 3,
+          "learn": ("tau_m", "tau_i", "bias")}  # fmt: skip
+GRAPH = {
+    "kind": "graph",
+    "populations": (
+        {"name": "a", "neuron": "if", "size": 4, "constants": {"b0": 0.1, "at_threshold": True}},
+        {"name": "b", "neuron": "ahp", "size": 3, "constants": {"tau_a": (20.0, 60.0), "n_ref": 2}},
+        {"name": "out", "neuron": "li", "tau_i": 3.0, "learn": ("offset", "tau_out")},
+    ),
+    "projections": (
+        {"source": "input", "target": "a", "connectivity": 0.6},
+        {"source": "a", "target": "b", "connectivity": 0.6, "max_delay": 2},
+        {"source": "b", "target": "a", "connectivity": 0.6, "signs": "dale"},
+        {"source": "b", "target": "out"},
+        {"source": "input", "target": "out", "connectivity": 0.5},
+    ),
+}  # fmt: skip
 RECIPES = {
     "lsnn": tiny_recipe(),
+    "stack": with_network("stack", LAYERS),
+    "graph": with_network("graph", GRAPH),
     "lif-only": tiny_recipe(network={"adaptive": 0}),
     "without-rewiring": tiny_recipe(deep_r=None),
     "dense": tiny_recipe(network={"signs": "unconstrained"}, deep_r=None),
@@ -102,7 +128,7 @@ RECIPES = {
 def whole(tmp_path_factory):
     """Folders of uninterrupted runs."""
     folders = {}
-    for name in ("lsnn", "lstm"):
+    for name in ("lsnn", "stack", "graph", "lstm"):
         folders[name] = tmp_path_factory.mktemp(name)
         run(RECIPES[name], folders[name])
     return folders
@@ -144,6 +170,8 @@ def test_another_seed_gives_another_run(tmp_path):
         ("lsnn", 3, interrupt),
         ("lsnn", 5, interrupt),
         ("lsnn", 5, terminate),
+        ("stack", 4, interrupt),
+        ("graph", 5, interrupt),
         ("lstm", 5, interrupt),
     ],
 )

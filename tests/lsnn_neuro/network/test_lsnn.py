@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from same import differences
 
-from lsnn_neuro.network.lsnn import draw_lsnn
 from lsnn_neuro.recipe import LSNNConfig
 
 SPIKING = ("regular", "adaptive")
@@ -17,7 +16,7 @@ seeds = st.integers(0, 10**6)
 def drawn(seed=0, *, n_inputs=8, n_outputs=3, **fields):
     """The spec of an LSNN."""
     config = LSNNConfig(**{"regular": 6, "adaptive": 5, "n_delays": 4} | fields)
-    return draw_lsnn(config, n_inputs, n_outputs, torch.Generator().manual_seed(seed)).to_spec()
+    return config.draw(n_inputs, n_outputs, torch.Generator().manual_seed(seed))
 
 
 def matrix(spec, sources, targets):

@@ -1,0 +1,269 @@
+"""What a recipe says of a spiking network: an LSNN, a stack of layers, or any graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lsnn_neuro.encoders import DT
+from lsnn_neuro.errors import LSNNError
+from lsnn_neuro.neurons.neuron import Neuron, Reset
+from lsnn_neuro.registry import NEURONS
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Milliseconds = Annotated[float, Field(gt=0)]
+Learning = Literal["bptt", "random-feedback", "liquid"]
+SignRule = Literal["dale", "free", "unconstrained"]
+Constants = dict[str, float | int | bool | str | tuple[float, float]]
+"""A neuron's constants as users call them; two numbers are a range to draw from."""
+
+
+class Section(BaseModel):
+    """A section of a recipe: frozen, and nothing unknown in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LSNNConfig(Section):
+    """An LSNN; the defaults are those of Bellec et al. 2018 for sequential MNIST.
+
+    Each population takes those of the constants that its neurons have.
+    """
+
+    kind: Literal["lsnn"] = "lsnn"
+    regular: int = Field(120, ge=0, description="number of regular neurons")
+    adaptive: int = Field(100, ge=0, description="number of adaptive neurons")
+    regular_neuron: str = Field("lif", description="which neurons the regular ones are; beta is 0")
+    adaptive_neuron: str = Field("alif", description="which neurons the adaptive ones are")
+    tau_m: Milliseconds = Field(20.0, description="membrane time constant, ms")
+    tau_a: Milliseconds | tuple[Milliseconds, Milliseconds] = Field(
+        700.0, description="adaptation time constant, ms, or a range to draw from"
+    )
+    tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
+    b0: float = Field(0.01, gt=0, description="baseline threshold")
+    beta: float = Field(1.8, ge=0, description="strength of adaptation")
+    n_ref: int = Field(5, ge=0, le=63, description="refractory steps")
+    reset: Reset = Field("subtract", description="what a spike does to the membrane")
+    tau_i: Milliseconds | None = Field(
+        None, description="time constant of the synaptic current, ms; by default there is none"
+    )
+    tau_r: Milliseconds | None = Field(
+        None, description="time constant of a refractory variable, ms; by default tau_m"
+    )
+    constants: Constants = Field(
+        default_factory=dict, description="further constants of the neurons"
+    )
+    learn: tuple[str, ...] = Field(
+        (), description="constants that are learnt, one value per neuron"
+    )
+    learning: Learning = Field(
+        "bptt",
+        description="bptt: everything learns, by backpropagation through time; random-feedback: errors "
+        "reach neurons through fixed random weights and stay there; liquid: only the readout learns",
+    )
+    gamma: float = Field(0.3, gt=0, description="dampening of the pseudo-derivative")
+    n_delays: int = Field(
+        10, ge=1, le=63, description="delays are drawn from 0 to n_delays - 1 steps"
+    )
+    input_delays: int | None = Field(
+        None, ge=1, le=63, description="the same for input synapses, if theirs differ"
+    )
+    signs: SignRule = Field(
+        "dale", description="one sign per neuron, per synapse, or none (dense networks)"
+    )
+    excitatory: float = Field(0.75, gt=0, le=1, description="share of excitatory sources")
+    input_scale: float = Field(1.0, gt=0, description="scale of the initial input weights")
+    recurrent_scale: float = Field(1.0, gt=0, description="scale of the initial recurrent weights")
+    input_connectivity: Fraction = Field(0.12, description="share of active input synapses")
+    recurrent_connectivity: Fraction = Field(0.12, description="share of active recurrent synapses")
+    readout_connectivity: Fraction = Field(0.12, description="share of active readout synapses")
+
+    @property
+    def kinds(self) -> list[type[Neuron]]:
+        """The neurons of the two populations, also of one that is empty."""
+        return [NEURONS[self.regular_neuron], NEURONS[self.adaptive_neuron]]
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether no synapse keeps its sign, so that none can be rewired."""
+        return self.signs == "unconstrained"
+
+    def neuron_constants(self) -> dict[str, Any]:
+        """The neurons' constants that are set, as users call them."""
+        names = ("tau_m", "tau_a", "tau_r", "b0", "beta", "n_ref", "reset", "gamma")
+        values = {name: getattr(self, name) for name in names}
+        return {k: v for k, v in values.items() if v is not None} | self.constants
+
+    @model_validator(mode="after")
+    def _has_neurons(self) -> LSNNConfig:
+        if self.regular + self.adaptive == 0:
+            raise ValueError("regular and adaptive are both 0: a network needs neurons")
+        return self
+
+    @model_validator(mode="after")
+    def _a_liquid_rests(self) -> LSNNConfig:
+        if self.learning == "liquid" and self.learn:
+            raise ValueError(f"learn is {list(self.learn)}, but a liquid's neurons don't learn")
+        return self
+
+    @model_validator(mode="after")
+    def _neurons_have_what_is_asked_of_them(self) -> LSNNConfig:
+        kinds = _checked(lambda: self.kinds)
+        usual = {name: f.default for name, f in type(self).model_fields.items()}
+        asked = {
+            k: v for k, v in self.neuron_constants().items() if k in self.constants or v != usual[k]
+        }
+        _check_constants(asked, kinds)
+        able = {"tau_i", "bias", *(name for kind in kinds for name in kind.learnable())}
+        for name in self.learn:
+            if name not in able:
+                raise ValueError(f"learn names {name!r}, allowed are {', '.join(sorted(able))}")
+        return self
+
+    def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network with a torch generator, or a seed."""
+        from lsnn_neuro.network.lsnn import lsnn
+
+        taken = {
+            k: v
+            for k, v in self.neuron_constants().items()
+            if any(_has(kind, k) for kind in self.kinds)
+        }
+        return lsnn(
+            n_inputs=n_inputs, n_outputs=n_outputs, regular=self.regular, adaptive=self.adaptive,
+            regular_neuron=self.regular_neuron, adaptive_neuron=self.adaptive_neuron,
+            input_connectivity=self.input_connectivity,
+            recurrent_connectivity=self.recurrent_connectivity,
+            readout_connectivity=self.readout_connectivity, signs=self.signs,
+            excitatory=self.excitatory, max_delay=self.n_delays - 1,
+            input_max_delay=(self.input_delays or self.n_delays) - 1,
+            input_scale=self.input_scale, recurrent_scale=self.recurrent_scale,
+            tau_out=self.tau_out, tau_i=self.tau_i, learn=self.learn, learning=self.learning,
+            dt=DT, generator=generator, **taken,
+        )  # fmt: skip
+
+
+class StackConfig(Section):
+    """A stack of layers, each of which hears the one before; the last is read."""
+
+    kind: Literal["stack"]
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        min_length=1, description="numbers of neurons"
+    )
+    neuron: str = Field("lif", description="which neurons they are")
+    constants: Constants = Field(
+        default_factory=dict, description="the neurons' constants: tau_m, b0, n_ref ..."
+    )
+    recurrent: bool = Field(False, description="layers hear themselves too")
+    feedback: bool = Field(False, description="each layer hears the one after it")
+    skip: bool = Field(False, description="the readout hears all layers, not just the last")
+    tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
+    tau_i: Milliseconds | None = Field(None, description="time constant of synaptic currents, ms")
+    learn: tuple[str, ...] = Field((), description="constants that are learnt")
+    connectivity: Fraction = Field(0.12, description="share of active synapses between layers")
+    readout_connectivity: Fraction = Field(1.0, description="share of active readout synapses")
+    signs: SignRule = Field("free", description="one sign per neuron, per synapse, or none")
+    excitatory: float = Field(0.5, gt=0, le=1, description="share of positive synapses or sources")
+    scale: float = Field(1.0, gt=0, description="scale of the initial weights")
+    max_delay: int = Field(0, ge=0, le=62, description="longest delay in steps")
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether no synapse keeps its sign, so that none can be rewired."""
+        return self.signs == "unconstrained"
+
+    @model_validator(mode="after")
+    def _neurons_have_what_is_asked_of_them(self) -> StackConfig:
+        _check_constants(self.constants, _checked(lambda: [NEURONS[self.neuron]]))
+        return self
+
+    def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network with a torch generator, or a seed."""
+        from lsnn_neuro.network.lsnn import stack
+
+        fields: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name not in ("kind", "constants")
+        }
+        fields |= self.constants
+        return stack(n_inputs=n_inputs, n_outputs=n_outputs, dt=DT, generator=generator, **fields)
+
+
+class PopulationConfig(Section):
+    """A population of a graph."""
+
+    name: str
+    neuron: str = "lif"
+    size: int | None = Field(
+        None, ge=1, description="number of neurons; left out, as many as the task has outputs"
+    )
+    constants: Constants = Field(default_factory=dict, description="tau_m, b0, n_ref ...")
+    tau_i: Milliseconds | None = Field(None, description="time constant of its current, ms")
+    bias: float = Field(0.0, description="enters the drive in each step")
+    learn: tuple[str, ...] = Field((), description="what is learnt: constants, bias, offset, tau_i")
+
+
+class ProjectionConfig(Section):
+    """A projection of a graph; its source may be "input"."""
+
+    source: str
+    target: str
+    connectivity: Fraction = 1.0
+    signs: SignRule = "free"
+    excitatory: float = Field(0.5, gt=0, le=1)
+    scale: float = Field(1.0, gt=0)
+    max_delay: int = Field(0, ge=0, le=62)
+    autapses: bool = False
+    plastic: bool = True
+    group: str = Field("", description="projections of one group share parameters and cap")
+
+
+class GraphConfig(Section):
+    """Any graph of populations and projections."""
+
+    kind: Literal["graph"]
+    populations: tuple[PopulationConfig, ...] = Field(min_length=1)
+    projections: tuple[ProjectionConfig, ...] = ()
+    outputs: tuple[str, ...] = Field((), description="what is read; by default all readouts")
+    random_feedback: bool = Field(False, description="errors come back by fixed random weights")
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether no synapse keeps its sign, so that none can be rewired."""
+        return all(p.signs == "unconstrained" for p in self.projections)
+
+    @model_validator(mode="after")
+    def _neurons_have_what_is_asked_of_them(self) -> GraphConfig:
+        for p in self.populations:
+            _check_constants(p.constants, _checked(lambda p=p: [NEURONS[p.neuron]]))
+        return self
+
+    def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network with a torch generator, or a seed."""
+        from lsnn_neuro.network.lsnn import draw_graph
+
+        return draw_graph(self, n_inputs, n_outputs, generator, dt=DT)
+
+
+def _has(kind: type[Neuron], name: str) -> bool:
+    return name in kind.parameters() or name in kind.learnable()
+
+
+def _check_constants(constants: Mapping[str, Any], kinds: list[type[Neuron]]) -> None:
+    """Refuse a constant that no neuron has."""
+    for name in constants:
+        if not any(_has(kind, name) for kind in kinds):
+            names = ", ".join(sorted({kind.name for kind in kinds}))
+            raise ValueError(f"{name} belongs to none of the neurons ({names}); leave it out")
+
+
+def _checked(look_up: Any) -> list[type[Neuron]]:
+    """Neurons by name; an unknown name is a value that pydantic can tell of."""
+    try:
+        found: list[type[Neuron]] = look_up()
+    except LSNNError as error:
+        raise ValueError(str(error)) from error
+    return found
