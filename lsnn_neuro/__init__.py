@@ -5,4 +5,4 @@ In comes a recipe (:mod:`lsnn_neuro.recipe`), out goes a run folder with checkpo
 :class:`lsnn_neuro.network.spec.NetworkSpec`. Importing this package imports neither torch nor lava.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

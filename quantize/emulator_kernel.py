@@ -53,7 +53,7 @@ def kernel_obstacle(network: QuantizedNetwork) -> str | None:
             return f"population {p.name!r} has a bias"
         if p.spiking and (found := kernel.obstacle(p.neuron, p.constants)):
             return f"population {p.name!r}: the kernel {found}"
-        if p.decay_i is not None and p.neuron.kernel_form != "atrlif":
+        if p.decay_i is not None and p.neuron.kernel_form != "refractory":
             return f"population {p.name!r} has a synaptic current"
         # beside the input: the decayed membrane and an adaptation current
         if (network.worst_input(p.name) << STATE_SHIFT) + 2 * STATE_MAX > INT32_MAX:

@@ -144,7 +144,8 @@ class Card(_Part):
         return [
             f"Recipe `{self.recipe}`, seed {self.seed}, trained {how}{start} for {self.iterations:,} "
             f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best:,}, the best "
-            f"on the validation split ({self.say(self.validation_score)}).{unfinished}",
+            f"on the validation split ({self.say(self.validation_score)}).{unfinished} Its log repeats with "
+            f"release {self.tool_version}.",
         ]
 
     def say(self, score: float) -> str:

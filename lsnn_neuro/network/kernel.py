@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lsnn_neuro.neurons.neuron import Neuron
 
 LANES = 16
-FORMS = {"threshold": 0, "current": 1, "atrlif": 2}
+FORMS = {"threshold": 0, "current": 1, "refractory": 2}
 """What the extension calls the form of a neuron (``Neuron.kernel_form``)."""
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the loop, for comparison."""
@@ -381,7 +381,7 @@ def obstacle(neuron: type[Neuron], constants: Any) -> str | None:
     """Why the kernel can't run these neurons, whatever else the network holds; None if it can."""
     if neuron.kernel_form is None:
         return f"has no form of {neuron.name!r} neurons"
-    if neuron.kernel_form == "atrlif":
+    if neuron.kernel_form == "refractory":
         return None
     if constants.at_threshold:
         return "does not spike at the threshold"

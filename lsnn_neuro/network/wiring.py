@@ -269,7 +269,7 @@ def graph_obstacle(graph: Any) -> str | None:
             found = kernel.obstacle(type(p.neuron), p.neuron.constants())
             if found is not None:
                 return f"{label}: the kernel {found}"
-        if p.has_current and p.neuron.kernel_form != "atrlif":
+        if p.has_current and p.neuron.kernel_form != "refractory":
             return f"{label} has a synaptic current"
     if len({p.neuron.constants().gamma for p in graph.spiking}) > 1:
         return "populations differ in gamma"
