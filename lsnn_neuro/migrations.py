@@ -5,6 +5,7 @@ readers know one form. What can't be brought over is refused with what to do.
 
 - recipes of release 0.1.0: ``neuron``, ``adaptation`` and ``reset = "zero"`` of a network
 - checkpoints 1 to 3: tensors of a network of two populations, matrices or lists of active synapses
+- artifacts of format 1: their conversion report
 - quantized networks 1 and 2: a readout of its own, one set of constants for all neurons
 """
 
@@ -117,6 +118,29 @@ def _population(old: Header, found: Arrays, prefix: str, new: dict[str, Array]) 
     population = {"name": old["name"], "neuron": kind, "scale": old["scale"], "bias": 0,
                   "offset": 0.0, "constants": scalars}  # fmt: skip
     return population if atrlif else population | {"decay_i": None}
+
+
+# --- artifacts ---------------------------------------------------------------------------------------
+
+
+def conversion_report(manifest: Mapping[str, Any]) -> Header | None:
+    """The conversion report in an artifact's manifest as today's; None if there is none.
+
+    Manifests of format 1 told neither of the readout nor of the neurons' names.
+    """
+    old = manifest.get("conversion")
+    if old is None or manifest.get("format_version") != 1:
+        return old
+    populations = []
+    for p in old["populations"]:
+        times = [
+            {"name": name, "wanted": p[name][0], "got": p[name][1]}
+            for name in ("tau_m", "tau_a", "tau_i", "tau_r")
+            if p.get(name)
+        ]
+        kept = {k: p[k] for k in ("name", "scale", "vth_mant", "step_a", "linear_below")}
+        populations.append(kept | {"neuron": "", "time_constants": times})
+    return {"populations": populations, "projections": old["projections"]}
 
 
 # --- checkpoints -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from deploy.mapping.neurons import adapting
 from deploy.report.page import Section, Table, number
+from lsnn_neuro import migrations
 from lsnn_neuro.errors import FileFormatError
 from quantize.conversion_report import ConversionReport, TimeConstant
 from quantize.design_rules import Violation
@@ -61,19 +62,18 @@ def network_section(network: QuantizedNetwork) -> Section:
 
 
 def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
-    """What was lost on the way from float to integers; nothing where the artifact doesn't tell.
-
-    Artifacts of format 1 tell it in another form, which is left out.
-    """
-    if "conversion" not in manifest or manifest.get("format_version") == 1:
+    """What was lost on the way from float to integers; nothing where the artifact doesn't tell."""
+    if "conversion" not in manifest:
         return
     try:
-        report = TypeAdapter(ConversionReport).validate_python(manifest["conversion"])
+        found = migrations.conversion_report(manifest)
+        report = TypeAdapter(ConversionReport).validate_python(found)
         violations = TypeAdapter(list[Violation]).validate_python(manifest.get("violations", []))
-    except ValidationError as error:
+    except (ValidationError, KeyError, TypeError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise FileFormatError(
             f"artifact: its manifest holds no readable conversion report "
-            f"({error.errors()[0]['msg']}); export it again"
+            f"({reason}); export it again"
         ) from error
     taus = dict.fromkeys(t.name for p in report.populations for t in p.time_constants)
     populations = Table(

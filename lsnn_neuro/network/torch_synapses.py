@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-DENSE_PER_SYNAPSE = 64
+DENSE_PER_SYNAPSE = 400
 """Entries of the matrices for each synapse, up to which matrices are faster than a list."""
 
 

@@ -12,6 +12,7 @@ from random_networks import random_events, random_inputs
 
 from deploy.artifact import MANIFEST, SCRIPT, Artifact, load_artifact, write_artifact
 from deploy.parity import compare
+from deploy.report.conversion import conversion_section
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import FileFormatError
 from quantize.emulator import emulate
@@ -112,3 +113,13 @@ def test_a_folder_that_is_no_artifact_is_neither_read_nor_overwritten(artifact):
             artifact.folder, artifact.network, target="emulator", inputs=artifact.inputs,
             golden=artifact.golden, about={}, overwrite=True,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("old", ["artifact", "older/artifact-1-network-1"])
+def test_the_conversion_report_of_an_artifact_of_format_1_is_read(old):
+    manifest = json.loads((FROZEN / old / "manifest.json").read_text())
+    assert manifest["format_version"] == 1
+    (section,) = conversion_section(manifest)
+    (populations, *_) = section.tables
+    assert [row[0] for row in populations.rows] == ["regular", "adaptive"]
+    assert "tau_m" in populations.columns
