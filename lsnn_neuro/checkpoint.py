@@ -157,7 +157,14 @@ def build_network(
     """Draw the network a recipe asks for."""
     if isinstance(recipe.network, LSTMConfig):
         return LSTM(recipe.network, n_inputs, n_outputs, generator=generator)
-    return SpikingNetwork(recipe.network.draw(n_inputs, n_outputs, generator))
+    spec = recipe.network.draw(n_inputs, n_outputs, generator)
+    if spec.n_outputs != n_outputs:
+        found = ", ".join(f"{p.name!r} of {p.size}" for p in spec.output_populations)
+        raise NetworkError(
+            f"network: its outputs ({found}) are {spec.n_outputs} values, the task has {n_outputs}; leave "
+            "out the size of what is read, or name other outputs"
+        )
+    return SpikingNetwork(spec)
 
 
 def module_tensors(network: nn.Module) -> dict[str, Array]:

@@ -241,16 +241,19 @@ def parse_recipe(data: dict[str, Any], source: str) -> Recipe:
         where = ".".join(str(part) for part in _section_and_field(first["loc"])) or "recipe"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         found = f", got {first['input']!r}" if not isinstance(first["input"], dict) else ""
-        raise RecipeError(f"{source}: {where}: {first['msg']}{found}{more}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"{source}: {where}: {said}{found}{more}") from error
 
 
 def _section_and_field(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Where an error is in a recipe's own words, without what pydantic adds for its unions.
 
-    network.lsnn.tau_a.tuple is network.tau_a.
+    network.lsnn.tau_a.tuple is network.tau_a; network.graph.projections.0.signs keeps number and field.
     """
     union = location[:1] in (("task",), ("network",))
-    return (location[:1] + location[1 + union :])[:2]
+    words = location[:1] + location[1 + union :]
+    in_list = len(words) > 2 and isinstance(words[2], int)
+    return words[:4] if in_list else words[:2]
 
 
 def _override(data: dict[str, Any], override: str) -> None:

@@ -32,9 +32,13 @@ def saturate(state: Ints) -> Ints:
 
 
 def wrap(state: Ints) -> Ints:
-    """Wrap around at 24 bit signed: modulo 2^24 into -2^23 + 1 to 2^23, as Lava's currents do."""
+    """Take 2^24 off once above 2^23, add it once at -2^23 and below, as Lava's currents do.
+
+    That is modulo 2^24 as long as the input of a step is at most 2^18, before the shift by 6.
+    """
     half = STATE_MAX + 1
-    return (state + half - 1) % (2 * half) - half + 1
+    wrapped: Ints = state - 2 * half * (state > half) + 2 * half * (state <= -half)
+    return wrapped
 
 
 def shift(value: Ints, exponent: int) -> Ints:

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.dynamics import NetworkState, RunningNetwork, RunningPopulation, simulate
 from lsnn_neuro.network.kernel import Part
 from lsnn_neuro.network.module import (
     NetworkOutput,
     SpikingNetwork,
+    check_start,
     checked_inputs,
     outputs_of_steps,
     running_network,
@@ -70,7 +72,8 @@ class StraightThrough(Real):
     def wrap(self, state: Tensor) -> Tensor:
         """``wrap`` of the integer model; wrapping shifts by a constant."""
         half = STATE_MAX + 1
-        return state - 2 * half * ((state.detach() + half - 1) / (2 * half)).floor()
+        beyond = (state > half).to(state) - (state <= -half).to(state)
+        return state - 2 * half * beyond.detach()
 
 
 def aware_constants(trained: TrainedPopulation, quantized: QuantizedPopulation) -> Any:
@@ -199,6 +202,10 @@ class QuantizationAware(nn.Module):
 
     def __init__(self, network: SpikingNetwork, *, weight_bits: int = WEIGHT_BITS):
         super().__init__()
+        if not isinstance(network, SpikingNetwork):
+            raise NetworkError(
+                f"QuantizationAware takes a SpikingNetwork, got {type(network).__name__}"
+            )
         self.network, self.weight_bits = network, weight_bits
 
     def forward(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
@@ -208,6 +215,8 @@ class QuantizationAware(nn.Module):
         """
         net = self.network
         events = checked_inputs(x, net.spec.n_inputs, net.device)
+        if start is not None:
+            check_start(net.spec, start, events.shape[1])
         aware = _Aware.of(net, self.weight_bits)
         if start is None and net.kernel_obstacle(events) is None and not _needs_loop(aware):
             output = aware.kernel_run(net.wiring(), events)

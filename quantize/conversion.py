@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.arrays import FloatArray, IntArray
+from lsnn_neuro.arrays import FloatArray, IntArray, whole_number
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 from quantize.conversion_report import ConversionReport, report_population, report_projection
 from quantize.loihi import (
@@ -106,6 +107,11 @@ def convert(
     - weight_bits: 2 to 8, coarsens the weights' grid without changing their range
     - max_exp: largest weight exponent, 0 to 7; a small one leaves the states fewer bits
     """
+    if not isinstance(spec, NetworkSpec):
+        raise NetworkError(
+            f"convert takes a NetworkSpec, got {type(spec).__name__}; use .to_spec()"
+        )
+    whole_number("convert", "max_exp", max_exp, 0, WEIGHT_EXP_MAX)
     integers = to_integers(spec, weight_bits=weight_bits, max_exp=max_exp)
     network = QuantizedNetwork(
         n_inputs=spec.n_inputs,
@@ -167,11 +173,12 @@ def _weights(projection: Projection, gain: FloatArray, bits: int) -> IntegerWeig
 def _by_sign(projection: Projection) -> Iterator[tuple[str, SignMode, npt.NDArray[np.bool_]]]:
     """With Dale's law an excitatory and an inhibitory part, 8 bits each; else one of mixed sign.
 
-    What came in as integers (weight_exp) stays one projection.
+    What came in as integers (weight_exp) and has one sign stays one projection.
     """
     name, positive = projection.name, projection.weight > 0
-    if projection.weight_exp is not None and projection.dale:
-        yield name, "inhibitory" if (~positive).any() else "excitatory", np.ones_like(positive)
+    one_sign = positive.all() or not positive.any()
+    if projection.weight_exp is not None and projection.dale and one_sign:
+        yield name, "excitatory" if positive.all() else "inhibitory", np.ones_like(positive)
     elif projection.dale:
         yield f"{name} (excitatory)", "excitatory", positive
         yield f"{name} (inhibitory)", "inhibitory", ~positive

@@ -13,11 +13,16 @@ from lsnn_neuro.network.spec import Population, Projection
 from quantize import arithmetic
 from quantize.loihi import DECAY_ONE
 from quantize.network import QuantizedPopulation, SignMode
-from quantize.scales import dequantize_decay, dequantize_weight, weight_step
+from quantize.scales import (
+    dequantize_decay,
+    dequantize_weight,
+    on_decay_grid,
+    weight_step,
+)
 
-TAU_OFF, ZEROED, COLLIDE = 0.2, 0.25, 1.05
-"""What is said of a loss: a time constant off by more than 20 %, more than a quarter of a projection's
-synapses rounded to 0, time constants more than 5 % apart that share one decay."""
+TAU_OFF, CONSTANT_OFF, ZEROED, COLLIDE = 0.2, 0.2, 0.25, 1.05
+"""What is said of a loss: a time constant or another constant off by more than 20 %, more than a quarter
+of a projection's synapses rounded to 0, time constants more than 5 % apart that share one decay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class PopulationReport:
     - vth_mant: lowest and highest threshold / 64, None without one; step_a: likewise, None without any
     - linear_below: adaptation below this many spikes' worth decays linearly, not exponentially; the
       smallest state dec() treats as an exponential is 4096 / decay_a
+    - off: constants that rounding or the end of their range puts off by more than 20 %, in words
     """
 
     name: str
@@ -68,11 +74,13 @@ class PopulationReport:
     vth_mant: tuple[int, int] | None
     step_a: tuple[int, int] | None
     linear_below: float | None
+    off: tuple[str, ...] = ()
 
     def flags(self) -> Iterator[str]:
         """What was lost beyond the limits, a line each."""
         for tau in self.time_constants:
             yield from tau.flags(f"population {self.name!r}")
+        yield from (f"population {self.name!r}: {what}" for what in self.off)
 
     def tau(self, name: str) -> TimeConstant | None:
         """The time constant of a name, if the population has it."""
@@ -105,6 +113,11 @@ class ProjectionReport:
         label = f"projection {self.name!r}"
         if self.zeroed > ZEROED * self.synapses:
             yield f"{label}: {self.zeroed} of {self.synapses} synapses round to 0"
+        if self.clipped > len(self.outliers):
+            yield (
+                f"{label}: {self.clipped} of {self.synapses} synapses lie beyond the range of their weights "
+                "and are clipped"
+            )
         yield from (f"{label}: {outlier}" for outlier in self.outliers)
 
 
@@ -174,7 +187,25 @@ def report_population(
         vth_mant=_range(quantized.vth >> 6) if hasattr(constants, "vth") else None,
         step_a=_range(step_a) if linear is not None else None,
         linear_below=float(linear[adapts].max()) if linear is not None else None,
+        off=tuple(_off(spec, quantized)),
     )
+
+
+def _off(spec: Population, quantized: QuantizedPopulation) -> Iterator[str]:
+    """Constants and biases that became something else, the worst neuron of each."""
+    neuron = on_decay_grid(spec.neuron)
+    numbers = [
+        (name, value, getattr(quantized.constants, name))
+        for name, role, value in neuron.constants().numbers()
+        if role.has_unit
+    ]
+    numbers.append(("bias", spec.bias * np.asarray(neuron.gain()), quantized.bias))
+    for name, value, integer in numbers:
+        wanted, got = np.broadcast_arrays(np.asarray(value, np.float64), integer / quantized.scale)
+        error = np.abs(got - wanted) / np.maximum(np.abs(wanted), 1e-300)
+        worst = int(error.argmax())
+        if error[worst] > CONSTANT_OFF:
+            yield f"{name} of neuron {worst} is {got[worst]:.4g}, asked for {wanted[worst]:.4g}"
 
 
 def _range(values: Any) -> tuple[int, int]:

@@ -111,7 +111,8 @@ class Emulator:
         self.state = rest if start is None else start
 
     def step(self, inputs: Events) -> None:
-        """Advance by one step; ``inputs`` has shape (sample, input)."""
+        """Advance by one step; ``inputs`` has shape (sample, input), bool or int8."""
+        check_inputs(self.network, inputs[None])
         steps = simulate(self._running, self.state, [np.asarray(inputs, np.int64)], Loihi())
         (self.state,) = steps
 

@@ -27,7 +27,7 @@ from lsnn_neuro.network.kernel import (
     unpack_spikes,
 )
 from lsnn_neuro.neurons.neuron import State
-from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_SHIFT
+from quantize.loihi import CURRENT_INPUT_MAX, DECAY_ONE, STATE_MAX, STATE_SHIFT
 from quantize.network import QuantizedNetwork, QuantizedProjection
 from quantize.record import PopulationSpikes, PopulationState
 
@@ -55,6 +55,8 @@ def kernel_obstacle(network: QuantizedNetwork) -> str | None:
             return f"population {p.name!r}: the kernel {found}"
         if p.decay_i is not None and p.neuron.kernel_form != "refractory":
             return f"population {p.name!r} has a synaptic current"
+        if p.decay_i is not None and network.worst_input(p.name) > CURRENT_INPUT_MAX:
+            return f"population {p.name!r}: its current can wrap more than once"
         # beside the input: the decayed membrane and an adaptation current
         if (network.worst_input(p.name) << STATE_SHIFT) + 2 * STATE_MAX > INT32_MAX:
             return f"population {p.name!r}: its input can exceed 32 bits"

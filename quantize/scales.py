@@ -109,10 +109,14 @@ def choose_population_scale(
         limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / largest)
     limits += _bias_limits(population.bias * gain)
     scale = _power_of_two_below(min(limits, default=SCALE_MAX))
-    for name, role, value in neuron.constants().numbers():
-        if role.kind == "threshold" and name == "vth" and scale * float(np.min(value)) < STATE_ONE:
+    for (
+        name,
+        role,
+    ) in neuron.Constants.roles().items():  # the surrogate is as wide as the threshold is high
+        smallest = float(np.min(getattr(neuron.constants(), name))) if role.kind == "width" else 0.0
+        if 0 < scale * smallest < STATE_ONE:
             raise NetworkError(
-                f"population {population.name!r}: its smallest threshold {np.min(value):g} rounds "
+                f"population {population.name!r}: its smallest threshold {smallest:g} rounds "
                 f"to 0 at a scale of {scale:g}, the largest that its inputs (up to {largest:g} a synapse "
                 f"and step) and adapted thresholds (up to {highest:g}) allow; train with smaller "
                 "weights or larger b0"

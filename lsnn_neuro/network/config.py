@@ -115,11 +115,7 @@ class LSNNConfig(Section):
         asked = {
             k: v for k, v in self.neuron_constants().items() if k in self.constants or v != usual[k]
         }
-        _check_constants(asked, kinds)
-        able = {"tau_i", "bias", *(name for kind in kinds for name in kind.learnable())}
-        for name in self.learn:
-            if name not in able:
-                raise ValueError(f"learn names {name!r}, allowed are {', '.join(sorted(able))}")
+        _check_neurons(asked, kinds, self.learn, self.tau_i)
         return self
 
     def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
@@ -129,7 +125,7 @@ class LSNNConfig(Section):
         taken = {
             k: v
             for k, v in self.neuron_constants().items()
-            if any(_has(kind, k) for kind in self.kinds)
+            if any(kind.has(k) for kind in self.kinds)
         }
         return lsnn(
             n_inputs=n_inputs, n_outputs=n_outputs, regular=self.regular, adaptive=self.adaptive,
@@ -176,7 +172,8 @@ class StackConfig(Section):
 
     @model_validator(mode="after")
     def _neurons_have_what_is_asked_of_them(self) -> StackConfig:
-        _check_constants(self.constants, _checked(lambda: [NEURONS[self.neuron]]))
+        kinds = _checked(lambda: [NEURONS[self.neuron]])
+        _check_neurons(self.constants, kinds, self.learn, self.tau_i)
         return self
 
     def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
@@ -219,6 +216,7 @@ class ProjectionConfig(Section):
     autapses: bool = False
     plastic: bool = True
     group: str = Field("", description="projections of one group share parameters and cap")
+    name: str = Field("", description="needed where two projections join the same populations")
 
 
 class GraphConfig(Section):
@@ -238,7 +236,7 @@ class GraphConfig(Section):
     @model_validator(mode="after")
     def _neurons_have_what_is_asked_of_them(self) -> GraphConfig:
         for p in self.populations:
-            _check_constants(p.constants, _checked(lambda p=p: [NEURONS[p.neuron]]))
+            _check_neurons(p.constants, _checked(lambda p=p: [NEURONS[p.neuron]]))
         return self
 
     def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
@@ -248,16 +246,24 @@ class GraphConfig(Section):
         return draw_graph(self, n_inputs, n_outputs, generator, dt=DT)
 
 
-def _has(kind: type[Neuron], name: str) -> bool:
-    return name in kind.parameters() or name in kind.learnable()
+def _check_neurons(
+    constants: Mapping[str, Any], kinds: list[type[Neuron]], learn: tuple[str, ...] = (),
+    tau_i: float | None = None,
+) -> None:  # fmt: skip
+    """Refuse what no neuron has and what none can be, by drawing one of each."""
+    import torch
 
+    from lsnn_neuro.network.lsnn import USUAL, check_learnt, check_taken, draw_population
 
-def _check_constants(constants: Mapping[str, Any], kinds: list[type[Neuron]]) -> None:
-    """Refuse a constant that no neuron has."""
-    for name in constants:
-        if not any(_has(kind, name) for kind in kinds):
-            names = ", ".join(sorted({kind.name for kind in kinds}))
-            raise ValueError(f"{name} belongs to none of the neurons ({names}); leave it out")
+    def draw() -> list[type[Neuron]]:
+        check_taken(constants, kinds)
+        check_learnt(learn, kinds, tau_i)
+        for kind in kinds:
+            generator = torch.Generator().manual_seed(0)
+            draw_population(kind.name, kind, 1, {**USUAL, **constants}, generator, dt=DT)
+        return kinds
+
+    _checked(draw)
 
 
 def _checked(look_up: Any) -> list[type[Neuron]]:

@@ -6,14 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.config import Learning, SignRule
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
+from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projection
 from lsnn_neuro.neurons.neuron import Neuron
 from lsnn_neuro.registry import NEURONS
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from lsnn_neuro.network.config import GraphConfig
 
 READOUT = "readout"
+USUAL = {"tau_m": 20.0, "tau_a": 700.0, "tau_out": 20.0, "b0": 0.01, "beta": 1.8}
+"""Constants of neurons where nothing else is said, those of Bellec et al. 2018."""
 Ends = Sequence[tuple[str, int]]
 """Names and sizes of populations."""
-SignRule = Literal["dale", "free", "unconstrained"]
-Learning = Literal["bptt", "random-feedback", "liquid"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,20 @@ class SynapseRule:
     max_delay: int = 0
     autapses: bool = True
     plastic: bool = True
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name, fits, allowed in (
+            ("connectivity", 0 < self.connectivity <= 1, "above 0 to 1"),
+            ("signs", self.signs in get_args(SignRule), ", ".join(get_args(SignRule))),
+            ("excitatory", 0 <= self.excitatory <= 1, "0 to 1"),
+            ("scale", 0 < self.scale < math.inf, "above 0"),
+            ("max_delay", self.max_delay in range(DELAY_MAX + 1), f"whole steps, 0 to {DELAY_MAX}"),
+        ):
+            if not fits:
+                raise NetworkError(
+                    f"synapses: {name} is {getattr(self, name)!r}, allowed are {allowed}"
+                )
 
 
 def lsnn(
@@ -76,13 +91,15 @@ def lsnn(
       each population those it has; two numbers are a range to draw from
     """
     generator = _generator(generator)
-    values = {"tau_m": 20.0, "tau_a": 700.0, "b0": 0.01, "beta": 1.8, "n_ref": 5} | constants
+    values = USUAL | {"n_ref": 5} | constants
     both = (("regular", regular, regular_neuron), ("adaptive", adaptive, adaptive_neuron))
     kinds = {name: NEURONS[neuron] for name, size, neuron in both if size}
     sizes = [(name, size) for name, size, _ in both if size]
     if not sizes:
         raise NetworkError("regular and adaptive are both 0: a network needs neurons")
-    check_taken(constants, [NEURONS[regular_neuron], NEURONS[adaptive_neuron]])
+    used = [NEURONS[regular_neuron], NEURONS[adaptive_neuron]]
+    check_taken(constants, used)
+    check_learnt(learn, used, tau_i)
     n = regular + adaptive
     values["tau_a"] = _drawn(values["tau_a"], n, generator)
     populations, first = [], 0
@@ -137,11 +154,12 @@ def stack(
     - all else as of :func:`lsnn`
     """
     generator = _generator(generator)
-    if not layers or min(layers) < 1:
-        raise NetworkError(f"layers is {list(layers)}; a stack needs layers of at least 1 neuron")
+    if isinstance(layers, int) or not layers or min(layers) < 1:
+        raise NetworkError(f"layers is {layers!r}; a stack needs layers of at least 1 neuron")
     kind: type[Neuron] = NEURONS[neuron]
     check_taken(constants, [kind])
-    values = {"tau_m": 20.0, "tau_a": 700.0, "b0": 0.01, "beta": 1.8} | constants
+    check_learnt(learn, [kind], tau_i)
+    values = USUAL | constants
     sizes = [(f"layer{i + 1}", size) for i, size in enumerate(layers)]
     populations = [
         draw_population(name, kind, size, values, generator, dt=dt, learn=learn, tau_i=tau_i)
@@ -174,21 +192,12 @@ def draw_population(
 
     A constant of two numbers is a range to draw from. Numbers are such as float32 holds.
     """
-    taken: dict[str, Any] = {}
-    fields = kind.learnable()
-    for key, value in constants.items():
-        if not has_constant(kind, key):
-            continue
-        field = fields.get(key, key)
-        if isinstance(value, (tuple, list)):
-            value = _drawn(value, size, generator)
-        if kind.parameters()[field].kind == "time_constant":
-            drawn = isinstance(value, torch.Tensor)
-            value = torch.exp(-dt / value) if drawn else math.exp(-dt / value)
-        if isinstance(value, torch.Tensor):
-            taken[field] = value.double().numpy()
-        else:
-            taken[field] = float(np.float32(value)) if key in fields else value
+    fields, label = kind.learnable(), f"population {name!r}"
+    taken = {
+        fields.get(key, key): _constant(kind, label, key, value, size, generator, dt)
+        for key, value in constants.items()
+        if kind.has(key)
+    }
     if "tau_r" in fields and fields["tau_r"] not in taken:  # as the membrane's, if it has its own
         taken[fields["tau_r"]] = taken[fields["tau_m"]]
     able = (*fields, "bias", *(("tau_i",) if tau_i else ()))
@@ -196,6 +205,32 @@ def draw_population(
         name=name, neuron=kind.of(size, dt, **taken), learn=tuple(k for k in learn if k in able),
         kappa_i=np.full(size, math.exp(-dt / tau_i) if tau_i else 0.0), bias=np.full(size, bias),
     )  # fmt: skip
+
+
+def _constant(
+    kind: type[Neuron], label: str, key: str, value: Any, size: int, generator: torch.Generator,
+    dt: float,
+) -> Any:  # fmt: skip
+    """What a neuron's field is to hold, of a constant as users give it: a number, a range, or a tensor."""
+    fields = kind.learnable()
+    what = kind.parameters()[fields.get(key, key)].kind
+    if what == "option":
+        return value
+    if isinstance(value, (tuple, list)):
+        low, high = _range(label, key, value)
+        value = _drawn((low, high + (what == "count")), size, generator)
+        value = value.floor() if what == "count" else value
+    elif not isinstance(value, torch.Tensor):
+        value = _number(label, key, value)
+    if what == "time_constant":
+        if float(torch.as_tensor(value).min()) <= 0:
+            raise NetworkError(f"{label}: {key} is {value} ms, must be above 0")
+        value = torch.exp(-dt / value) if isinstance(value, torch.Tensor) else math.exp(-dt / value)
+    if isinstance(value, torch.Tensor):
+        value = value.double().numpy()
+    if what == "count":
+        return _whole(label, key, value)
+    return np.float32(value).astype(np.float64) if key in fields else value
 
 
 def readout(size: int, tau_out: float, *, dt: float, name: str = READOUT) -> Population:
@@ -264,6 +299,30 @@ def _blocks(sources: Ends, targets: Ends) -> Iterator[tuple[str, str, slice, sli
         row += n_target
 
 
+def _number(label: str, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
+    if not math.isfinite(value):
+        raise NetworkError(f"{label}: {key} is {value}, expected a finite number")
+    return float(value)
+
+
+def _range(label: str, key: str, value: Sequence[Any]) -> tuple[float, float]:
+    if len(value) != 2:
+        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
+    low, high = (_number(label, key, v) for v in value)
+    if low > high:
+        raise NetworkError(f"{label}: {key} is {value!r}, a range that ends before it begins")
+    return low, high
+
+
+def _whole(label: str, key: str, value: Any) -> Any:
+    whole = np.asarray(value, np.float64)
+    if (whole != np.rint(whole)).any():
+        raise NetworkError(f"{label}: {key} is {value}, expected a whole number")
+    return whole.astype(np.int32)
+
+
 def _drawn(value: Any, size: int, generator: torch.Generator) -> torch.Tensor:
     """Numbers from a range of two, or one for all; the draws are made either way."""
     low, high = value if isinstance(value, (tuple, list)) else (value, value)
@@ -271,19 +330,24 @@ def _drawn(value: Any, size: int, generator: torch.Generator) -> torch.Tensor:
     return drawn
 
 
-def has_constant(kind: type[Neuron], name: str) -> bool:
-    """Whether a neuron has a constant that users call so."""
-    return name in kind.parameters() or name in kind.learnable()
-
-
 def check_taken(constants: Mapping[str, Any], kinds: Sequence[type[Neuron]]) -> None:
     """Refuse a constant that no neuron has."""
     for name in constants:
-        if not any(has_constant(kind, name) for kind in kinds):
+        if not any(kind.has(name) for kind in kinds):
             names = ", ".join(sorted({kind.name for kind in kinds}))
             raise NetworkError(
                 f"{name} belongs to none of the neurons here ({names}); leave it out"
             )
+
+
+def check_learnt(learn: Sequence[str], kinds: Sequence[type[Neuron]], tau_i: float | None) -> None:
+    """Refuse the name of a constant that nothing here has to learn."""
+    able = {"bias", *(["tau_i"] if tau_i else []), *(name for k in kinds for name in k.learnable())}
+    if isinstance(learn, str):
+        raise NetworkError(f"learn is {learn!r}, expected a list of names")
+    for name in learn:
+        if name not in able:
+            raise NetworkError(f"learn names {name!r}, allowed are {', '.join(sorted(able))}")
 
 
 def _free_unless(signs: SignRule) -> SignRule:
@@ -308,13 +372,12 @@ def draw_graph(
     populations = []
     for p in config.populations:
         kind: type[Neuron] = NEURONS[p.neuron]
-        usual = {"tau_m": 20.0, "tau_a": 700.0, "tau_out": 20.0, "b0": 0.01, "beta": 1.8}
         size = p.size or n_outputs
-        drawn = draw_population(
-            p.name, kind, size, usual | p.constants, generator, dt=dt, learn=p.learn, tau_i=p.tau_i,
+        population = draw_population(
+            p.name, kind, size, USUAL | p.constants, generator, dt=dt, learn=p.learn, tau_i=p.tau_i,
             bias=p.bias,
         )  # fmt: skip
-        populations.append(replace(drawn, learn=p.learn))
+        populations.append(replace(population, learn=p.learn))
     sizes = {p.name: p.size for p in populations} | {INPUT: n_inputs}
     projections: list[Projection] = []
     for i, q in enumerate(config.projections):
@@ -327,7 +390,8 @@ def draw_graph(
         how["autapses"] = q.autapses or q.source != q.target
         name = f"{q.source}->{q.target}"
         ends = [(q.source, sizes[q.source])], [(q.target, sizes[q.target])]
-        projections += draw_group(q.group or name, SynapseRule(**how), *ends, generator)
+        drawn = draw_group(q.group or q.name or name, SynapseRule(**how), *ends, generator)
+        projections += [replace(d, name=q.name or name) for d in drawn]
     spec = NetworkSpec(
         n_inputs=n_inputs, populations=tuple(populations), projections=tuple(projections),
         outputs=config.outputs, dt=dt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from lsnn_neuro.network.dynamics import (
     simulate,
 )
 from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.network.identity import differing, identity
 from lsnn_neuro.network.population import TrainedPopulation
 from lsnn_neuro.network.real import Real
 from lsnn_neuro.network.spec import NetworkSpec, Projection
@@ -113,6 +115,17 @@ class SpikingNetwork(nn.Module):
             projections=tuple(projections[p.name] for p in self.spec.projections),
         )
 
+    def get_extra_state(self) -> Tensor:
+        """What of the network does not learn, so that a state can't be loaded into another one."""
+        return torch.frombuffer(bytearray(identity(self.spec).encode()), dtype=torch.uint8).clone()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Refuse the state of a network that differs in what does not learn."""
+        for what in differing(json.loads(bytes(state.cpu().numpy()).decode()), self.spec):
+            raise NetworkError(
+                f"state dict: belongs to another network: {what}; make a SpikingNetwork of its own spec"
+            )
+
     # --- running it --------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
@@ -121,6 +134,8 @@ class SpikingNetwork(nn.Module):
         ``x`` multiplies the weights: bool or 0 and 1 are spikes, other numbers graded events.
         """
         events = checked_inputs(x, self.spec.n_inputs, self.device)
+        if start is not None:
+            check_start(self.spec, start, events.shape[1])
         if start is None and self.kernel_obstacle(events) is None:
             return self.forward_kernel(events)
         return self.forward_loop(events, start)
@@ -303,11 +318,30 @@ def outputs_of_steps(
     return NetworkOutput(readout=readout, rate=rate, read_spikes=lambda: spikes, state=state)
 
 
+def check_start(spec: NetworkSpec, start: NetworkState, n_samples: int) -> None:
+    """Refuse a state to start from that is not of this network or batch."""
+    if not isinstance(start, NetworkState):
+        raise NetworkError(f"start is {type(start).__name__}, expected a NetworkState")
+    for p in spec.populations:
+        found = start.populations.get(p.name)
+        names = set(p.neuron.states)
+        if found is None or not names <= set(vars(found)) or p.name not in start.currents:
+            raise NetworkError(f"start: is not a state of this network, population {p.name!r}")
+        shapes = {tuple(getattr(found, name).shape) for name in names}
+        if shapes != {(n_samples, p.size)}:
+            raise NetworkError(
+                f"start: the states of {p.name!r} have shape {shapes.pop()}, expected {(n_samples, p.size)}"
+            )
+
+
 def checked_inputs(x: Tensor, n_inputs: int, device: torch.device) -> Tensor:
     """Inputs as the engines take them: bool where they are spikes, else what multiplies the weights.
 
     Raises NetworkError over a wrong shape, NaN and infinity, and inputs on another device.
     """
+    if not isinstance(x, Tensor) or x.is_complex():
+        kind = f"{x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise NetworkError(f"inputs are {kind}, expected a tensor of real numbers")
     if x.ndim != 3 or x.shape[2] != n_inputs:
         raise NetworkError(
             f"inputs have shape {tuple(x.shape)}, expected (time, batch, {n_inputs})"

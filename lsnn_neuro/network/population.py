@@ -49,6 +49,19 @@ class TrainedPopulation(nn.Module):
             }
         )
 
+    def _apply(self, fn: Any, recurse: bool = True) -> TrainedPopulation:
+        """Move and convert as asked, but keep in double precision what does not learn."""
+        exact = [
+            (m, k, v) for m in (self, self.fields) for k, v in m._buffers.items() if v is not None
+        ]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for module, name, value in exact:
+            if value.dtype == torch.float64 and (module is self.fields or name == "kappa"):
+                converted = module._buffers[name]
+                assert converted is not None
+                module._buffers[name] = value.to(converted.device)
+        return self
+
     def neuron(self, dtype: torch.dtype = torch.float64) -> Neuron:
         """The neuron with its constants as tensors of a type, differentiable."""
         learnable = {field: name for name, field in self.spec.neuron.learnable().items()}

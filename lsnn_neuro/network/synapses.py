@@ -162,6 +162,11 @@ class Synapses(nn.Module):
 
     def to_projections(self) -> list[Projection]:
         """The projections as they are now; dormant synapses are left out."""
+        if not bool(torch.isfinite(self.theta).all()):
+            raise NetworkError(
+                f"group {self.name!r}: its weights hold NaN or infinity; training has diverged, go back to "
+                "an earlier state"
+            )
         source, target, delay = (t.cpu().numpy() for t in (self.source, self.target, self.delay))
         weight: FloatArray = self.weight().detach().cpu().double().numpy()
         return [

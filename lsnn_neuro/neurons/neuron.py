@@ -279,6 +279,14 @@ class Neuron(ABC):
         return cls(**given)
 
     @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether it has a constant that users call so; a time constant has the name of its tau alone."""
+        parameter = cls.parameters().get(name)
+        return name in cls.learnable() or (
+            parameter is not None and parameter.kind != "time_constant"
+        )
+
+    @classmethod
     def sized_by(cls) -> str:
         """The field whose length is the number of neurons: the first one that can be learnt."""
         return next(iter(cls.learnable().values()))
@@ -322,7 +330,7 @@ def _checked(label: str, name: str, p: Parameter, value: Any, n: int) -> Any:
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise NetworkError(f"{label}: {name} is {value!r}, must be a number above 0")
             return float(value)
-        if value not in p.options:
+        if not isinstance(value, (str, bool)) or value not in p.options:
             allowed = ", ".join(map(repr, p.options))
             raise NetworkError(f"{label}: {name} is {value!r}, allowed are {allowed}")
         return value

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 from random_lsnns import tiny_recipe
 
+from lsnn_neuro.checkpoint import build_network
 from lsnn_neuro.errors import NetworkError, RecipeError
 from lsnn_neuro.recipe import LSNNConfig, LSTMConfig, built_in, load_recipe, parse_recipe
 
@@ -286,15 +288,15 @@ def test_the_form_of_the_neurons_survives_the_way_through_toml(tmp_path):
         ({"adaptive_neuron": "hh"}, "there is no neuron 'hh'; there are lif, if, li, alif"),
         ({"neuron": "hh"}, "network.neuron"),
         ({"adaptation": "none"}, "network.adaptation"),
-        ({"tau_r": 5.0}, r"tau_r belongs to none of the neurons \(alif, lif\)"),
+        ({"tau_r": 5.0}, r"tau_r belongs to none of the neurons here \(alif, lif\)"),
         ({"constants": {"colour": 1}}, "colour belongs to none"),
         (
             {"regular_neuron": "atrlif", "adaptive_neuron": "atrlif", "n_ref": 3},
-            r"n_ref belongs to none of the neurons \(atrlif\)",
+            r"n_ref belongs to none of the neurons here \(atrlif\)",
         ),
         (
             {"learn": ["tau_r"]},
-            "learn names 'tau_r', allowed are b0, beta, bias, tau_a, tau_i, tau_m",
+            "learn names 'tau_r', allowed are b0, beta, bias, tau_a, tau_m",
         ),
     ],
 )
@@ -414,3 +416,73 @@ def test_a_graph_that_can_not_be_is_refused_when_it_is_drawn(tmp_path, change, w
     recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{GRAPH.replace(*change)}"))
     with pytest.raises(NetworkError, match=words):
         recipe.network.draw(5, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("constants", "words"),
+    [
+        ({"tau_m": 0}, "tau_m is 0.0 ms, must be above 0"),
+        ({"tau_m": -3.0}, "tau_m is -3.0 ms, must be above 0"),
+        ({"tau_m": "x"}, "tau_m is 'x', expected a number or a range of two"),
+        ({"b0": 0}, r"b0\[0\] is 0, must be above 0"),
+        ({"b0": [2.0, 1.0]}, "a range that ends before it begins"),
+        ({"reset": "soft"}, "reset is 'soft', allowed are 'subtract'"),
+        ({"reset": [1.0, 2.0]}, r"reset is \(1.0, 2.0\), allowed are"),
+        ({"n_ref": 2.5}, "n_ref is 2.5, expected a whole number"),
+        ({"n_ref": 64}, r"n_ref\[0\] is 64, allowed are 0 to 63"),
+        ({"alpha": 0.9}, "alpha belongs to none of the neurons here"),
+    ],
+)
+def test_a_constant_that_can_not_be_is_refused_when_the_recipe_is_read(constants, words):
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    data["network"] = {"kind": "stack", "layers": [3], "constants": constants}
+    with pytest.raises(RecipeError, match=words) as caught:
+        parse_recipe(data, "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_range_of_a_count_draws_whole_numbers_of_it():
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    data["network"] = {"kind": "stack", "layers": [60], "constants": {"n_ref": [1, 3]}}
+    spec = parse_recipe(data, "x").network.draw(2, 2, 0)
+    assert set(spec.populations[0].neuron.n_ref.tolist()) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("network", [{"kind": "stack", "layers": [3]}, {"kind": "lsnn"}])
+@pytest.mark.parametrize("name", ["tau_q", "tau_i"])
+def test_what_can_not_be_learnt_is_refused(network, name):
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    with pytest.raises(RecipeError, match=f"learn names '{name}', allowed are"):
+        parse_recipe(data | {"network": network | {"learn": [name]}}, "x")
+
+
+def test_an_error_in_a_list_names_number_and_field(tmp_path):
+    wrong = GRAPH.replace("connectivity = 0.4", "conectivity = 0.4")
+    with pytest.raises(RecipeError, match=r"network\.projections\.1\.conectivity: .* got 0\.4"):
+        load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{wrong}"))
+
+
+def test_two_projections_may_join_the_same_populations_if_they_have_names(tmp_path):
+    twice = GRAPH + '[[network.projections]]\nsource = "input"\ntarget = "fast"\n'
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{twice}"))
+    with pytest.raises(NetworkError, match="'input->fast' occurs twice"):
+        recipe.network.draw(5, 3, 0)
+    named = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{twice}name = 'slow path'\n"))
+    spec = named.network.draw(5, 3, 0)
+    assert [p.name for p in spec.into("fast")] == ["input->fast", "slow->fast", "slow path"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ('neuron = "li"', 'neuron = "li"\nsize = 5'),
+            r"\('out' of 5\) are 5 values, the task has 2",
+        ),
+        (('kind = "graph"', 'kind = "graph"\noutputs = ["slow"]'), r"\('slow' of 8\) are 8 values"),
+    ],
+)
+def test_outputs_that_are_not_the_tasks_are_refused(tmp_path, change, words):
+    recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{GRAPH.replace(*change)}"))
+    with pytest.raises(NetworkError, match=words):
+        build_network(recipe, 5, 2, torch.Generator())

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from random_networks import li, neurons
 
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 from lsnn_neuro.registry import NEURONS
 from quantize.activity import measure_activity
-from quantize.conversion import convert
+from quantize.conversion import convert, to_spec
 from quantize.network import QuantizedNetwork, QuantizedProjection
 
 
@@ -151,3 +152,40 @@ def test_a_population_that_falls_silent_or_changes_its_rate_is_said():
     far, _ = measure_activity(driven(200), inputs, {"pop": 2 * firing.rate})
     assert not any("Hz" in f for f in near.flags())
     assert any("Hz in integers" in f for f in far.flags())
+
+
+def test_constants_that_round_to_something_else_are_said():
+    said = flags(network(size=3, b0=np.array([1.0, 1.1 / 2**16, 1.4 / 2**16])))
+    assert any("vth of neuron 2 is" in f for f in said)
+
+
+def test_weights_beyond_a_range_that_came_with_the_network_are_said():
+    quantized, _ = convert(network(size=4, weight=np.full((4, 3), 0.02)))
+    spec = to_spec(quantized)
+    grown = replace(
+        spec,
+        projections=tuple(replace(p, weight=40 * p.weight) for p in spec.projections),
+    )
+    assert any("lie beyond the range of their weights and are clipped" in f for f in flags(grown))
+
+
+def test_a_projection_of_integers_with_both_signs_keeps_both():
+    spec = network(size=1, weight=np.array([[0.5, -0.25, 0.125]]))
+    (first, second) = spec.projections
+    mixed = replace(first, weight_exp=2, signs=np.array([1, -1, 1], np.int8))
+    quantized, report = convert(replace(spec, projections=(mixed, second)))
+    assert [p.sign_mode for p in quantized.into("pop")] == ["excitatory", "inhibitory"]
+    assert all(p.zeroed == 0 for p in report.projections)
+
+
+@pytest.mark.parametrize("max_exp", [-1, 8])
+def test_exponents_outside_0_to_7_are_refused(max_exp):
+    with pytest.raises(
+        NetworkError, match=f"max_exp is {max_exp}, allowed are the integers 0 to 7"
+    ):
+        convert(network(), max_exp=max_exp)
+
+
+def test_a_module_is_no_spec():
+    with pytest.raises(NetworkError, match=r"takes a NetworkSpec, got int; use \.to_spec\(\)"):
+        convert(3)
