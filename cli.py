@@ -219,6 +219,7 @@ def export(
     from quantize.aware import record_torch
     from quantize.design_rules import check
     from quantize.emulator import emulate
+    from quantize.network import value_range
     from results.levels import held_out
     from results.networks import load_imported, load_recipe_of, load_trained
 
@@ -244,7 +245,7 @@ def export(
     for activity in measure_activity(quantized, few, rates):
         _print_flags(activity.flags())
     found = resources(quantized, load_chip(chip), inputs, golden)
-    violations = [*check(quantized), *found.violations]
+    violations = [*check(quantized, value_range(inputs)), *found.violations]
     for violation in violations:
         click.echo(f"design rule {violation}", err=True)
     broken = sorted({violation.rule for violation in violations} - set(allow))
@@ -404,6 +405,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
     from deploy.targets import get_target
     from lsnn_neuro.network import kernel
     from quantize.design_rules import check
+    from quantize.network import SPIKES, value_range
     from results.networks import load_imported, load_trained
 
     if path is None and not system:
@@ -444,11 +446,13 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
                 ],
             }
         spikes: tuple[Any, ...] = ()
+        values = SPIKES
         if (path / MANIFEST).is_file():
             artifact = load_artifact(path)
             spikes = (artifact.inputs, artifact.golden)
+            values = value_range(artifact.inputs)
         found = resources(quantized, load_chip(chip), *spikes)
-        violations = [*check(quantized), *found.violations]
+        violations = [*check(quantized, values), *found.violations]
         result["violations"] = [str(violation) for violation in violations]
         result |= {"resources": resources_json(found)} if as_json else resources_lines(found)
     _show(result, as_json)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
-from lsnn_neuro.arrays import BoolArray, Events, FloatArray
+from lsnn_neuro.arrays import Events, FloatArray
 from lsnn_neuro.errors import RecipeError
 from quantize.emulator import check_inputs, emulate, session, trace
 from quantize.network import QuantizedNetwork
@@ -80,16 +81,17 @@ class EmulatorSession:
 
     def __init__(self, network: QuantizedNetwork, n_samples: int):
         self._network, self._session = network, session(network, n_samples)
-        self._inputs: list[BoolArray] = []
+        self._inputs: list[Events] = []
 
-    def step(self, inputs: BoolArray) -> FloatArray:
+    def step(self, inputs: Events) -> FloatArray:
         """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
         self._inputs.append(inputs.copy())
         return self._session.step(inputs)
 
     def record(self) -> SpikeRecord:
         """What the network did: the same steps again, in one go."""
-        return EmulatorTarget().run(self._network, np.concatenate(self._inputs))
+        inputs: Any = np.concatenate(self._inputs)  # int8 where some steps are
+        return EmulatorTarget().run(self._network, inputs)
 
 
 def check_step(inputs: Events, step: int) -> None:

@@ -33,8 +33,9 @@ from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError, TargetUnavailableError
 from lsnn_neuro.network.dynamics import at_rest, simulate
 from quantize.arithmetic import Loihi
+from quantize.design_rules import graded_inputs_are_not_shifted_down
 from quantize.emulator import running
-from quantize.network import QuantizedNetwork
+from quantize.network import SPIKES, QuantizedNetwork, ValueRange, value_range
 from quantize.record import PopulationState, SpikeRecord
 
 ENTRY_POINTS = "lsnn_neuro.hardware_models"
@@ -119,14 +120,19 @@ class Loihi2Target:
             return "no chip: set NXSDKHOST to the address of a Loihi 2 host, or run under SLURM"
         return None
 
-    def model_missing(self, network: QuantizedNetwork) -> str | None:
-        """Why this network has no place on a chip, in one line; None if it has."""
-        chosen = lava_neurons(network, self.options.lif)
+    def model_missing(self, network: QuantizedNetwork, values: ValueRange = SPIKES) -> str | None:
+        """Why this network has no place on a chip, in one line; None if it has.
+
+        - values: what its inputs send
+        """
+        for broken in graded_inputs_are_not_shifted_down(network, values):
+            return str(broken)
+        chosen = lava_neurons(network, self.options.lif, values)
         for p in network.spiking:
             lava = chosen[p.name]
             if lava.on_cores or lava.process_name in hardware_models():
                 continue
-            obstacles = [c.obstacle(network, p) for c in candidates(p) if c.on_cores]
+            obstacles = [c.obstacle(network, p, values) for c in candidates(p) if c.on_cores]
             why = (
                 (obstacles[0] or "lif is 'own'")
                 if obstacles
@@ -139,8 +145,8 @@ class Loihi2Target:
         return None
 
     def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
-        """Run a batch of samples from rest; inputs are bool, shape (time, sample, input)."""
-        record = self._runner(network).run(network, inputs, self.name)
+        """Run a batch of samples from rest; inputs are events, shape (time, sample, input)."""
+        record = self._runner(network, value_range(inputs)).run(network, inputs, self.name)
         trains = {p.name: p.spikes for p in record.spikes}
         return replace(record, readout=host_readout(network, inputs, trains))
 
@@ -157,10 +163,11 @@ class Loihi2Target:
         self, network: QuantizedNetwork, inputs: Events, step: int
     ) -> tuple[PopulationState, ...]:
         """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
-        return self._runner(network).states(network, inputs, step, self.name)
+        runner = self._runner(network, value_range(inputs))
+        return runner.states(network, inputs, step, self.name)
 
-    def _runner(self, network: QuantizedNetwork) -> LavaRunner:
-        reason = self.unavailable() or self.model_missing(network)
+    def _runner(self, network: QuantizedNetwork, values: ValueRange = SPIKES) -> LavaRunner:
+        reason = self.unavailable() or self.model_missing(network, values)
         if reason:
             raise TargetUnavailableError(f"target {self.name!r}: {reason}")
         return LavaRunner(options=self.options, backend="chip", chip_models=hardware_models())

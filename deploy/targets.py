@@ -33,8 +33,7 @@ class Target(Protocol):
     def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
         """Run a batch of samples from rest; inputs are events, shape (time, sample, input).
 
-        Targets on Lava take bool spikes only. Raises TargetUnavailableError if it can't run here,
-        TargetFailedError if it broke down.
+        Raises TargetUnavailableError if it can't run here, TargetFailedError if it broke down.
         """
 
     def session(

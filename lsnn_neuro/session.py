@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.arrays import Events
+
 Spikes = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,7 +22,7 @@ class Session(Protocol):
     def lag(self) -> int:
         """Steps by which its answer comes late; 0 where a step's readout is there after that step."""
 
-    def step(self, inputs: Spikes) -> FloatArray:
+    def step(self, inputs: Events) -> FloatArray:
         """Run on for some steps; gives the readouts that have come out since.
 
         - inputs: (step, sample, input)
@@ -33,15 +35,15 @@ class Session(Protocol):
 class LocalSession:
     """A network in this process: ``run(inputs) / scale + bias``.
 
-    - run: input spikes (step, sample, input) -> readout (step, sample, output) in units of its own
+    - run: inputs (step, sample, input) -> readout (step, sample, output) in units of its own
     """
 
-    run: Callable[[Spikes], npt.NDArray[Any]]
+    run: Callable[[Any], npt.NDArray[Any]]
     scale: float | FloatArray = 1.0
     bias: npt.NDArray[Any]
     lag: int = 0
 
-    def step(self, inputs: Spikes) -> FloatArray:
+    def step(self, inputs: Events) -> FloatArray:
         """Run on for some steps; see :class:`Session`."""
         readout: FloatArray = (self.run(inputs) / self.scale + self.bias).astype(np.float64)
         return readout

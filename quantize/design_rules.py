@@ -1,6 +1,7 @@
 """Design rules: limits of the chip that no single constructor can check, one small function each.
 
-A rule takes a network and gives a list of violations, each with object, value, limit and remedy.
+A rule takes a network, and what its inputs send (by default spikes), and gives a list of violations, each
+with object, value, limit and remedy.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from quantize.loihi import (
     STATE_MAX,
     STATE_SHIFT,
 )
-from quantize.network import QuantizedNetwork
+from quantize.network import INPUT, SPIKES, QuantizedNetwork, ValueRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +35,20 @@ class Violation:
         return f"{self.rule}: {self.object} has {self.value:g}, limit {self.limit:g}; {self.remedy}"
 
 
-Rule = Callable[[QuantizedNetwork], list[Violation]]
+Rule = Callable[[QuantizedNetwork, ValueRange], list[Violation]]
 
 
-def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
+def accumulator_stays_in_16_bits(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
     """The worst sum of mantissas a neuron can receive in a step must fit its accumulator.
 
     Source: Lava's precision of 16 bits for synaptic input; all synapses of one sign active at once.
     """
     violations = []
     for projection in network.projections:
-        for sign in (1, -1):
-            magnitude = np.maximum(sign * projection.weight_mant, 0)
-            sums = np.bincount(projection.target_index, magnitude, projection.n_target)
+        lowest, highest = projection.sums(values if projection.source == INPUT else SPIKES)
+        for sums in (highest.sum(axis=0), -lowest.sum(axis=0)):
             worst = int(sums.argmax())
             if sums[worst] > ACCUMULATOR_MAX:
                 violations.append(
@@ -61,7 +63,9 @@ def accumulator_stays_in_16_bits(network: QuantizedNetwork) -> list[Violation]:
     return violations
 
 
-def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violation]:
+def adaptation_stands_above_rounding(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
     """A spike's step of adaptation must stand above the range in which decay is linear.
 
     dec() takes away at least 1 a step, so states below 4096/decay_a decay linearly. Source: dec()
@@ -89,7 +93,9 @@ def adaptation_stands_above_rounding(network: QuantizedNetwork) -> list[Violatio
     return violations
 
 
-def current_input_wraps_once(network: QuantizedNetwork) -> list[Violation]:
+def current_input_wraps_once(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
     """A step's input to a synaptic current must not be so large that it would wrap around twice.
 
     There Lava's current leaves its range, and targets would differ. Source: seen with lava-nc 0.10.0.
@@ -98,17 +104,19 @@ def current_input_wraps_once(network: QuantizedNetwork) -> list[Violation]:
         Violation(
             rule="current-input",
             object=f"population {population.name!r}, synaptic input of a step",
-            value=float(network.worst_input(population.name)),
+            value=worst,
             limit=CURRENT_INPUT_MAX,
             remedy="fewer or weaker synapses onto it",
         )
         for population in network.populations
         if population.decay_i is not None
-        and network.worst_input(population.name) > CURRENT_INPUT_MAX
+        and (worst := network.worst_input(population.name, values)) > CURRENT_INPUT_MAX
     ]
 
 
-def current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
+def current_does_not_wrap(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
     """A synaptic current must stay in 24 bits if all its inputs fire all the time.
 
     Beyond, it wraps around: strong excitation becomes inhibition. Source: Lava's models of LIF and ATRLIF.
@@ -117,11 +125,8 @@ def current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
     for population in network.populations:
         if population.decay_i is None:
             continue
-        for sign in (1, -1):
-            drive = np.zeros(population.size)
-            for p in network.into(population.name):
-                strength = np.maximum(sign * p.weight_mant, 0) * 2.0**p.weight_exp
-                drive += np.bincount(p.target_index, strength, p.n_target)
+        low, high = network.input_extremes(population.name, values)
+        for drive in (high, -low):
             most = drive * 2**STATE_SHIFT / np.maximum(population.decay_i / DECAY_ONE, 1e-9)
             worst = int(most.argmax())
             if most[worst] > STATE_MAX:
@@ -137,7 +142,30 @@ def current_does_not_wrap(network: QuantizedNetwork) -> list[Violation]:
     return violations
 
 
-def every_population_is_driven(network: QuantizedNetwork) -> list[Violation]:
+def graded_inputs_are_not_shifted_down(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
+    """Graded inputs need weights whose exponent is not negative.
+
+    A chip rounds every synapse's product, Lava the sum. Source: integers that a Loihi 2 printed, in the
+    tutorials ``lava_va`` of lava-nc.
+    """
+    return [
+        Violation(
+            rule="graded-exponent",
+            object=f"projection {projection.name!r}, weight_exp under graded inputs",
+            value=projection.weight_exp,
+            limit=0,
+            remedy="a chip rounds each product, not their sum: larger weights, or inputs as spikes",
+        )
+        for projection in network.out_of(INPUT)
+        if values != SPIKES and projection.weight_exp < 0
+    ]
+
+
+def every_population_is_driven(
+    network: QuantizedNetwork, values: ValueRange = SPIKES
+) -> list[Violation]:
     """A population or a readout without synapses or bias does nothing and is surely a mistake."""
     return [
         Violation(
@@ -158,9 +186,13 @@ RULES: tuple[Rule, ...] = (
     current_does_not_wrap,
     current_input_wraps_once,
     every_population_is_driven,
+    graded_inputs_are_not_shifted_down,
 )
 
 
-def check(network: QuantizedNetwork) -> list[Violation]:
-    """All violations of all rules."""
-    return [violation for rule in RULES for violation in rule(network)]
+def check(network: QuantizedNetwork, values: ValueRange = SPIKES) -> list[Violation]:
+    """All violations of all rules.
+
+    - values: what the inputs send (:func:`quantize.network.value_range`)
+    """
+    return [violation for rule in RULES for violation in rule(network, values)]

@@ -37,7 +37,12 @@ from lsnn_neuro.session import LocalSession
 from quantize.arithmetic import Ints, Loihi, shift
 from quantize.emulator_kernel import KernelEmulator, kernel_obstacle
 from quantize.loihi import STATE_SHIFT
-from quantize.network import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
+from quantize.network import (
+    QuantizedNetwork,
+    QuantizedPopulation,
+    QuantizedProjection,
+    value_range,
+)
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
@@ -151,7 +156,10 @@ def _of_sample(state: State, sample: int) -> State:
 
 
 def check_inputs(network: QuantizedNetwork, inputs: Events) -> None:
-    """Refuse anything but events of shape (time, sample, input) that fit the network."""
+    """Refuse anything but events of shape (time, sample, input) that fit the network.
+
+    Values with which the synaptic input of a step could overflow don't: NetworkError names the population.
+    """
     if inputs.dtype not in (np.bool_, np.int8) or inputs.ndim != 3:
         raise NetworkError(
             f"inputs have type {inputs.dtype} and shape {inputs.shape}, expected bool or int8 "
@@ -163,6 +171,7 @@ def check_inputs(network: QuantizedNetwork, inputs: Events) -> None:
         )
     if 0 in inputs.shape:
         raise NetworkError(f"inputs have shape {inputs.shape}: no step, sample or input")
+    network.check_values(value_range(inputs))
 
 
 def emulate(

@@ -9,15 +9,24 @@ The integer equations are those of the neurons (:mod:`lsnn_neuro.neurons`) and o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.arrays import FloatArray, IntArray, frozen_floats, frozen_integers, whole_number
+from lsnn_neuro.arrays import (
+    Events,
+    FloatArray,
+    IntArray,
+    frozen_floats,
+    frozen_integers,
+    whole_number,
+)
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT, Graph, check_graph
 from lsnn_neuro.neurons.neuron import Constants, Neuron, Role
+from quantize.arithmetic import Ints, shift
 from quantize.loihi import (
     BIAS_EXP_MAX,
     BIAS_MANT_MAX,
@@ -46,6 +55,19 @@ SIZE_MAX = 2**31 - 1
 
 INPUT_LIMIT = 2**31 - 1
 """Largest synaptic input of a step once shifted into the membrane: Lava's integers have 32 bits."""
+
+ValueRange = tuple[int, int]
+"""The lowest and the highest value that an input sends, 0 among them."""
+
+SPIKES: ValueRange = (0, 1)
+ANY_EVENT: ValueRange = (-128, 127)
+
+
+def value_range(inputs: Events) -> ValueRange:
+    """The values of some inputs: those of spikes, and what graded events have beyond."""
+    if inputs.dtype == np.bool_ or inputs.size == 0:
+        return SPIKES
+    return min(0, int(inputs.min())), max(1, int(inputs.max()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -245,6 +267,20 @@ class QuantizedProjection:
         """Longest delay in steps (0 without synapses)."""
         return int(self.delay.max(initial=0))
 
+    def sums(self, values: ValueRange) -> tuple[Ints, Ints]:
+        """Lowest and highest sum of weight_mant * value that can arrive, (delay, target).
+
+        - values: the lowest and the highest that a source sends
+        """
+        places = self.delay.astype(np.int64) * self.n_target + self.target_index
+        shape = self.reach + 1, self.n_target
+        products = np.outer(values, self.weight_mant)
+        lowest, highest = (
+            np.bincount(places, extreme, shape[0] * shape[1]).astype(np.int64).reshape(shape)
+            for extreme in (products.min(axis=0), products.max(axis=0))
+        )
+        return lowest, highest
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
@@ -297,25 +333,50 @@ class QuantizedNetwork(Graph):
                         f"projection {projection.name!r}: {end!r} has {self.size_of(end)} neurons, "
                         f"not {size}"
                     )
+        self._refuse_overflow(SPIKES)
+
+    def check_values(self, values: ValueRange) -> None:
+        """Refuse input values with which a sum could overflow, naming the population and the sum."""
+        if values != SPIKES and not self._takes_any_event:
+            self._refuse_overflow(values)
+
+    def _refuse_overflow(self, values: ValueRange) -> None:
+        sent, less = f" with input values from {values[0]} to {values[1]}", ", or smaller values"
+        if values == SPIKES:
+            sent = less = ""
         for population in self.populations:
-            worst = self.worst_input(population.name)
+            worst = self.worst_input(population.name, values)
             if worst << STATE_SHIFT > INPUT_LIMIT:
                 raise NetworkError(
-                    f"population {population.name!r}: its synaptic input of a step can reach {worst}, "
-                    f"allowed are {INPUT_LIMIT >> STATE_SHIFT}, since the chip's simulator wraps at 32 "
-                    "bits; fewer or weaker synapses"
+                    f"population {population.name!r}: its synaptic input of a step can reach {worst}"
+                    f"{sent}, allowed are {INPUT_LIMIT >> STATE_SHIFT}, since the chip's simulator wraps "
+                    f"at 32 bits; fewer or weaker synapses{less}"
                 )
 
-    def worst_input(self, name: str) -> int:
-        """Largest magnitude of a step's synaptic input, all synapses of one sign active at once."""
-        worst = 0.0
-        for sign in (1, -1):
-            total = np.zeros(self.size_of(name))
-            for p in self.into(name):
-                strength = np.maximum(sign * p.weight_mant, 0) * 2.0**p.weight_exp
-                total += np.bincount(p.target_index, strength, p.n_target)
-            worst = max(worst, float(total.max()))
-        return int(np.ceil(worst))
+    @cached_property
+    def _takes_any_event(self) -> bool:
+        worst = max(self.worst_input(p.name, ANY_EVENT) for p in self.populations)
+        return worst << STATE_SHIFT <= INPUT_LIMIT
+
+    def input_extremes(self, name: str, values: ValueRange = SPIKES) -> tuple[Ints, Ints]:
+        """Lowest and highest synaptic input of a step, before the shift by 6, (neuron,).
+
+        - values: what the network's inputs send, see :func:`value_range`; populations send spikes
+        """
+        low = high = np.zeros(self.size_of(name), np.int64)
+        for p in self.into(name):
+            lowest, highest = p.sums(values if p.source == INPUT else SPIKES)
+            low = low + shift(lowest, p.weight_exp).sum(axis=0)
+            high = high + shift(highest, p.weight_exp).sum(axis=0)
+        return low, high
+
+    def worst_input(self, name: str, values: ValueRange = SPIKES) -> int:
+        """Largest magnitude of a step's synaptic input, all that has one sign active at once.
+
+        - values: as in :meth:`input_extremes`
+        """
+        low, high = self.input_extremes(name, values)
+        return int(max(-low.min(), high.max()))
 
     @property
     def n_synapses(self) -> int:
@@ -340,6 +401,6 @@ class QuantizedNetwork(Graph):
 
 
 __all__ = [
-    "INPUT", "UNKNOWN", "WEIGHT_RANGE", "Provenance", "QuantizedNetwork", "QuantizedPopulation",
-    "QuantizedProjection", "SignMode", "bias_parts",
+    "ANY_EVENT", "INPUT", "SPIKES", "UNKNOWN", "WEIGHT_RANGE", "Provenance", "QuantizedNetwork",
+    "QuantizedPopulation", "QuantizedProjection", "SignMode", "ValueRange", "bias_parts", "value_range",
 ]  # fmt: skip

@@ -160,7 +160,7 @@ def _flawed(monkeypatch: pytest.MonkeyPatch) -> None:
     violation = Violation(
         rule="luck", object="population 'regular'", value=3, limit=2, remedy="try again"
     )
-    monkeypatch.setattr(design_rules, "check", lambda network: [violation])
+    monkeypatch.setattr(design_rules, "check", lambda network, values=None: [violation])
     monkeypatch.setattr(ConversionReport, "flags", lambda report: ["lost a lot"])
 
 

@@ -12,6 +12,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lava.magma.core.model.model import AbstractProcessModel
@@ -35,8 +36,11 @@ def build_chip_graph(network: QuantizedNetwork, job: Job, folder: Path) -> LavaG
     """The graph of a network with adapters where spikes cross, and neuro-core models inside."""
     connect_host()
     graph = build_graph(
-        network, job, folder, to_chip=_to_chip, from_chip=_from_chip, adapter_lag=ADAPTER_LAG
-    )
+        network, job, folder,
+        to_chip=partial(_adapted, "PyToNxAdapter", message_bits=job.message_bits),
+        from_chip=partial(_adapted, "NxToPyAdapter", message_bits=0),
+        adapter_lag=ADAPTER_LAG,
+    )  # fmt: skip
     return onto_cores(graph, job.chip_models)
 
 
@@ -85,19 +89,11 @@ def connect_host() -> None:
         raise TargetUnavailableError(f"target 'loihi2': no chip answers ({error})") from error
 
 
-def _to_chip(port: OutPort, width: int) -> OutPort:
-    return _adapted("PyToNxAdapter", port, width)
-
-
-def _from_chip(port: OutPort, width: int) -> OutPort:
-    return _adapted("NxToPyAdapter", port, width)
-
-
-def _adapted(adapter: str, port: OutPort, width: int) -> OutPort:
+def _adapted(adapter: str, port: OutPort, width: int, *, message_bits: int) -> OutPort:
     """A port behind one of lava-loihi's spike adapters."""
     try:
         spike = importlib.import_module("lava.proc.embedded_io.spike")
-        process = getattr(spike, adapter)(shape=(width,), num_message_bits=0)
+        process = getattr(spike, adapter)(shape=(width,), num_message_bits=message_bits)
     except (ImportError, AttributeError) as error:
         raise TargetUnavailableError(
             f"target 'loihi2': this lava-loihi has no {adapter} as deploy/lava/chip.py expects it "

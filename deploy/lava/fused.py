@@ -4,7 +4,7 @@ Lava pays some 0.2 to 0.4 ms per process and step for synchronization. A network
 processes is what maps to a chip; this one is for running many samples in the simulation.
 
 Its arithmetic is the emulator's own (:class:`quantize.emulator.Emulator`, one step at a time).
-So the emulator agreeing with it says that Lava carried the spikes in and out unchanged, and nothing
+So the emulator agreeing with it says that Lava carried events in and spikes out unchanged, and nothing
 about the equations: that takes the graph, whose synapses and neurons are computed independently.
 """
 
@@ -43,7 +43,7 @@ class FusedNetwork(AbstractProcess):  # type: ignore[misc]
 
     Ports, flat and in C order; the answer to a step's input is sent in that same step:
 
-    - s_in: input spikes, (sample, input)
+    - s_in: input events, (sample, input)
     - s_out: spikes of all populations in the network's order, (sample, neuron)
     - o_out: what the outputs give, (sample, output)
 
@@ -65,7 +65,7 @@ class FusedNetwork(AbstractProcess):  # type: ignore[misc]
 class PyFusedNetworkModelFixed(PyLoihiProcessModel):  # type: ignore[misc]
     """The integer model, by the emulator itself."""
 
-    s_in = LavaPyType(PyInPort.VEC_DENSE, np.bool_, precision=1)
+    s_in = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
     s_out = LavaPyType(PyOutPort.VEC_DENSE, np.bool_, precision=1)
     o_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     states: IntArray = LavaPyType(np.ndarray, np.int32, precision=24)

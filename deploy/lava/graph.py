@@ -162,7 +162,12 @@ class _Builder:
         skips = (
             projection.source == INPUT and not self.network.population(projection.target).spiking
         )
-        connection = build_connection(projection, self.job.n_samples, extra_delay=int(skips))
+        connection = build_connection(
+            projection,
+            self.job.n_samples,
+            extra_delay=int(skips),
+            message_bits=self.job.message_bits if projection.source == INPUT else 0,
+        )
         self.models[connection] = connection_model(connection, self.job.synapses)
         self.sources[projection.source].connect(connection.s_in)
         connection.a_out.connect(self.targets[projection.target])
@@ -202,7 +207,7 @@ def build_graph(
         network=network, job=job, folder=folder, to_chip=to_chip, from_chip=from_chip,
         adapter_lag=adapter_lag,
     )  # fmt: skip
-    chosen = lava_neurons(network, job.lif)
+    chosen = lava_neurons(network, job.lif, job.values)
     simulated = job.backend == "simulation"  # on a chip the host computes readouts from the spikes
     start = read_states(folder / START_FILE)
     source = builder.add_source()

@@ -3,7 +3,7 @@
 ::
 
     network.safetensors   the QuantizedNetwork               parent writes
-    inputs.npy            bool (time, sample, input)         parent writes
+    inputs.npy            int8 (time, sample, input)         parent writes
     job.json              the other fields of ``Job``        parent writes
     start.npz             states of some populations         parent writes, where it isn't rest
     spikes.npy            bool (time, sample, neuron)        parent makes room, child fills
@@ -29,12 +29,15 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.lava.options import LifModel, NetworkModel, SynapseModel
-from lsnn_neuro.arrays import IntArray
+from lsnn_neuro.arrays import Events, IntArray
 from quantize import file_format
-from quantize.network import QuantizedNetwork
+from quantize.network import SPIKES, QuantizedNetwork, ValueRange
 
 Backend = Literal["simulation", "chip"]
 Spikes = npt.NDArray[np.bool_]
+
+EVENT_BITS = 8
+"""Width of a graded event."""
 
 OUTCOME_FILE = "outcome.json"
 INPUTS_FILE, PROGRESS_FILE = "inputs.npy", "progress.npy"
@@ -50,6 +53,7 @@ class Job:
     """What to run.
 
     - n_steps, n_samples: shape of the input, in steps of the emulator
+    - values: the lowest and the highest that the inputs send; step by step they may send others
     - want_states: stop right after the last step and hand back the states of all neurons
     - step_by_step: run as many steps at a time as lines on stdin say; inputs are written meanwhile
     - chip_models: ``module:class`` of the NcProcessModel of our own processes, by process name
@@ -60,20 +64,26 @@ class Job:
     model: NetworkModel
     lif: LifModel
     synapses: SynapseModel
+    values: ValueRange = SPIKES
     want_states: bool
     step_by_step: bool = False
     backend: Backend = "simulation"
     chip_models: dict[str, str]
 
+    @property
+    def message_bits(self) -> int:
+        """Width of what an input event carries; 0 where all are spikes."""
+        return EVENT_BITS if self.step_by_step or self.values != SPIKES else 0
+
     def write(
-        self, folder: Path, network: QuantizedNetwork, inputs: Spikes, start: States | None = None
+        self, folder: Path, network: QuantizedNetwork, inputs: Events, start: States | None = None
     ) -> None:
         """Fill a job folder.
 
         Inputs have shape (time, sample, input), states to start from (sample, neuron).
         """
         file_format.save(network, folder / "network.safetensors")
-        np.save(folder / INPUTS_FILE, np.ascontiguousarray(inputs), allow_pickle=False)
+        np.save(folder / INPUTS_FILE, inputs.astype(np.int8, order="C"), allow_pickle=False)
         if self.step_by_step:
             np.save(folder / PROGRESS_FILE, np.array([-1, 0]), allow_pickle=False)
         if start:
@@ -90,7 +100,8 @@ class Job:
     @staticmethod
     def read(folder: Path) -> tuple[Job, QuantizedNetwork]:
         """A job and its network from their folder."""
-        job = Job(**json.loads((folder / "job.json").read_text()))
+        fields = json.loads((folder / "job.json").read_text())
+        job = Job(**fields | {"values": tuple(fields["values"])})
         return job, file_format.load(folder / "network.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""Spikes from a file and back to a file, at the speed of the disk.
+"""Events from a file, and spikes back to a file, at the speed of the disk.
 
 Lava's own sources and sinks keep whole recordings in a variable and hand it over number by number.
 These processes map an ``.npy`` file into memory and read or write one row per step. What reads the
@@ -22,7 +22,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class SpikeSource(AbstractProcess):  # type: ignore[misc]
-    """Sends row t of a bool file of shape (time, sample, column) in step t, then silence."""
+    """Sends row t of an int8 file of shape (time, sample, column) in step t, then silence."""
 
     def __init__(self, *, path: str, width: int, name: str | None = None):
         super().__init__(path=path, name=name)
@@ -69,12 +69,12 @@ class _FileModel(PyLoihiProcessModel):  # type: ignore[misc]
 class PySpikeSourceModel(_FileModel):
     """Reads one row per step."""
 
-    s_out = LavaPyType(PyOutPort.VEC_DENSE, np.bool_, precision=1)
+    s_out = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=8)
 
     def run_spk(self) -> None:
         """One time step; Lava counts them from 1."""
         row = self.time_step - 1
-        silence = np.zeros(self.rows.shape[1:], np.bool_)
+        silence = np.zeros(self.rows.shape[1:], np.int8)
         self.s_out.send((self.rows[row] if row < len(self.rows) else silence).reshape(-1))
 
 

@@ -9,13 +9,17 @@ from deploy.lava.neurons.neuron import lava_neurons
 from deploy.lava.options import LavaOptions
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.dynamics import NetworkState
-from quantize.network import QuantizedNetwork
+from quantize.network import QuantizedNetwork, ValueRange
 
 
 def start_states(
-    network: QuantizedNetwork, start: NetworkState, n_samples: int, options: LavaOptions
+    network: QuantizedNetwork,
+    start: NetworkState,
+    n_samples: int,
+    options: LavaOptions,
+    values: ValueRange,
 ) -> States:
-    """State variables by ``population/variable``, (sample, neuron).
+    """State variables by ``population/variable``, (sample, neuron); ``values`` are what the inputs send.
 
     Raises NetworkError where spikes are on their way, where a process starts at rest, and over a wrong shape.
     """
@@ -27,7 +31,7 @@ def start_states(
                 f"start: {name!r} has sent spikes; on Lava nothing may be on its way"
             )
     states: States = {}
-    for name, lava in lava_neurons(network, options.lif).items():
+    for name, lava in lava_neurons(network, options.lif, values).items():
         if not lava.takes_start:
             raise NetworkError(
                 f"population {name!r} starts at rest on Lava's {lava.label}; use lif='own' to give a "
@@ -35,10 +39,10 @@ def start_states(
             )
         expected = n_samples, network.size_of(name)
         variables = vars(start.populations[name]) | {"i": start.currents[name]}
-        for variable, values in variables.items():
-            if values.shape != expected:
+        for variable, given in variables.items():
+            if given.shape != expected:
                 raise NetworkError(
-                    f"start: {variable} of {name!r} has shape {values.shape}, expected {expected}"
+                    f"start: {variable} of {name!r} has shape {given.shape}, expected {expected}"
                 )
-            states[f"{name}/{variable}"] = values.astype(np.int32)
+            states[f"{name}/{variable}"] = given.astype(np.int32)
     return states

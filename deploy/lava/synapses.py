@@ -47,11 +47,12 @@ def _side_by_side(
 
 
 def build_connection(
-    projection: QuantizedProjection, samples: int, *, extra_delay: int = 0
+    projection: QuantizedProjection, samples: int, *, extra_delay: int = 0, message_bits: int = 0
 ) -> Sparse:
     """``samples`` of a projection side by side: ``Sparse``, or ``DelaySparse`` if it has delays.
 
     - extra_delay: steps on top of every synapse's own delay
+    - message_bits: width of what an event carries; with 0 whatever is sent counts as 1
     """
     # QuantizedProjection has checked range, sign and (mixed) evenness: nothing is left for Lava to
     # clip or floor
@@ -64,6 +65,7 @@ def build_connection(
             weight_exp=projection.weight_exp,
             num_weight_bits=WEIGHT_BITS,
             sign_mode=sign_mode,
+            num_message_bits=message_bits,
             name=projection.name,
         )
     return DelaySparse(
@@ -75,6 +77,7 @@ def build_connection(
         weight_exp=projection.weight_exp,
         num_weight_bits=WEIGHT_BITS,
         sign_mode=sign_mode,
+        num_message_bits=message_bits,
         name=projection.name,
     )
 
@@ -87,16 +90,18 @@ def connection_model(connection: Sparse, synapses: SynapseModel) -> type[PyLoihi
 
 
 class AbstractEventModel(PyLoihiProcessModel):  # type: ignore[misc]
-    """Spikes arrive, the synapses of their sources are gathered, their weights wait in a ring.
+    """Events arrive, the synapses of their sources are gathered, their weights wait in a ring.
 
     Per time step t, for a synapse of weight w and delay d, in the order Lava uses (what is sent was
     complete one step before, so that recurrent networks can't deadlock)::
 
-        a_out[t]  = ring[t] ring[t + 1 + d] += (sum of w over the spikes of step t) << weight_exp
-        for each d on its own
+        a_out[t]         = ring[t]
+        ring[t + 1 + d] += (sum of w s over the events s of step t) << weight_exp    for each d on its own
+
+    s is 1 for whatever is sent where num_message_bits is 0.
     """
 
-    s_in = LavaPyType(PyInPort.VEC_DENSE, np.bool_, precision=1)
+    s_in = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
     a_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
     a_buff: IntArray = LavaPyType(np.ndarray, np.int32, precision=16)
     weights: csr_matrix = LavaPyType(csr_matrix, np.int32, precision=8)
@@ -132,16 +137,18 @@ class AbstractEventModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.a_out.send(self.ring[self.head])
         self.ring[self.head] = 0
         self.head = (self.head + 1) % len(self.ring)
-        self.add_events(np.flatnonzero(self.s_in.recv()))
+        events = self.s_in.recv()
+        self.add_events(events if self.num_message_bits.item() else events != 0)
 
-    def add_events(self, sources: Ints) -> None:
-        """Put the weights of the synapses of spiking sources where their delay says."""
+    def add_events(self, events: Ints) -> None:
+        """Put the weights of the synapses of active sources, times the events, where their delay says."""
+        sources = np.flatnonzero(events)
         count = self.count[sources]
         offset = np.repeat(self.first[sources] - np.cumsum(count) + count, count)
         synapses = offset + np.arange(len(offset))
         slots = (self.head + self.delay[synapses]) % len(self.ring)
         places = slots * self.ring.shape[1] + self.target[synapses]
-        np.add.at(self.sums, places, self.weight[synapses])
+        np.add.at(self.sums, places, self.weight[synapses] * np.repeat(events[sources], count))
         # The exponent acts on the sum of each place, and each place is hit by a single delay. A
         # place listed twice is written twice with the same value.
         ring = self.ring.reshape(-1)

@@ -25,7 +25,7 @@ from deploy.lava.job import (
     States,
     read_states,
 )
-from deploy.lava.neurons.neuron import lava_neurons
+from deploy.lava.neurons.neuron import LavaNeuron, lava_neurons
 from deploy.lava.options import LavaOptions
 from deploy.lava.start import start_states
 from deploy.lava.supervisor import SteppedJob, run_job, started_job
@@ -36,7 +36,7 @@ from lsnn_neuro.network.graph import INPUT, side_by_side
 from lsnn_neuro.neurons.neuron import State
 from quantize.emulator import check_inputs
 from quantize.loihi import DELAY_MAX
-from quantize.network import QuantizedNetwork
+from quantize.network import INPUT_LIMIT, SPIKES, QuantizedNetwork, ValueRange, value_range
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
@@ -56,13 +56,14 @@ class LavaRunner:
         self, network: QuantizedNetwork, inputs: Events, target: str,
         start: NetworkState | None = None,
     ) -> SpikeRecord:  # fmt: skip
-        """Run samples from rest or from given states; inputs are bool, shape (time, sample, input)."""
-        trains = check_spikes(network, inputs, target)
+        """Run samples from rest or from given states; inputs are events, shape (time, sample, input)."""
+        check_inputs(network, inputs)
         begin = time.perf_counter()
-        n_steps, n_samples, _ = trains.shape
+        n_steps, n_samples, _ = inputs.shape
+        values = value_range(inputs)
         states: States = {}
         if start is not None:
-            states = start_states(network, start, n_samples, self.options)
+            states = start_states(network, start, n_samples, self.options, values)
         spikes = np.zeros((n_steps, n_samples, network.n_neurons), np.bool_)
         readout = np.zeros((n_steps, n_samples, network.n_outputs), np.int32)
         # Each batch gets a new child. Resetting Lava between batches would mean setting the
@@ -70,15 +71,15 @@ class LavaRunner:
         # new start takes about a second, is exact for every model, and can't forget a state.
         for first in range(0, n_samples, self.options.parallel_samples):
             batch = slice(first, first + self.options.parallel_samples)
-            own = {name: values[batch] for name, values in states.items()}
-            with self._job(network, trains[:, batch], start=own) as folder:
+            own = {name: state[batch] for name, state in states.items()}
+            with self._job(network, inputs[:, batch], values, start=own) as folder:
                 run_job(folder, self.options.time_limit)
                 spikes[:, batch] = np.load(folder / SPIKES_FILE, allow_pickle=False)
                 readout[:, batch] = np.load(folder / READOUT_FILE, allow_pickle=False)
         return SpikeRecord(
             spikes=_by_population(network, spikes),
             readout=readout,
-            target=self.variant(network, target),
+            target=self.variant(network, values, target),
             seconds=time.perf_counter() - begin,
         )
 
@@ -95,17 +96,22 @@ class LavaRunner:
             )
         silence = np.zeros((n_steps, n_samples, network.n_inputs), np.bool_)
         check_inputs(network, silence)
-        with self._job(network, silence, step_by_step=True) as folder, started_job(folder) as child:
+        with (
+            self._job(network, silence, SPIKES, step_by_step=True) as folder,
+            started_job(folder) as child,
+        ):
             job = SteppedJob(child, folder, self.options.time_limit)
-            yield LavaSession(network, job, folder, self.variant(network, target))
+            yield LavaSession(self, network, job, folder, self.variant(network, SPIKES, target))
 
     def states(
         self, network: QuantizedNetwork, inputs: Events, step: int, target: str
     ) -> tuple[PopulationState, ...]:
         """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
         check_step(inputs, step)
-        until = check_spikes(network, inputs[: step + 1, None], target)
-        with self._job(network, until, want_states=True) as folder:
+        until = inputs[: step + 1, None]
+        check_inputs(network, until)
+        values = value_range(inputs)  # of all steps: the processes that a run would have
+        with self._job(network, until, values, want_states=True) as folder:
             run_job(folder, self.options.time_limit)
             found = read_states(folder / STATES_FILE)
             z = np.load(folder / SPIKES_FILE, allow_pickle=False)[step, 0]
@@ -118,11 +124,24 @@ class LavaRunner:
             for p in network.spiking
         )
 
-    def variant(self, network: QuantizedNetwork, target: str) -> str:
+    def neurons(self, network: QuantizedNetwork, values: ValueRange) -> dict[str, LavaNeuron]:
+        """What runs each population where inputs send ``values``; none in a fused network.
+
+        Raises NetworkError over what Lava can't compute exactly.
+        """
+        if self.options.model == "fused":
+            return {}
+        if self.backend == "simulation":
+            check_delays(network)
+            if self.options.synapses == "stock":
+                check_sums(network, values)
+        return lava_neurons(network, self.options.lif, values)
+
+    def variant(self, network: QuantizedNetwork, values: ValueRange, target: str) -> str:
         """What runs, for reports."""
         if self.options.model == "fused":
             return f"{target} (fused network)"
-        chosen = lava_neurons(network, self.options.lif)
+        chosen = self.neurons(network, values)
         kinds = " + ".join(sorted({chosen[p.name].label for p in network.spiking}))
         synapses = f"{self.options.synapses} synapses" if self.backend == "simulation" else ""
         return f"{target} ({', '.join(filter(None, (synapses, kinds)))})"
@@ -131,23 +150,22 @@ class LavaRunner:
     def _job(
         self,
         network: QuantizedNetwork,
-        inputs: Spikes,
+        inputs: Events,
+        values: ValueRange,
         *,
         start: States | None = None,
         want_states: bool = False,
         step_by_step: bool = False,
     ) -> Iterator[Path]:
         """The folder of a job that is ready to run, removed afterwards."""
-        if self.options.model == "graph":  # refuse here what the child could only fail at
-            lava_neurons(network, self.options.lif)
-            if self.backend == "simulation":
-                check_delays(network)
+        self.neurons(network, values)  # refuses here what the child could only fail at
         job = Job(
             n_steps=inputs.shape[0],
             n_samples=inputs.shape[1],
             model=self.options.model,
             lif=self.options.lif,
             synapses=self.options.synapses,
+            values=values,
             want_states=want_states,
             step_by_step=step_by_step,
             backend=self.backend,
@@ -159,15 +177,15 @@ class LavaRunner:
             yield folder
 
 
-def check_spikes(network: QuantizedNetwork, inputs: Events, target: str) -> Spikes:
-    """Refuse anything but spikes of shape (time, sample, input), graded events too."""
-    check_inputs(network, inputs)
-    if inputs.dtype != np.bool_:
-        raise NetworkError(
-            f"target {target!r}: inputs have type {inputs.dtype}, on Lava they are bool spikes; graded "
-            "events run on the emulator"
-        )
-    return inputs.astype(np.bool_, copy=False)
+def check_sums(network: QuantizedNetwork, values: ValueRange) -> None:
+    """Refuse sums that leave Lava's 32 bits before a negative exponent makes them small."""
+    for projection in network.out_of(INPUT):
+        most = max(int(np.abs(sums).max()) for sums in projection.sums(values))
+        if most > INPUT_LIMIT:
+            raise NetworkError(
+                f"projection {projection.name!r}: its sum of a step can reach {most} before the "
+                f"exponent, Lava's own synapses take {INPUT_LIMIT}; use synapses='event'"
+            )
 
 
 def check_delays(network: QuantizedNetwork) -> None:
@@ -192,17 +210,22 @@ def _by_population(network: QuantizedNetwork, spikes: Spikes) -> tuple[Populatio
 class LavaSession:
     """A network on Lava that runs some steps at a time."""
 
-    def __init__(self, network: QuantizedNetwork, job: SteppedJob, folder: Path, variant: str):
-        self._network, self._job, self._variant = network, job, variant
+    def __init__(
+        self, runner: LavaRunner, network: QuantizedNetwork, job: SteppedJob, folder: Path,
+        variant: str,
+    ):  # fmt: skip
+        self._runner, self._network, self._job, self._variant = runner, network, job, variant
+        self._values, self._neurons = SPIKES, runner.neurons(network, SPIKES)
         self._inputs = np.load(folder / INPUTS_FILE, mmap_mode="r+", allow_pickle=False)
         self._spikes = np.load(folder / SPIKES_FILE, mmap_mode="r", allow_pickle=False)
         self._readout = np.load(folder / READOUT_FILE, mmap_mode="r", allow_pickle=False)
         self._start = time.perf_counter()
         self.lag = job.lag()
 
-    def step(self, inputs: Spikes) -> FloatArray:
+    def step(self, inputs: Events) -> FloatArray:
         """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
-        check_spikes(self._network, inputs, self._variant)
+        check_inputs(self._network, inputs)
+        self._take(value_range(inputs))
         before = self._job.steps
         after = before + len(inputs)
         if after > len(self._inputs):
@@ -213,6 +236,20 @@ class LavaSession:
         self._job.run(len(inputs))
         arrived = self._readout[max(before - self.lag, 0) : max(after - self.lag, 0)]
         return self._network.to_float(arrived)
+
+    def _take(self, values: ValueRange) -> None:
+        """Refuse values that the processes, chosen for spikes, can't compute exactly."""
+        wider = min(values[0], self._values[0]), max(values[1], self._values[1])
+        if wider == self._values:
+            return
+        for name, lava in self._runner.neurons(self._network, wider).items():
+            running = self._neurons[name]
+            if type(lava) is not type(running):
+                raise NetworkError(
+                    f"population {name!r}: {self._variant} began for spikes, and its {running.label} "
+                    f"is not exact with input values from {wider[0]} to {wider[1]}; use lif='own'"
+                )
+        self._values = wider
 
     def record(self) -> SpikeRecord:
         """What the network did, once all steps have run; lets the last answers arrive."""
@@ -243,7 +280,7 @@ class LoihiSimTarget:
     def run(
         self, network: QuantizedNetwork, inputs: Events, start: NetworkState | None = None
     ) -> SpikeRecord:
-        """Run a batch of samples; inputs are bool, shape (time, sample, input).
+        """Run a batch of samples; inputs are events, shape (time, sample, input).
 
         - start: the states to start from, with nothing on its way (all ``history`` silent); by default rest.
           Only our own processes can: NetworkError where Lava's own would run

@@ -44,6 +44,7 @@ class Limits(_Table):
     - mesh_columns, mesh_rows: tiles of a chip
     - compartments, input_axons, output_axons, synapse_words, synapse_formats: of a core
     - fan_in: synapses onto one neuron; fan_out: cores one neuron sends to
+    - event_bits: that an event carries, 0 where all are spikes; None where the chip doesn't say
     """
 
     chips: Figure[Count]
@@ -58,6 +59,7 @@ class Limits(_Table):
     fan_out: Figure[Count]
     synapse_words: Figure[Count]
     synapse_formats: Figure[Count]
+    event_bits: Figure[Annotated[int, Field(ge=0)]] | None = None
 
     @model_validator(mode="after")
     def _mesh_holds_the_cores(self) -> Limits:

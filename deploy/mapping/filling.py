@@ -11,7 +11,9 @@ import numpy.typing as npt
 from deploy.mapping.chips import Chip
 from deploy.mapping.links import Ints, Link
 from deploy.mapping.synapse_memory import words
+from lsnn_neuro.arrays import Events
 from quantize.design_rules import Violation
+from quantize.network import SPIKES, value_range
 
 Flags = npt.NDArray[np.bool_]
 
@@ -29,6 +31,7 @@ REMEDIES = {
     "fan_in": "lower connectivity",
     "fan_out": "lower recurrent connectivity",
     "cores": "a smaller or sparser network",
+    "event_bits": "smaller values, or inputs as spikes",
 }
 
 
@@ -76,6 +79,17 @@ def violation_of(limit: str, what: str, value: int, chip: Chip) -> Violation:
         limit=getattr(chip.limits, limit).value,
         remedy=REMEDIES[limit],
     )
+
+
+def event_widths(inputs: Events, chip: Chip) -> list[Violation]:
+    """The violation that an input event carries more bits than the chip's do."""
+    low, high = values = value_range(inputs)
+    bits = 0 if values == SPIKES else max(high, -low - 1).bit_length() + (low < 0)
+    if chip.limits.event_bits is None or bits <= chip.limits.event_bits.value:
+        return []
+    return [
+        violation_of("event_bits", f"inputs from {low} to {high}, bits of an event", bits, chip)
+    ]
 
 
 class _Filling:

@@ -10,7 +10,7 @@ from typing import Any
 from deploy.mapping.alternatives import Alternative, alternatives
 from deploy.mapping.chips import Chip
 from deploy.mapping.energy import LOIHI1_LSNN, Estimate, estimate
-from deploy.mapping.filling import CORE_LIMITS, Core
+from deploy.mapping.filling import CORE_LIMITS, Core, event_widths
 from deploy.mapping.metrics import NeuroBenchMetrics, neurobench_metrics
 from deploy.mapping.neurons import neuron_models
 from deploy.mapping.picture import cores_svg
@@ -57,6 +57,8 @@ def resources(
 ) -> Resources:
     """Place a network; with inputs (time, sample, input) and their record, also what they cost."""
     violations = neuron_models(network, chip)
+    if inputs is not None:
+        violations += event_widths(inputs, chip)
     fits = try_to_place(network, chip)
     placement = None if isinstance(fits, Violation) else fits
     if isinstance(fits, Violation):

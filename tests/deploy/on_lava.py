@@ -1,6 +1,5 @@
 """Running small networks on Lava and on the emulator, and making them by hand."""
 
-import numpy as np
 from random_networks import random_inputs
 
 from deploy.lava.options import LavaOptions
@@ -8,7 +7,7 @@ from deploy.lava.target import LoihiSimTarget
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate_reference
-from quantize.network import QuantizedNetwork, QuantizedProjection
+from quantize.network import SPIKES, QuantizedNetwork, QuantizedProjection
 from quantize.record import SpikeRecord
 
 N_STEPS, N_SAMPLES = 40, 3
@@ -32,15 +31,13 @@ def mismatches(reference, other):
     return spikes, int((reference.readout != other.readout).sum())
 
 
-def refused(network, **options):
-    """Why Lava's graph can't run a network; empty if it can."""
-    inputs = np.zeros((1, 1, network.n_inputs), bool)
-    target = lava(**options)
+def refused(network, values=SPIKES, **options):
+    """Why Lava's graph can't run a network whose inputs send these values; empty if it can."""
     try:
-        with target._runner()._job(network, inputs):
-            return ""
+        lava(**options)._runner().neurons(network, values)
     except NetworkError as error:
         return str(error)
+    return ""
 
 
 def check(network, seed, **options):

@@ -21,7 +21,6 @@ from random_networks import (
     EXTREME_EVERY,
     li,
     neurons,
-    random_events,
     random_inputs,
     random_network,
 )
@@ -291,16 +290,6 @@ def test_population_and_readout_without_any_synapse_still_run():
     inputs = random_inputs(13, whole, n_steps=10, n_samples=2)
     for case in (network, cut_off):
         assert mismatches(emulated(case, inputs), lava().run(case, inputs)) == (0, 0)
-
-
-def test_graded_events_are_refused_in_one_line():
-    network = random_network(0)
-    events = random_events(0, network, n_steps=3, n_samples=1)
-    said = "target 'loihi-sim': inputs have type int8, on Lava they are bool spikes"
-    with pytest.raises(NetworkError, match=said):
-        lava().run(network, events)
-    with pytest.raises(NetworkError, match=said):
-        lava().states(network, events[:, 0], 1)
 
 
 def test_states_at_a_step_are_the_emulators():

@@ -2,10 +2,15 @@
 
 from importlib import resources
 
+import numpy as np
 import pytest
+from random_networks import random_events, random_network
 
 from deploy.mapping.chips import CHIPS, Figure, load_chip
+from deploy.mapping.filling import event_widths
+from deploy.mapping.report import resources as placed
 from lsnn_neuro.errors import RecipeError
+from quantize.emulator import emulate
 
 SECTIONS = ("limits", "memory", "neurons", "costs")
 
@@ -89,3 +94,32 @@ def test_cores_fill_tiles_and_tiles_columns():
     assert [chip.tile(core) for core in (0, 3, 4, 15, 16, 127)] == [
         (0, 0), (0, 0), (0, 1), (0, 3), (1, 0), (7, 3),
     ]  # fmt: skip
+
+
+def test_loihi_1_has_no_graded_inputs_and_says_so():
+    network = random_network(0)
+    inputs = random_events(0, network, n_steps=5, n_samples=1)
+    for given, chip, rules in (
+        (inputs, "loihi1", ["event-bits"]),
+        (inputs != 0, "loihi1", []),
+        ((inputs != 0).astype(np.int8), "loihi1", []),
+        (inputs, "loihi2", []),
+    ):
+        found = placed(network, load_chip(chip), given, emulate(network, given)).violations
+        assert [v.rule for v in found if v.rule != "neuron-model"] == rules
+
+
+@pytest.mark.parametrize(
+    ("values", "bits"), [([0, 2], 2), ([127], 7), ([-1, 1], 2), ([-128], 8), ([-2, 127], 8)]
+)
+def test_an_event_is_as_wide_as_its_largest_value(values, bits):
+    (violation,) = event_widths(np.array([[values]], np.int8), load_chip("loihi1"))
+    assert (violation.value, violation.limit) == (bits, 0)
+
+
+def test_a_chip_file_that_says_nothing_of_graded_events_is_read(tmp_path):
+    text = text_of("loihi1")
+    silent = "\n".join(line for line in text.splitlines() if "event_bits" not in line)
+    path = tmp_path / "mine.toml"
+    path.write_text(silent)
+    assert event_widths(np.full((1, 1, 1), -5, np.int8), load_chip(str(path))) == []

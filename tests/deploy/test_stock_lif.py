@@ -7,7 +7,7 @@ import pytest
 from random_networks import neurons
 
 from deploy.lava.neurons.neuron import lava_neurons
-from deploy.lava.neurons.stock_lif import input_extremes, start_before_bias, stock_lif_obstacle
+from deploy.lava.neurons.stock_lif import start_before_bias, stock_lif_obstacle
 from lsnn_neuro.errors import NetworkError
 from quantize.arithmetic import decay
 from quantize.loihi import STATE_MAX
@@ -84,7 +84,7 @@ def test_demanding_the_stock_lif_where_it_is_not_exact_is_refused_with_the_reaso
 
 
 def test_extremes_round_every_delay_down_on_its_own():
-    low, high = input_extremes(network(PLAIN, weights=(6, -6, -6), weight_exp=-2), PLAIN)
+    low, high = network(PLAIN, weights=(6, -6, -6), weight_exp=-2).input_extremes("plain")
     assert low.tolist() == [-4, 0]  # -6 >> 2 = -2, once per delay
     assert high.tolist() == [1, 0]
 

@@ -14,6 +14,7 @@ from quantize.design_rules import (
     current_does_not_wrap,
     current_input_wraps_once,
     every_population_is_driven,
+    graded_inputs_are_not_shifted_down,
 )
 from quantize.network import QuantizedNetwork, QuantizedProjection
 
@@ -45,7 +46,7 @@ def test_a_sound_network_breaks_no_rule():
     assert check(network()) == []
     assert set(RULES) == {
         accumulator_stays_in_16_bits, adaptation_stands_above_rounding, current_does_not_wrap,
-        current_input_wraps_once, every_population_is_driven,
+        current_input_wraps_once, every_population_is_driven, graded_inputs_are_not_shifted_down,
     }  # fmt: skip
 
 
@@ -116,3 +117,33 @@ def test_what_nothing_drives_is_reported(drop, name):
 
 def test_a_bias_drives_too():
     assert check(network(drop=["in"], bias=[1, 0])) == []
+
+
+def test_the_largest_input_value_counts():
+    quiet = network(n_inputs=2, mantissa=128, decay_i=2048)
+    assert check(quiet) == check(quiet, (-127, 127)) == []
+    (violation,) = check(quiet, (-128, 127))  # below 0 twice 128 * 128 arrives
+    assert (violation.rule, violation.value) == ("accumulator", 2**15)
+    loud = network(n_inputs=9, mantissa=-255, exponent=0, decay_i=2048)
+    assert check(loud) == []
+    found = {v.rule: (v.object, v.value) for v in check(loud, (-128, 3))}
+    most = 9 * 255 * 128
+    assert found == {
+        "accumulator": ("projection 'in', neuron 1", most),
+        "current-input": ("population 'pop', synaptic input of a step", most),
+        "current": ("population 'pop', neuron 1, synaptic current", most * 64 * 2),
+    }
+
+
+def test_what_populations_send_is_not_graded():
+    alone = network(drop=["in"])
+    assert check(alone) == check(alone, (-128, 127))
+
+
+def test_a_graded_input_under_a_negative_exponent_is_reported():
+    shifted = network(n_inputs=1, mantissa=2, exponent=-1)
+    assert check(shifted) == []
+    (violation,) = check(shifted, (-1, 1))
+    assert (violation.rule, violation.value, violation.limit) == ("graded-exponent", -1, 0)
+    assert violation.object == "projection 'in', weight_exp under graded inputs"
+    assert check(network(n_inputs=1, mantissa=2, exponent=0), (-1, 1)) == []

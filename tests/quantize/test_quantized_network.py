@@ -1,6 +1,7 @@
 """The intermediate representation refuses what no chip can hold, and can't be changed."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from same import differences
 
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.registry import NEURONS
-from quantize.network import QuantizedNetwork, QuantizedProjection
+from quantize.network import QuantizedNetwork, QuantizedProjection, value_range
 
 POPULATION = {
     "kind": "alif", "name": "pop", "decay_v": [200, 200], "decay_a": [6, 6], "step_a": [0, 9],
@@ -174,6 +175,48 @@ def test_a_sum_that_would_leave_32_bits_is_refused():
         NetworkError, match=r"'pop': its synaptic input of a step can reach 33586560"
     ):
         sums_up_to(1029)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (-128, 127), (0, 90), (-3, 1)])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_worst_input_is_the_worst_of_all_that_can_arrive(seed, values):
+    """Each synapse's worst, summed for each delay and shifted down on its own, in plain integers."""
+    network = random_graph(seed, graded=True)
+    for population in network.populations:
+        least, most = network.input_extremes(population.name, values)
+        expected = [[0, 0] for _ in range(population.size)]
+        for p in network.into(population.name):
+            sent = values if p.source == "input" else (0, 1)
+            arriving = {}
+            for target, delay, weight in zip(p.target_index, p.delay, p.weight_mant, strict=True):
+                products = [int(weight) * value for value in sent]
+                low, high = arriving.get((target, delay), (0, 0))
+                arriving[target, delay] = low + min(products), high + max(products)
+            for (target, _), sums in arriving.items():
+                for i, total in enumerate(sums):
+                    expected[target][i] += math.floor(total * 2.0**p.weight_exp)
+        assert np.stack([least, most], axis=1).tolist() == expected
+        worst = max(abs(x) for pair in expected for x in pair)
+        assert network.worst_input(population.name, values) == worst
+
+
+def test_the_values_of_inputs_are_those_of_spikes_and_what_goes_beyond():
+    assert value_range(np.ones((2, 1, 3), bool)) == (0, 1)
+    assert value_range(np.zeros((2, 1, 3), np.int8)) == (0, 1)
+    assert value_range(np.array([[[-1, 1]]], np.int8)) == (-1, 1)
+    assert value_range(np.array([[[-128, -3]]], np.int8)) == (-128, 1)
+    assert value_range(np.array([[[5, 127]]], np.int8)) == (0, 127)
+
+
+def test_input_values_whose_sum_would_leave_32_bits_are_refused():
+    sums_up_to(8).check_values((-128, 127))
+    many = sums_up_to(9)
+    many.check_values((0, 1))
+    many.check_values((-114, 114))  # 9 * 255 * 128 * 114 = 33,488,640
+    with pytest.raises(
+        NetworkError, match=r"'pop': .* can reach 33782400 with input values from 0 to 115, allowed"
+    ):
+        many.check_values((0, 115))
 
 
 def test_the_unchanged_parts_are_accepted():

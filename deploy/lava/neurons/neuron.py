@@ -18,7 +18,7 @@ from deploy.lava.options import LifModel
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.registry import Registry
-from quantize.network import QuantizedNetwork, QuantizedPopulation
+from quantize.network import SPIKES, QuantizedNetwork, QuantizedPopulation, ValueRange
 
 LAVA_NEURONS = Registry(
     "Lava process for neurons named",
@@ -52,8 +52,13 @@ class LavaNeuron(ABC):
     on_cores: ClassVar[bool] = False
     takes_start: ClassVar[bool] = False
 
-    def obstacle(self, network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
-        """Why it can't compute this population exactly; None if it can."""
+    def obstacle(
+        self, network: QuantizedNetwork, population: QuantizedPopulation, values: ValueRange
+    ) -> str | None:
+        """Why it can't compute this population exactly; None if it can.
+
+        - values: the lowest and the highest value that the network's inputs send
+        """
         return None
 
     @abstractmethod
@@ -91,16 +96,17 @@ def candidates(population: QuantizedPopulation) -> tuple[LavaNeuron, ...]:
 
 
 def lava_neuron(
-    network: QuantizedNetwork, population: QuantizedPopulation, lif: LifModel
+    network: QuantizedNetwork, population: QuantizedPopulation, lif: LifModel, values: ValueRange
 ) -> LavaNeuron:
     """The first process without an obstacle; NetworkError with the reason if each has one.
 
-    ``lif`` says whether only Lava's own are tried, or only ours, where there are both.
+    ``lif`` says whether only Lava's own are tried, or only ours, where there are both; ``values`` are what
+    the inputs send.
     """
     known = candidates(population)
     wanted = [c for c in known if lif == "auto" or c.stock == (lif == "stock")] or known
     for candidate in wanted:
-        obstacle = candidate.obstacle(network, population)
+        obstacle = candidate.obstacle(network, population, values)
         if obstacle is None:
             return candidate
     more = len(wanted) < len(known)
@@ -110,13 +116,15 @@ def lava_neuron(
     )
 
 
-def lava_neurons(network: QuantizedNetwork, lif: LifModel) -> dict[str, LavaNeuron]:
+def lava_neurons(
+    network: QuantizedNetwork, lif: LifModel, values: ValueRange = SPIKES
+) -> dict[str, LavaNeuron]:
     """Which process runs each population, by the population's name.
 
-    Readouts that are not read are left out.
+    Readouts that are not read are left out. ``values``: what the inputs send.
     """
     return {
-        p.name: lava_neuron(network, p, lif)
+        p.name: lava_neuron(network, p, lif, values)
         for p in network.populations
         if p.spiking or p.name in network.outputs
     }

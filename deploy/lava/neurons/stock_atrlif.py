@@ -18,7 +18,7 @@ from deploy.lava.neurons.neuron import LavaNeuron, differing, tiled
 from deploy.lava.neurons.stock_lif import bias_obstacle, input_obstacle, start_before_bias
 from lsnn_neuro.arrays import IntArray
 from quantize.loihi import CURRENT_INPUT_MAX, DECAY_ONE, STATE_SHIFT
-from quantize.network import QuantizedNetwork, QuantizedPopulation
+from quantize.network import QuantizedNetwork, QuantizedPopulation, ValueRange
 
 
 class StockATRLIF(LavaNeuron):
@@ -28,17 +28,19 @@ class StockATRLIF(LavaNeuron):
     process_name = "ATRLIF"
     stock = True
 
-    def obstacle(self, network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
+    def obstacle(
+        self, network: QuantizedNetwork, population: QuantizedPopulation, values: ValueRange
+    ) -> str | None:
         """Why it can't compute this population exactly; None if it can."""
         c = population.constants
-        values = {name: value for name, _, value in c.numbers()}
-        found = differing((values | {"decay_i": population.decay_i}).items(), self.label)
+        constants = {name: value for name, _, value in c.numbers()}
+        found = differing((constants | {"decay_i": population.decay_i}).items(), self.label)
         if found:
             return found
         if c.vth[0] == 0:
             return "vth is 0, so it fires at rest, before the first input arrives"
         return bias_obstacle(population, c.decay_v) or input_obstacle(
-            network, population, -CURRENT_INPUT_MAX, CURRENT_INPUT_MAX
+            network, population, -CURRENT_INPUT_MAX, CURRENT_INPUT_MAX, values
         )
 
     def build(

@@ -24,33 +24,20 @@ from deploy.lava.neurons.neuron import LavaNeuron, differing, tiled
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.neurons.integrate_and_fire import IF
 from lsnn_neuro.neurons.lif import LIF
-from quantize.arithmetic import Ints, shift
+from quantize.arithmetic import Ints
 from quantize.loihi import CURRENT_INPUT_MAX, DECAY_ONE, STATE_MAX, STATE_SHIFT
-from quantize.network import QuantizedNetwork, QuantizedPopulation
-
-
-def input_extremes(network: QuantizedNetwork, population: QuantizedPopulation) -> tuple[Ints, Ints]:
-    """Lowest and highest synaptic input each neuron can get in one step, before the shift by 6."""
-    low = np.zeros(population.size, np.int64)
-    high = np.zeros(population.size, np.int64)
-    for projection in network.into(population.name):
-        delays = projection.reach + 1
-        rows = projection.delay.astype(np.int64) * projection.n_target + projection.target_index
-        for extreme, weights in (
-            (low, np.minimum(projection.weight_mant, 0)),
-            (high, np.maximum(projection.weight_mant, 0)),
-        ):
-            sums = np.zeros(delays * projection.n_target, np.int64)
-            np.add.at(sums, rows, weights)
-            extreme += shift(sums, projection.weight_exp).reshape(delays, -1).sum(axis=0)
-    return low, high
+from quantize.network import SPIKES, QuantizedNetwork, QuantizedPopulation, ValueRange
 
 
 def input_obstacle(
-    network: QuantizedNetwork, population: QuantizedPopulation, lowest: int, highest: int
-) -> str | None:
-    """The obstacle that a step's synaptic input can be beyond what a process's current takes."""
-    low, high = input_extremes(network, population)
+    network: QuantizedNetwork, population: QuantizedPopulation, lowest: int, highest: int,
+    values: ValueRange = SPIKES,
+) -> str | None:  # fmt: skip
+    """The obstacle that a step's synaptic input can be beyond what a process's current takes.
+
+    - values: what the network's inputs send
+    """
+    low, high = network.input_extremes(population.name, values)
     for value in (int(low.min()), int(high.max())):
         if not lowest <= value <= highest:
             return (
@@ -87,15 +74,20 @@ def bias_obstacle(population: QuantizedPopulation, decay_v: IntArray) -> str | N
     return None
 
 
-def stock_lif_obstacle(network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
-    """Why Lava's own LIF can't compute this population exactly; None if it can."""
+def stock_lif_obstacle(
+    network: QuantizedNetwork, population: QuantizedPopulation, values: ValueRange = SPIKES
+) -> str | None:
+    """Why Lava's own LIF can't compute this population exactly; None if it can.
+
+    - values: what the network's inputs send
+    """
     if population.neuron not in (LIF, IF):
         return f"its neurons are {population.neuron.name!r}"
     return (
         _reset_obstacle(population.constants)
         or _decay_obstacle(population)
         or bias_obstacle(population, decay_v_of(population))
-        or input_obstacle(network, population, *_input_range(population))
+        or input_obstacle(network, population, *_input_range(population), values)
     )
 
 
@@ -146,9 +138,11 @@ class StockLIF(LavaNeuron):
     stock = True
     on_cores = True
 
-    def obstacle(self, network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
+    def obstacle(
+        self, network: QuantizedNetwork, population: QuantizedPopulation, values: ValueRange
+    ) -> str | None:
         """See :func:`stock_lif_obstacle`."""
-        return stock_lif_obstacle(network, population)
+        return stock_lif_obstacle(network, population, values)
 
     def build(
         self, population: QuantizedPopulation, samples: int, *, start_step: int,
