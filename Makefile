@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint wheel golden bench results clean
+.PHONY: help setup demo test test-all sanitize lint wheel golden bench results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -18,7 +18,7 @@ help: ## show this list
 
 setup: $(VENV)/installed ## make .venv with everything in it
 
-$(VENV)/installed: pyproject.toml $(PINS) setup.py $(wildcard native/*)
+$(VENV)/installed: pyproject.toml $(PINS) setup.py $(wildcard native/* native/neurons/*)
 	@python=""; \
 	for p in "$(PYTHON)" "$$(pyenv root 2>/dev/null)"/versions/$(VERSION)*/bin/python \
 	         "$$HOME"/.local/share/uv/python/cpython-$(VERSION)*/bin/python$(VERSION) python3 python; do \
@@ -40,6 +40,9 @@ test: $(VENV)/installed ## the quick tests, Lava included
 
 test-all: $(VENV)/installed ## all tests, the long ones too
 	$(BIN)/python -m pytest
+
+sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
+	$(BIN)/python tests/sanitize.py
 
 lint: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,11 +1,13 @@
 """Builds the native kernel; without a C++ compiler the package installs all the same."""
 
+from pathlib import Path
+
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import setup
 
 FLAGS = [
     "-O3",
-    "-fopenmp",
+    "-pthread",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=off",  # no fused multiply-add: every instruction set computes the same floats
@@ -18,19 +20,15 @@ setup(
             "lsnn_neuro._kernel",
             [
                 "native/module.cpp",
-                "native/simd_avx512.cpp",
-                "native/simd_avx2.cpp",
-                "native/simd_baseline.cpp",
+                "native/isa_avx512.cpp",
+                "native/isa_avx2.cpp",
+                "native/isa_baseline.cpp",
             ],
-            depends=[
-                "native/types.hpp",
-                "native/simd.hpp",
-                "native/kernel.hpp",
-                "native/entry.hpp",
-            ],
+            depends=sorted(map(str, Path("native").rglob("*.hpp"))),
+            include_dirs=["native"],
             cxx_std=17,
             extra_compile_args=FLAGS,
-            extra_link_args=["-fopenmp"],
+            extra_link_args=["-pthread"],
             optional=True,
         )
     ]

@@ -19,20 +19,19 @@ from torch import Tensor, nn
 
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network import kernel
+from lsnn_neuro.network import wiring
 from lsnn_neuro.network.dynamics import NetworkState, RunningNetwork, RunningPopulation, simulate
-from lsnn_neuro.network.kernel import Part
 from lsnn_neuro.network.module import (
     NetworkOutput,
     SpikingNetwork,
     check_start,
     checked_inputs,
+    needs_gradient,
     outputs_of_steps,
     running_network,
 )
 from lsnn_neuro.network.population import TrainedPopulation
 from lsnn_neuro.network.real import Real
-from lsnn_neuro.network.wiring import Wiring
 from lsnn_neuro.neurons.neuron import Role, State
 from lsnn_neuro.session import LocalSession
 from quantize.conversion import Integers, convert, to_integers
@@ -140,16 +139,22 @@ class _Aware:
         """Each population with its integers."""
         return list(zip(self.net.populations, self.integers.populations, strict=True))
 
+    @staticmethod
+    def drive(p: TrainedPopulation, q: QuantizedPopulation) -> tuple[Tensor | None, Tensor | None]:
+        """The decay of a population's synaptic current, and its bias, where it has them."""
+        decay_i = bias = None
+        if q.decay_i is not None:
+            smooth = DECAY_ONE * (1 - p.kappa_i())
+            decay_i = _straight_through(_doubles(q.decay_i, smooth), smooth)
+        if (drive := p.drive_bias()) is not None:
+            bias = _straight_through(_doubles(q.bias, drive), q.scale * drive)
+        return decay_i, bias
+
     def running(self) -> RunningNetwork:
         """The network for the loop."""
         populations = []
         for p, q in self.pairs():
-            decay_i = bias = None
-            if q.decay_i is not None:
-                smooth = DECAY_ONE * (1 - p.kappa_i())
-                decay_i = _straight_through(_doubles(q.decay_i, smooth), smooth)
-            if (drive := p.drive_bias()) is not None:
-                bias = _straight_through(_doubles(q.bias, drive), q.scale * drive)
+            decay_i, bias = self.drive(p, q)
             populations.append(
                 RunningPopulation(
                     name=p.name, neuron=q.neuron, constants=self.constants[p.name],
@@ -163,30 +168,16 @@ class _Aware:
             )  # fmt: skip
         return running_network(populations)
 
-    def kernel_run(self, wiring: Wiring, x: Tensor) -> NetworkOutput:
-        """The network on the native kernel; the readout is in integers."""
-        parts = [
-            Part(
-                form=q.neuron.kernel_form or "",
-                size=q.size,
+    def arguments(self) -> Any:
+        """The network for the native kernel (:class:`lsnn_neuro.network.operator.Arguments`)."""
+        numbers = {}
+        for p, q in self.pairs():
+            decay_i, bias = self.drive(p, q)
+            numbers[p.name] = wiring.Numbers(
                 constants=self.constants[p.name].map(_as_share),
-                decay_i=None if q.decay_i is None else 1 - q.decay_i / DECAY_ONE,
-            )
-            for p, q in self.pairs()
-            if q.spiking
-        ]
-        readouts = [(p, q) for p, q in self.pairs() if not q.spiking]
-        decay_out = [1 - q.constants.decay_v / DECAY_ONE for _, q in readouts]
-        back = wiring.feedback(self.net.feedback, [self.gains[p.name] for p, _ in readouts])
-        network, learnt = wiring.network(
-            parts, np.concatenate([np.zeros(0), *decay_out]).astype(np.float32),
-            wiring.weights(self.weights), back, unit=DECAY_ONE,
-        )  # fmt: skip
-        run = kernel.run(network, x, learnt)
-        return NetworkOutput(
-            readout=wiring.read(run.readout), rate=run.rate,
-            read_spikes=lambda: wiring.spikes(x, run, network, learnt),
-        )  # fmt: skip
+                decay_i=None if decay_i is None else 1 - decay_i / DECAY_ONE, bias=bias,
+            )  # fmt: skip
+        return wiring.arguments(self.net, numbers, self.weights, self.gains, integer=True)
 
 
 def _as_share(name: str, role: Role, value: Any) -> Any:
@@ -218,8 +209,13 @@ class QuantizationAware(nn.Module):
         if start is not None:
             check_start(net.spec, start, events.shape[1])
         aware = _Aware.of(net, self.weight_bits)
-        if start is None and net.kernel_obstacle(events) is None and not _needs_loop(aware):
-            output = aware.kernel_run(net.wiring(), events)
+        obstacle = net.kernel_obstacle(events) or _needs_loop(aware, events)
+        if obstacle is None and not needs_gradient(start):
+            run = wiring.run(net, aware.arguments(), events, start)
+            output = NetworkOutput(
+                readout=run.readout(), rate=run.output.rate, read_spikes=run.spikes,
+                read_state=lambda: run.state(torch.float64), engine="kernel",
+            )  # fmt: skip
         else:
             output = self._loop(aware, events, start)
         quantized = {q.name: q for q in aware.integers.populations}
@@ -263,15 +259,20 @@ class QuantizationAware(nn.Module):
         return outputs_of_steps(net.spec, steps, rest)
 
 
-def _needs_loop(aware: _Aware) -> bool:
-    """Whether a network that came in as integers could leave the kernel's 32 bits, or rounds sums down."""
+def _needs_loop(aware: _Aware, x: Tensor) -> str | None:
+    """Why only the loop computes these integers: the kernel has 32 bits, and rounds no sum down."""
     spec = aware.net.spec
     if any((p.weight_exp or 0) < 0 for p in spec.projections):
-        return True
-    if all(p.scale is None for p in spec.populations):
-        return False
-    strongest = aware.weights.detach().abs().sum().item()
-    return bool(strongest + 2 * STATE_MAX > 2**31 - 1)
+        return "a projection has a negative exponent"
+    largest = 1.0
+    if x.dtype != torch.bool:
+        if x.is_floating_point() and not bool((x == x.round()).all()):
+            return "inputs are not whole numbers"
+        largest = max(1.0, float(x.abs().max()))
+    if largest == 1 and all(p.scale is None for p in spec.populations):
+        return None
+    strongest = largest * aware.weights.detach().abs().sum().item()
+    return "a sum can exceed 32 bits" if strongest + 3 * STATE_MAX > 2**31 - 1 else None
 
 
 def record_torch(

@@ -32,12 +32,14 @@ from lsnn_neuro.network.dynamics import (
     at_rest,
     simulate,
 )
+from lsnn_neuro.network.kernel import outputs_of
 from lsnn_neuro.neurons.neuron import Role, State
 from lsnn_neuro.session import LocalSession
 from quantize.arithmetic import Ints, Loihi, shift
 from quantize.emulator_kernel import KernelEmulator, kernel_obstacle
 from quantize.loihi import STATE_SHIFT
 from quantize.network import (
+    ANY_EVENT,
     QuantizedNetwork,
     QuantizedPopulation,
     QuantizedProjection,
@@ -187,8 +189,8 @@ def emulate(
     """
     check_inputs(network, inputs)
     begin = time.perf_counter()
-    if start is None and inputs.dtype == np.bool_ and kernel_obstacle(network) is None:
-        trains, readout = KernelEmulator(network).run(inputs, spikes=spikes)
+    if kernel_obstacle(network, value_range(inputs)) is None:
+        trains, readout = KernelEmulator(network).run(inputs, spikes=spikes, start=start)
     else:
         trains, readout = emulate_reference(network, inputs, start)
     return SpikeRecord(
@@ -217,17 +219,13 @@ def emulate_reference(
 
 
 def session(network: QuantizedNetwork, n_samples: int) -> LocalSession:
-    """The network as something to run some steps at a time: in a closed loop.
-
-    On the native kernel it takes spikes alone; graded events are refused there, in one line.
-    """
-    if kernel_obstacle(network) is None:
-        fast = KernelEmulator(network)
-        running = fast.session(n_samples)
+    """The network as something to run some steps at a time: in a closed loop."""
+    if kernel_obstacle(network, ANY_EVENT) is None:  # whatever comes
+        read = outputs_of(KernelEmulator(network).session(n_samples), network)
 
         def run(inputs: Events) -> npt.NDArray[np.int32]:
             check_inputs(network, inputs)
-            return fast.read(running.step(inputs))
+            return read(inputs)
     else:
         emulator = Emulator(network, n_samples)
 
@@ -245,7 +243,7 @@ def session(network: QuantizedNetwork, n_samples: int) -> LocalSession:
 def trace(network: QuantizedNetwork, inputs: Events) -> Iterator[tuple[PopulationState, ...]]:
     """States of every spiking population, step by step, for one sample of shape (time, input)."""
     check_inputs(network, inputs[:, None])
-    if inputs.dtype == np.bool_ and kernel_obstacle(network) is None:
+    if kernel_obstacle(network, value_range(inputs)) is None:
         return KernelEmulator(network).trace(inputs)
     return trace_reference(network, inputs)
 

@@ -23,8 +23,7 @@ def random_graph(seed: int, *, fast: bool = False, graded: bool = False) -> Quan
     currents, biases, negative exponents, autapses, delays (onto readouts too), inputs that readouts hear,
     and outputs that spike. No synaptic current gets an input at which it would wrap around twice.
 
-    - fast: only what the native kernel can do: of all this no comparison but the usual, no reset to another
-      value than 0, no current but ATRLIF's, no bias, no negative exponent, and of readouts nothing new
+    - fast: only what the native kernel can do: of all this no negative exponent
     - graded: inputs may be :func:`random_events`
     """
     rng = np.random.default_rng([seed, 4])
@@ -35,9 +34,8 @@ def random_graph(seed: int, *, fast: bool = False, graded: bool = False) -> Quan
     spiking = [kind for kind in NEURONS if NEURONS[kind].spiking]
     kinds = {f"pop{i}": str(rng.choice(spiking)) for i in range(rng.integers(1, 4))}
     kinds |= dict.fromkeys((READOUT, "second readout")[: rng.integers(1, 3)], "li")
-    make = _fast if fast else _anything
     populations = tuple(
-        make(rng, name, kind, drive=drive, extreme=extreme) for name, kind in kinds.items()
+        _anything(rng, name, kind, drive=drive, extreme=extreme) for name, kind in kinds.items()
     )
     sizes = {INPUT: n_inputs} | {p.name: p.size for p in populations}
     links = [
@@ -45,12 +43,10 @@ def random_graph(seed: int, *, fast: bool = False, graded: bool = False) -> Quan
         for p in populations
         for source in (INPUT, *(s.name for s in populations if s.spiking))
         if rng.random() < (0.9 if source == INPUT and p.spiking else 0.5)
-        and not (fast and source == INPUT and not p.spiking)
     ]
     projections: list[QuantizedProjection] = []
     for source, target in links:
-        longest = (0,) if fast and not target.spiking else (0, 3, 62)
-        found = draw_projections(rng, source, target.name, sizes, exponent, longest=longest)
+        found = draw_projections(rng, source, target.name, sizes, exponent, longest=(0, 3, 62))
         found = [replace(p, weight_exp=max(p.weight_exp, 0)) for p in found] if fast else found
         projections += _with_autapses(rng, found) if rng.random() < 0.3 else found
     currents = {p.name for p in populations if p.decay_i is not None}
@@ -110,19 +106,6 @@ def _anything(
         decay_i=decay_i, bias=random_bias(rng, size) if rng.random() < 0.4 else 0,
         offset=0.0 if neuron.spiking else rng.integers(-9, 10, size) / scale,
     )  # fmt: skip
-
-
-def _fast(
-    rng: np.random.Generator, name: str, kind: str, *, drive: int, extreme: bool
-) -> QuantizedPopulation:
-    """The same with what the kernel can't do left out."""
-    p = _anything(rng, name, kind, drive=drive, extreme=extreme)
-    constants = p.constants
-    if hasattr(constants, "reset"):
-        reset = "subtract" if constants.reset == "subtract_constant" else constants.reset
-        constants = replace(constants, reset=reset, reset_to=0, at_threshold=False)
-    decay_i = p.decay_i if p.neuron.current_wraps else None
-    return replace(p, constants=constants, decay_i=decay_i, bias=0)
 
 
 def _with_autapses(

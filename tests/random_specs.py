@@ -19,30 +19,26 @@ from quantize.loihi import STATE_MAX
 from quantize.network import QuantizedNetwork
 
 SPIKING = [kind for kind in NEURONS if NEURONS[kind].spiking]
-SLOW = ("bias", "tau_i", "tau_r", "tau_out")
-"""What the native kernel can't learn."""
 
 
-def random_spec(seed: int, *, fast: bool = False) -> NetworkSpec:
+def random_spec(seed: int) -> NetworkSpec:
     """Two to four populations in a chain with skips, feedback and recurrence, and one or two readouts.
 
     All weights, biases and offsets are numbers of 32 bits. Some populations have weights so strong that
     their integers saturate.
-
-    - fast: only what the native kernel can do
     """
     rng = np.random.default_rng([seed, 5])
     dt = float(rng.choice([1.0, 0.5, 2.0], p=[0.4, 0.3, 0.3]))
     kinds = {f"layer {i}": str(rng.choice(SPIKING)) for i in range(rng.integers(2, 5))}
     kinds |= dict.fromkeys(("readout", "second readout")[: rng.integers(1, 3)], "li")
-    populations = [_population(rng, name, kind, dt, fast) for name, kind in kinds.items()]
+    populations = [_population(rng, name, kind, dt) for name, kind in kinds.items()]
     spiking = [p.name for p in populations if p.spiking]
     sizes = {INPUT: int(rng.integers(2, 6))} | {p.name: p.size for p in populations}
     projections = [
-        _projection(rng, source, p, sizes, strength=strength, delays=not fast or p.spiking)
+        _projection(rng, source, p, sizes, strength=strength)
         for p in populations
         for strength in [_strength(rng, p, dt)]
-        for source in _sources(rng, p, spiking, fast)
+        for source in _sources(rng, p, spiking)
     ]
     outputs = [p.name for p in populations if not p.spiking]
     outputs += [name for name in spiking if rng.random() < 0.15]
@@ -54,24 +50,20 @@ def random_spec(seed: int, *, fast: bool = False) -> NetworkSpec:
     )  # fmt: skip
 
 
-def _sources(
-    rng: np.random.Generator, target: Population, spiking: list[str], fast: bool
-) -> list[str]:
+def _sources(rng: np.random.Generator, target: Population, spiking: list[str]) -> list[str]:
     """The layer before, and at random others: skips, feedback, and itself."""
     chain = [INPUT, *spiking]
     place = chain.index(target.name) if target.spiking else len(chain)
     sources = [chain[place - 1]]
     for i, source in enumerate(chain):
-        if source in sources or (fast and source == INPUT and not target.spiking):
+        if source in sources:
             continue
         if rng.random() < (0.35 if i < place else 0.4 * target.spiking):
             sources.append(source)
     return sources
 
 
-def _population(
-    rng: np.random.Generator, name: str, kind: str, dt: float, fast: bool
-) -> Population:
+def _population(rng: np.random.Generator, name: str, kind: str, dt: float) -> Population:
     size, neuron = int(rng.integers(1, 6)), NEURONS[kind]
     values: dict[str, Any] = {}
     b0 = float(rng.uniform(0.02, 2))
@@ -91,13 +83,10 @@ def _population(
             values[field] = 2 * b0 * own
         elif field == "reset_to":
             values[field] = b0 * (own - 0.7)
-    if not fast and "gamma" in neuron.parameters():
+    if "gamma" in neuron.parameters():
         values["gamma"] = float(rng.uniform(0.2, 0.6))
-    if fast and "reset" in values:
-        reset = "subtract" if values["reset"] == "subtract_constant" else values["reset"]
-        values |= {"reset": reset, "at_threshold": False, "reset_to": 0.0}
-    current = rng.random() < 0.4 and (not fast or neuron.current_wraps)
-    biased = rng.random() < 0.3 and not fast
+    current = rng.random() < 0.4
+    biased = rng.random() < 0.3
     population = Population(
         name=name, neuron=neuron.of(size, dt, **values),
         kappa_i=np.exp(-1 / rng.uniform(1, 6, size)) if current else 0.0,
@@ -107,7 +96,7 @@ def _population(
     learn = [
         constant
         for constant in population.learnable()
-        if rng.random() < 0.5 and not (fast and constant in SLOW)
+        if rng.random() < 0.5
         and not (constant == "tau_i" and not current)
     ]  # fmt: skip
     return Population(**(vars(population) | {"learn": tuple(learn)}))
@@ -125,7 +114,7 @@ def _strength(rng: np.random.Generator, p: Population, dt: float) -> FloatArray:
 
 def _projection(
     rng: np.random.Generator, source: str, target: Population, sizes: dict[str, int],
-    *, strength: FloatArray, delays: bool,
+    *, strength: FloatArray,
 ) -> Projection:  # fmt: skip
     shape = (target.size, sizes[source])
     here = rng.random(shape) < rng.choice([0.5, 0.8, 1.0])
@@ -141,11 +130,11 @@ def _projection(
         sign = np.broadcast_to(sign[:1], shape)
         signs = sign[0]
     size = strength[:, None] * rng.lognormal(0.4, 0.5, shape) * 3 / np.sqrt(shape[1])
-    longest = int(rng.choice([0, 2, 9])) if delays else 0
+    longest = int(rng.choice([0, 2, 9]))
     delay = rng.integers(0, longest + 1, shape)
     return Projection.of_matrix(
         source, target.name, _single(here * sign * size), delay=delay, signs=signs,
-        max_delay=longest + int(rng.integers(0, 3)) * delays, autapses=autapses, excitatory=excitatory,
+        max_delay=longest + int(rng.integers(0, 3)), autapses=autapses, excitatory=excitatory,
         plastic=bool(rng.random() < 0.85),
     )  # fmt: skip
 

@@ -1,40 +1,36 @@
 """The native kernel: named in, named out (see ``native/``). Forward and backward through time.
 
-It computes sparse networks, 16 samples side by side, in float32 or in Loihi's integers: spiking
-populations side by side, one list of synapses each from inputs, between neurons and onto outputs. What it
-can't do (:meth:`lsnn_neuro.network.module.SpikingNetwork.kernel_obstacle` says what of a float network)
-runs on :mod:`lsnn_neuro.network.dynamics`, the reference it is checked against. Where the extension could
-not be built the loop does all the work, and one warning says so.
+It computes any graph of populations whose neurons it knows, 16 samples side by side, in float32 or in
+Loihi's integers. What it can't do (:meth:`lsnn_neuro.network.module.SpikingNetwork.kernel_obstacle` says
+what of a float network) runs on :mod:`lsnn_neuro.network.dynamics`, the reference it is checked against.
+Where the extension could not be built the loop does all the work, and one warning says so.
+
+Sources of synapses are numbered inputs first, then spiking neurons; targets spiking neurons first, then
+readouts.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from lsnn_neuro.neurons.neuron import Neuron
+from lsnn_neuro.neurons.neuron import Neuron, State
 
 LANES = 16
-FORMS = {"threshold": 0, "current": 1, "refractory": 2}
-"""What the extension calls the form of a neuron (``Neuron.kernel_form``)."""
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the loop, for comparison."""
-KEEP_READOUT, KEEP_SPIKES, KEEP_TAPE, KEEP_MEMBRANE, KEEP_STATES = range(5)
-"""What a forward run leaves, each with what stands before it but the last, which is spikes and states."""
 
 
 def _load() -> ModuleType | None:
@@ -67,154 +63,250 @@ def description() -> str:
     return f"native kernel ({native.instruction_set()}, {native.threads()} threads)"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SynapseList:
-    """Synapses compressed by source: start[i] to start[i + 1] leave source i.
+def obstacle(neuron: type[Neuron]) -> str | None:
+    """Why the kernel can't run such neurons; None if it can."""
+    assert native is not None
+    name = vars(neuron).get("kernel")  # a subclass with another step has to say so itself
+    if name is None or name not in native.neurons():
+        return f"has no header for neuron {neuron.name!r}"
+    missing = set(native.describe(name)["constants"]) - set(neuron.Constants.roles())
+    return f"wants {', '.join(sorted(missing))} of neuron {neuron.name!r}" if missing else None
 
-    - start: int64 (source + 1,); target, delay: int32 (synapse,); weight: float32 or int32 (synapse,)
+
+# --- a network as the kernel has it -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationLayout:
+    """What the kernel must know of a population besides its numbers.
+
+    - neuron: name of its header; current, bias: whether it has a synaptic current, and a bias
     """
 
-    start: npt.NDArray[np.int64]
-    target: npt.NDArray[np.int32]
-    delay: npt.NDArray[np.int32]
-    weight: npt.NDArray[Any]
+    name: str
+    neuron: str
+    size: int
+    spiking: bool
+    refractory: bool
+    reset: str
+    at_threshold: bool
+    gamma: float
+    current: bool
+    bias: bool
 
     @classmethod
     def of(
-        cls,
-        n_source: int,
-        source: npt.NDArray[Any],
-        target: npt.NDArray[Any],
-        delay: npt.NDArray[Any],
-        weight: npt.NDArray[Any],
-    ) -> SynapseList:
-        """Compress synapses given as parallel arrays that are sorted by source."""
-        start = np.zeros(n_source + 1, np.int64)
-        np.cumsum(np.bincount(source, minlength=n_source), out=start[1:])
+        cls, name: str, neuron: type[Neuron], size: int, constants: Any, *, current: bool, bias: bool
+    ) -> PopulationLayout:  # fmt: skip
+        """The layout of a population with these constants of a step."""
         return cls(
-            start=start,
-            target=np.ascontiguousarray(target, np.int32),
-            delay=np.ascontiguousarray(delay, np.int32),
-            weight=np.ascontiguousarray(weight),
-        )
-
-    def with_weight(self, weight: npt.NDArray[Any]) -> SynapseList:
-        """The same synapses with other weights."""
-        return replace(self, weight=np.ascontiguousarray(weight))
-
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        """As the extension takes them."""
-        return self.start, self.target, self.delay, self.weight
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Columns:
-    """The constants of all spiking neurons, side by side, arrays (neuron,).
-
-    Decays are kept shares: 0 to 1, or in integers 0 to 4096. ``step_a`` is what a spike adds to the state a
-    (negative where that is a current). ``width`` scales the pseudo-derivative.
-    """
-
-    decay_v: Any
-    decay_a: Any
-    step_a: Any
-    vth: Any
-    width: Any
-    n_ref: Any
-    reset_to_zero: Any
-    decay_i: Any
-    decay_r: Any
-    form: Any
-
-
-LEARNT = ("decay_v", "decay_a", "step_a", "vth", "width")
-"""Columns that have gradients, in the extension's order."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class KernelNetwork:
-    """A network as the kernel runs it: three lists of synapses between inputs, neurons and outputs.
-
-    - decay_out: kept share of each output, like the columns
-    - integer: whether all of it is Loihi's integers
-    - gamma: dampening of the pseudo-derivative
-    - threads: 0 for as many as there are cores; the result is the same with any number
-    """
-
-    columns: Columns
-    decay_out: Any
-    inputs: SynapseList
-    recurrent: SynapseList
-    readout: SynapseList
-    integer: bool
-    gamma: float = 0.3
-    threads: int = 0
-
-    def arguments(self) -> tuple[Any, ...]:
-        """What the extension takes between the inputs and what to keep, in its order."""
-        c, dtype = self.columns, np.int32 if self.integer else np.float32
-
-        def number(values: Any) -> npt.NDArray[Any]:
-            return np.ascontiguousarray(values, dtype)
-
-        neurons = (
-            number(c.decay_v), number(c.decay_a), number(c.step_a), number(c.vth),
-            number(self.decay_out), np.ascontiguousarray(1 / c.width, np.float32),
-            np.ascontiguousarray(c.n_ref, np.int32),
-            np.ascontiguousarray(c.reset_to_zero, np.uint8), number(c.decay_i), number(c.decay_r),
-            np.ascontiguousarray(c.form, np.uint8),
+            name=name, neuron=vars(neuron)["kernel"], size=size, spiking=neuron.spiking,
+            refractory=hasattr(constants, "n_ref"), reset=getattr(constants, "reset", "subtract"),
+            at_threshold=bool(getattr(constants, "at_threshold", False)),
+            gamma=float(getattr(constants, "gamma", 1.0)), current=current, bias=bias,
         )  # fmt: skip
-        lists = (self.inputs, self.recurrent, self.readout)
-        longest = max(int(s.delay.max(initial=0)) for s in lists)
-        synapses = (s.with_weight(s.weight.astype(dtype, copy=False)).arrays() for s in lists)
-        return (neurons, *synapses, len(neurons[0]), len(neurons[4]), longest)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns: constants in the header's order, then decay_i and bias."""
+        assert native is not None
+        return (*native.describe(self.neuron)["constants"], "decay_i", "bias")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A network without its numbers: populations that spike, then readouts.
+
+    Its numbers are one array: of each population its columns one after the other, (size,) each. Decays are
+    kept shares, 0 to 1, or in arrays of integers 0 to 4096.
+
+    - integer: whether it computes Loihi's integers
+    """
+
+    n_inputs: int
+    integer: bool
+    populations: tuple[PopulationLayout, ...]
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of spiking neurons."""
+        return sum(p.size for p in self.populations if p.spiking)
+
+    @property
+    def n_readouts(self) -> int:
+        """Number of readouts."""
+        return sum(p.size for p in self.populations if not p.spiking)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of both."""
+        return self.n_neurons + self.n_readouts
+
+    @property
+    def n_replayed(self) -> int:
+        """Rows of states that are replayed from the tape."""
+        assert native is not None
+        return sum(native.describe(p.neuron)["n_replayed"] * p.size for p in self.populations)
+
+    @property
+    def end_bytes(self) -> int:
+        """Bytes of a block's state without what is on its way."""
+        assert native is not None
+        rows = sum(
+            (len(native.describe(p.neuron)["states"]) + 1) * p.size for p in self.populations
+        )
+        n = self.n_neurons
+        return int(rows * 4 * LANES + n * LANES + (2 * n + 63) // 64 * 64 + 64)
+
+    @cached_property
+    def text(self) -> str:
+        """The layout as one string, which can be an argument of an operator."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of_text(text: str) -> Layout:
+        """The layout again."""
+        values = json.loads(text)
+        populations = tuple(PopulationLayout(**p) for p in values.pop("populations"))
+        return Layout(populations=populations, **values)
+
+    def places(self) -> dict[str, slice]:
+        """Where each population stands among those that spike, or among the readouts."""
+        found, first = {}, {True: 0, False: 0}
+        for p in self.populations:
+            found[p.name] = slice(first[p.spiking], first[p.spiking] + p.size)
+            first[p.spiking] += p.size
+        return found
+
+    def split(self, numbers: Any) -> Iterator[tuple[PopulationLayout, dict[str, Any]]]:
+        """Every population with its columns by name."""
+        at = 0
+        for p in self.populations:
+            columns = {}
+            for name in p.columns:
+                columns[name] = numbers[at : at + p.size]
+                at += p.size
+            yield p, columns
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class KernelRun:
-    """What a forward run leaves; None where it was not kept.
+class SynapseArrays:
+    """Synapses in any order, arrays (synapse,); int64, weights float32 or int32.
 
-    - readout: (time, sample, output)
-    - bits: 16 spikes in a number (block, time, neuron), see :func:`unpack_spikes`
-    - states: v, a and r after each step of the first sample, (time, neuron, 3); integers only
+    - active: which there are; None: all
     """
 
-    readout: npt.NDArray[Any]
-    bits: npt.NDArray[np.uint16] | None
-    states: npt.NDArray[np.int32] | None
+    source: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int64]
+    delay: npt.NDArray[np.int64]
+    weight: npt.NDArray[Any]
+    active: npt.NDArray[np.bool_] | None = None
 
 
-def forward(network: KernelNetwork, inputs: Events, *, keep: int) -> KernelRun:
-    """Run samples from rest; inputs are bool, shape (time, sample, input)."""
-    readout, bits, *_, states, _ = _forward(network, inputs, network.arguments(), keep)
-    return KernelRun(
-        readout=_by_sample(readout, inputs.shape[1]),
-        bits=bits,
-        states=None if states is None else states[0, ..., 0],
-    )
+def build(
+    layout: Layout, numbers: npt.NDArray[Any], n_ref: npt.NDArray[np.int64],
+    synapses: SynapseArrays,
+) -> Any:  # fmt: skip
+    """The native network, which holds copies of all numbers.
 
+    - numbers: see :class:`Layout`; n_ref: refractory steps, (neuron,) of those that spike
 
-def _forward(
-    network: KernelNetwork, inputs: Events, arguments: tuple[Any, ...], keep: int
-) -> tuple[Any, ...]:
+    Raises NetworkError over what is out of range.
+    """
     assert native is not None
-    run = native.forward_integer if network.integer else native.forward_float
-    x = np.ascontiguousarray(inputs).view(np.uint8)
-    result: tuple[Any, ...] = run(x, *arguments, keep, True, network.threads)
-    return result
+    integers = numbers.dtype == np.int32
+    network = (native.IntegerNetwork if integers else native.FloatNetwork)(layout.n_inputs)
+    first = 0
+    try:
+        for p, columns in layout.split(numbers):
+            network.add_population(
+                neuron=p.neuron, size=p.size, constants=list(columns.values())[:-2],
+                decay_i=columns["decay_i"] if p.current else None,
+                bias=columns["bias"] if p.bias else None,
+                n_ref=n_ref[first : first + p.size] if p.spiking else None,
+                reset=p.reset, at_threshold=p.at_threshold, gamma=p.gamma,
+            )  # fmt: skip
+            first += p.size * p.spiking
+        network.connect(**vars(synapses))
+    except ValueError as error:
+        raise NetworkError(str(error)) from None
+    return network
 
 
-def _by_sample(readout: npt.NDArray[Any], n_samples: int) -> npt.NDArray[Any]:
-    """(time, output, block, lane) as (time, sample, output)."""
-    return readout.reshape(*readout.shape[:2], -1)[..., :n_samples].transpose(0, 2, 1)
+def forward(network: Any, inputs: Any, **options: Any) -> Mapping[str, Any]:
+    """Run a native network; ``inputs``: bool, int8 or float32, (time, sample, input).
+
+    - spikes: whether spikes are kept; tape: "none", "compact" or "full"; learn: whether the tape is to
+      give gradients of constants
+    - state: to start from, moved on in place; else the run starts at rest
+    - threads: 0 for as many as there are cores; the result is the same with any number
+
+    Gives arrays: readout (time, readout, block, lane), counts (block, neuron), state, and what is kept.
+    """
+    try:
+        found: Mapping[str, Any] = network.forward(inputs, **options)
+    except ValueError as error:
+        raise NetworkError(str(error)) from None
+    return found
 
 
-def unpack_spikes(bits: npt.NDArray[np.uint16], n_samples: int) -> npt.NDArray[np.bool_]:
-    """Spike bits (block, time, neuron) as bool (time, sample, neuron)."""
+def by_sample(readout: npt.NDArray[Any], n_samples: int) -> npt.NDArray[Any]:
+    """(time, readout, block, lane) as (time, sample, readout)."""
+    steps, n, blocks, lanes = readout.shape
+    return readout.reshape(steps, n, blocks * lanes)[..., :n_samples].transpose(0, 2, 1)
+
+
+def unpack_spikes(bits: npt.NDArray[Any], n_samples: int) -> npt.NDArray[np.bool_]:
+    """Spikes, 16 in a number, (block, time, neuron), as bool (time, sample, neuron)."""
     as_bytes = np.ascontiguousarray(bits.transpose(1, 0, 2)[..., None]).view(np.uint8)
     lanes = np.unpackbits(as_bytes, axis=-1, bitorder="little")  # (time, block, neuron, lane)
-    trains = lanes.transpose(0, 1, 3, 2).reshape(bits.shape[1], -1, bits.shape[2])
+    blocks, steps, n = bits.shape
+    trains = lanes.transpose(0, 1, 3, 2).reshape(steps, blocks * LANES, n)
     return trains[:, :n_samples].view(np.bool_)
+
+
+def start_of(
+    network: Any, layout: Layout, start: Any, past: tuple[Any, Any], n_samples: int
+) -> npt.NDArray[np.uint8]:
+    """A ``NetworkState``, its arrays NumPy's, as the kernel's state, (block, byte).
+
+    - past: what inputs and neurons sent in the last steps, the newest last, (step, sample, source)
+    """
+    dtype = np.int32 if layout.integer else np.float32
+    populations = []
+    for p in layout.populations:
+        state = start.populations[p.name]
+        values = {
+            name: np.ascontiguousarray(value, dtype)
+            for name, value in vars(state).items()
+            if name != "z"
+        }
+        values["current"] = np.ascontiguousarray(start.currents[p.name], dtype)
+        if p.spiking:
+            values["z"] = np.ascontiguousarray(state.z, np.bool_)
+            if p.refractory:
+                values["r"] = np.ascontiguousarray(state.r, np.int32)
+        populations.append(values)
+    inputs, spikes = past
+    try:
+        found: npt.NDArray[np.uint8] = network.write_state(
+            populations, np.ascontiguousarray(inputs, dtype),
+            np.ascontiguousarray(spikes, np.bool_), n_samples,
+        )  # fmt: skip
+    except ValueError as error:
+        raise NetworkError(str(error)) from None
+    return found
+
+
+def read_states(network: Any, layout: Layout, state: Any, n_samples: int) -> dict[str, State]:
+    """State variables of every population, and its ``current``, from a native state."""
+    return {
+        p.name: State(**found)
+        for p, found in zip(
+            layout.populations, network.read_state(state, n_samples), strict=True
+        )
+    }  # fmt: skip
 
 
 class KernelSession:
@@ -223,170 +315,63 @@ class KernelSession:
     It computes the very bits that one run over all steps computes.
     """
 
-    def __init__(self, network: KernelNetwork, *, n_samples: int):
-        assert native is not None
-        self._network, self._arguments = network, network.arguments()
-        *_, n, n_outputs, longest = self._arguments
-        n_ref = int(np.max(network.columns.n_ref, initial=0))
-        size = native.state_bytes(n, n_outputs, longest, n_ref)
-        self._state = np.zeros((-(-n_samples // LANES), size), np.uint8)
-        self.n_samples, self.n_steps = n_samples, 0
+    def __init__(self, network: Any, layout: Layout, *, n_samples: int, threads: int = 0):
+        self._network, self.layout, self.n_samples = network, layout, n_samples
+        self._threads, self._alone = threads, n_samples == 1  # then lanes are neurons, not samples
+        self._state = network.rest_alone() if self._alone else network.rest(n_samples)
 
-    def step(self, inputs: Events) -> npt.NDArray[Any]:
-        """The readout, (step, sample, output), to input spikes of shape (step, sample, input).
-
-        Raises NetworkError over another width, and over graded events: they must not count as spikes.
-        """
-        assert native is not None
-        n_inputs = len(self._network.inputs.start) - 1
-        if inputs.ndim != 3 or inputs.shape[2] != n_inputs:
+    def run(self, inputs: Events, *, spikes: bool = False) -> Mapping[str, Any]:
+        """Some steps; inputs (step, sample, input); see :func:`forward`."""
+        shape = (self.n_samples, self.layout.n_inputs)
+        if inputs.ndim != 3 or inputs.shape[1:] != shape:
             raise NetworkError(
-                f"inputs have shape {inputs.shape}, expected (step, sample, {n_inputs})"
+                f"inputs have shape {inputs.shape}, expected (step, {shape[0]}, {shape[1]})"
             )
-        if inputs.dtype != np.bool_:
-            raise NetworkError(
-                f"inputs have type {inputs.dtype}, a session on the native kernel takes spikes (bool); "
-                f"{SWITCH}=off runs graded events on the loop"
+        x = np.ascontiguousarray(inputs)
+        if not self._alone:
+            return forward(
+                self._network, x, spikes=spikes, state=self._state, threads=self._threads
             )
-        x = np.ascontiguousarray(inputs).view(np.uint8)
-        run = native.forward_integer if self._network.integer else native.forward_float
-        readout, *_ = run(
-            x,
-            *self._arguments,
-            KEEP_READOUT,
-            True,
-            self._network.threads,
-            self._state,
-            self.n_steps,
-        )
-        self.n_steps += len(inputs)
-        return _by_sample(readout, self.n_samples).copy()
+        try:
+            found: Mapping[str, Any] = self._network.forward_alone(
+                x, spikes=spikes, state=self._state
+            )
+        except ValueError as error:
+            raise NetworkError(str(error)) from None
+        return found
+
+    def states(self) -> dict[str, State]:
+        """The state variables of every population, arrays (sample, neuron)."""
+        if not self._alone:
+            return read_states(self._network, self.layout, self._state, self.n_samples)
+        found = self._network.read_alone(self._state)
+        return {p.name: State(**s) for p, s in zip(self.layout.populations, found, strict=True)}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LearntTensors:
-    """The tensors that a run differentiates: weights in the order of the lists, and columns.
-
-    - feedback: if given, errors pass back through these in place of the readout's weights, (synapse,),
-      and not at all through recurrent synapses
-    """
-
-    inputs: Tensor
-    recurrent: Tensor
-    readout: Tensor
-    decay_v: Tensor
-    decay_a: Tensor
-    step_a: Tensor
-    vth: Tensor
-    width: Tensor
-    feedback: Tensor | None = None
+def outputs(
+    graph: Any, readout: npt.NDArray[Any], spikes: npt.NDArray[np.bool_] | None, n_samples: int
+) -> npt.NDArray[Any]:
+    """The outputs of a graph in order, (time, sample, output), from what a run gave."""
+    read, places = by_sample(readout, n_samples), graph.places()
+    if spikes is None and len(graph.outputs) == len(graph.readouts) == 1:
+        return read
+    parts = [
+        (spikes if p.spiking else read)[..., places[p.name]]  # type: ignore[index]
+        for p in graph.output_populations
+    ]
+    joined: npt.NDArray[Any] = np.concatenate(parts, axis=2).astype(readout.dtype, copy=False)
+    return joined
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class KernelOutput:
-    """What :func:`run` gives back.
+def outputs_of(session: KernelSession, graph: Any) -> Callable[[Events], npt.NDArray[Any]]:
+    """A function that runs a session on and gives the outputs of its graph, (step, sample, output)."""
+    spiking = any(p.spiking for p in graph.output_populations)
+    if not spiking and len(graph.outputs) == len(graph.readouts) == 1:  # nothing to sort
+        return lambda inputs: by_sample(session.run(inputs)["readout"], session.n_samples)
 
-    - readout: shape (time, batch, output); rate: mean spikes per step, (neuron,); both differentiable
-    - spikes: unpacks all spikes, 0 or 1, shape (time, batch, neuron); not differentiable
-    """
+    def run(inputs: Events) -> npt.NDArray[Any]:
+        found = session.run(inputs, spikes=spiking)
+        trains = unpack_spikes(found["spikes"], session.n_samples) if spiking else None
+        return outputs(graph, found["readout"], trains, session.n_samples)
 
-    readout: Tensor
-    rate: Tensor
-    spikes: Callable[[], Tensor]
-
-
-def run(network: KernelNetwork, x: Tensor, learnt: LearntTensors) -> KernelOutput:
-    """Run a network on the kernel, differentiably; x holds input spikes, bool, (time, batch, input).
-
-    Of ``network`` everything counts but the weights and the columns in ``learnt``, which hold the numbers
-    to compute with (as floats, also where the network is one of integers).
-    """
-    import torch
-
-    from lsnn_neuro.network.backward import BPTT
-
-    bits: list[npt.NDArray[np.uint16]] = []
-    weights = (learnt.inputs, learnt.recurrent, learnt.readout)
-    columns = tuple(getattr(learnt, name) for name in LEARNT)
-    readout, rate = BPTT.apply(network, x, bits, learnt.feedback, *weights, *columns)  # type: ignore[no-untyped-call]
-    n_samples = x.shape[1]
-    return KernelOutput(
-        readout=readout,
-        rate=rate,
-        spikes=lambda: torch.from_numpy(unpack_spikes(bits[0], n_samples)),
-    )
-
-
-def with_numbers(network: KernelNetwork, weights: list[Any], columns: list[Any]) -> KernelNetwork:
-    """The network with the weights of its three lists and its learnt columns replaced."""
-    lists = (network.inputs, network.recurrent, network.readout)
-    one, two, three = (s.with_weight(w) for s, w in zip(lists, weights, strict=True))
-    new = replace(network.columns, **dict(zip(LEARNT, columns, strict=True)))
-    return replace(network, inputs=one, recurrent=two, readout=three, columns=new)
-
-
-def with_tensors(network: KernelNetwork, learnt: LearntTensors) -> KernelNetwork:
-    """The network with the numbers of some tensors."""
-    weights = (learnt.inputs, learnt.recurrent, learnt.readout)
-    columns = (getattr(learnt, name) for name in LEARNT)
-    return with_numbers(
-        network, [w.detach().numpy() for w in weights], [c.detach().numpy() for c in columns]
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
-    """A population as the columns have it: constants whose decays are kept shares of ``unit``."""
-
-    form: str
-    size: int
-    constants: Any
-    decay_i: Any = None
-
-
-def column(parts: Sequence[Part], name: str, *, unit: int = 1) -> list[Any]:
-    """The values of a column, population by population; a number where a neuron has no such constant.
-
-    Without a decay_v the membrane keeps all (``unit``); other states that a neuron lacks are 0.
-    """
-    values = []
-    for part in parts:
-        value = getattr(part if name == "decay_i" else part.constants, name, None)
-        if value is None:
-            value = np.full(part.size, unit if name == "decay_v" else 0)
-        elif name == "step_a" and part.form == "current":
-            value = -value
-        values.append(value)
-    return values
-
-
-def fixed_columns(parts: Sequence[Part], *, unit: int = 1) -> dict[str, npt.NDArray[Any]]:
-    """The columns that have no gradient, as NumPy arrays."""
-    reset = [getattr(part.constants, "reset", "subtract") == "to" for part in parts]
-    sizes = [part.size for part in parts]
-
-    def joined(name: str) -> npt.NDArray[Any]:
-        return np.concatenate([np.asarray(v) for v in column(parts, name, unit=unit)])
-
-    return {
-        "n_ref": joined("n_ref"),
-        "decay_i": joined("decay_i"),
-        "decay_r": joined("decay_r"),
-        "reset_to_zero": np.repeat(reset, sizes),
-        "form": np.repeat([FORMS[part.form] for part in parts], sizes),
-    }
-
-
-def obstacle(neuron: type[Neuron], constants: Any) -> str | None:
-    """Why the kernel can't run these neurons, whatever else the network holds; None if it can."""
-    if neuron.kernel_form is None:
-        return f"has no form of {neuron.name!r} neurons"
-    if neuron.kernel_form == "refractory":
-        return None
-    if constants.at_threshold:
-        return "does not spike at the threshold"
-    if constants.reset == "subtract_constant":
-        return "does not subtract a constant"
-    if constants.reset == "to" and bool((constants.reset_to != 0).any()):
-        return "resets to 0 only"
-    return None
+    return run

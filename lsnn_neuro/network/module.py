@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network import kernel
+from lsnn_neuro.network import kernel, wiring
 from lsnn_neuro.network.dynamics import (
     NetworkState,
     RunningNetwork,
@@ -28,7 +28,6 @@ from lsnn_neuro.network.real import Real
 from lsnn_neuro.network.spec import NetworkSpec, Projection
 from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, torch_synapses
-from lsnn_neuro.network.wiring import Wiring, kernel_obstacle, wire_up
 from lsnn_neuro.session import LocalSession
 
 
@@ -41,13 +40,20 @@ class NetworkOutput:
     - rate: mean spikes per step over time and batch, shape (neuron,), differentiable; None for
       networks that do not spike
     - read_spikes: gives the spikes, see ``spikes``
-    - state: where the network stands after the last step, where the loop ran it; None elsewhere
+    - read_state: gives the state, see ``state``
+    - engine: what computed it, "kernel" or "loop"
     """
 
     readout: Tensor
     rate: Tensor | None = None
     read_spikes: Callable[[], Tensor] | None = None
-    state: NetworkState | None = None
+    read_state: Callable[[], NetworkState] | None = None
+    engine: str = "loop"
+
+    @property
+    def state(self) -> NetworkState | None:
+        """Where the network stands after the last step; None for networks that have no such state."""
+        return self.read_state() if self.read_state else None
 
     @property
     def spikes(self) -> Tensor | None:
@@ -136,13 +142,13 @@ class SpikingNetwork(nn.Module):
         events = checked_inputs(x, self.spec.n_inputs, self.device)
         if start is not None:
             check_start(self.spec, start, events.shape[1])
-        if start is None and self.kernel_obstacle(events) is None:
-            return self.forward_kernel(events)
+        if self.kernel_obstacle(events) is None and not needs_gradient(start):
+            return self.forward_kernel(events, start)
         return self.forward_loop(events, start)
 
     def kernel_obstacle(self, x: Tensor | None = None) -> str | None:
         """Why the native kernel can't run this network (on inputs ``x``); None if it can."""
-        return kernel_obstacle(self, x)
+        return wiring.kernel_obstacle(self, x)
 
     def forward_loop(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
         """``forward`` as the readable time loop: the reference the kernel is checked against."""
@@ -151,25 +157,22 @@ class SpikingNetwork(nn.Module):
         output = outputs_of_steps(self.spec, steps, rest)
         return replace(output, readout=output.readout + self.offset().to(self.dtype))
 
-    def forward_kernel(self, x: Tensor) -> NetworkOutput:
+    def forward_kernel(self, x: Tensor, start: NetworkState | None = None) -> NetworkOutput:
         """``forward`` on the native kernel; the same network up to rounding of sums."""
-        wiring = self.wiring()
-        network, learnt = wiring.float_network(self)
-        run = kernel.run(network, x, learnt)
+        run = wiring.run(self, wiring.float_arguments(self), x, start)
+        readout = run.readout()
         return NetworkOutput(
-            readout=wiring.read(run.readout) + self.offset().to(run.readout), rate=run.rate,
-            read_spikes=lambda: wiring.spikes(x, run, network, learnt),
+            readout=readout + self.offset().to(readout), rate=run.output.rate,
+            read_spikes=run.spikes, read_state=lambda: run.state(self.dtype), engine="kernel",
         )  # fmt: skip
 
     def session(self, n_samples: int) -> LocalSession:
         """The network as it is now, to run some steps at a time; no gradients."""
         offset = self.offset().detach().cpu().numpy().copy()
         if self.kernel_obstacle() is None:
-            wiring = self.wiring()
-            with torch.no_grad():
-                network = kernel.with_tensors(*wiring.float_network(self))
-            running = kernel.KernelSession(network, n_samples=n_samples)
-            return LocalSession(run=lambda x: wiring.read(running.step(x)), bias=offset)
+            found = wiring.float_arguments(self)
+            run = kernel.KernelSession(found.native(), found.layout, n_samples=n_samples)
+            return LocalSession(run=kernel.outputs_of(run, self.spec), bias=offset)
         state = self.at_rest(n_samples)
         with torch.no_grad():
             as_it_is = self.running()  # whatever training does to it later
@@ -195,10 +198,6 @@ class SpikingNetwork(nn.Module):
         return at_rest(self.spec, lambda n: torch.zeros(n_samples, n, dtype=dtype, device=device))
 
     # --- its parts as the engines need them ----------------------------------------------------------
-
-    def wiring(self) -> Wiring:
-        """Where the active synapses run, and their weights, in the kernel's order."""
-        return wire_up(self)
 
     def weights(self) -> Tensor:
         """The weights of all slots of all groups, one after the other."""
@@ -315,7 +314,18 @@ def outputs_of_steps(
     empty = (none.new_zeros(0, len(none), n) for n in (spec.n_neurons, spec.n_outputs))
     spikes, readout = (torch.stack(a) if a else e for a, e in zip((z, y), empty, strict=True))
     rate = spikes.mean(dim=(0, 1)) if spikes.numel() else spikes.new_zeros(spec.n_neurons)
-    return NetworkOutput(readout=readout, rate=rate, read_spikes=lambda: spikes, state=state)
+    return NetworkOutput(
+        readout=readout, rate=rate, read_spikes=lambda: spikes, read_state=lambda: state
+    )
+
+
+def needs_gradient(start: NetworkState | None) -> bool:
+    """Whether gradients are to flow back through a state to start from."""
+    if start is None or not torch.is_grad_enabled():
+        return False
+    tensors = [v for state in start.populations.values() for v in vars(state).values()]
+    history = [h for past in start.history.values() for h in past]
+    return any(t.requires_grad for t in (*tensors, *start.currents.values(), *history))
 
 
 def check_start(spec: NetworkSpec, start: NetworkState, n_samples: int) -> None:

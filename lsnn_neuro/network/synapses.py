@@ -144,6 +144,17 @@ class Synapses(nn.Module):
         }
         return torch.cat([place, more]), Pairs(**joined)
 
+    def slot_pairs(self) -> list[tuple[Pairs, Tensor]]:
+        """What stands behind :meth:`weight`: the pair of each place, and whether it has a synapse."""
+        here = Pairs(
+            block=self.block, source=self.source, target=self.target, sign=self.sign,
+            delay=self.delay,
+        )  # fmt: skip
+        found = [(here, self.active())]
+        if self.scored is not None:
+            found.append((self.scored, torch.ones(len(self.scored), dtype=torch.bool)))
+        return found
+
     @property
     def n_active(self) -> int:
         """Number of active synapses."""

@@ -1,247 +1,243 @@
-"""A ``SpikingNetwork`` in the native kernel's order: three lists of synapses, and columns of constants."""
+"""A ``SpikingNetwork`` as the native kernel takes it: one array of numbers, one list of synapses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
-from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.network.kernel import (
-    Columns,
-    KernelNetwork,
-    KernelOutput,
-    LearntTensors,
-    Part,
-    SynapseList,
-)
+from lsnn_neuro.network.dynamics import NetworkState
+from lsnn_neuro.network.graph import INPUT, Graph
+from lsnn_neuro.network.kernel import Layout, PopulationLayout
+from lsnn_neuro.network.operator import Arguments, KernelOutput, simulate
+from lsnn_neuro.neurons.neuron import State
 
 if TYPE_CHECKING:
     from lsnn_neuro.network.module import SpikingNetwork
 
-INPUTS, RECURRENT, READOUT = range(3)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class List:
-    """The active synapses of one of the kernel's lists, sorted by source, then target.
+class Numbers:
+    """The numbers of a population: constants of a step (decays as shares), and what else there is."""
 
-    - slot: of each, among all slots of all groups; source, target: numbered over the whole list
+    constants: Any
+    decay_i: Tensor | None
+    bias: Tensor | None
+
+
+def arguments(
+    net: SpikingNetwork, numbers: Mapping[str, Numbers], weights: Tensor, gains: Mapping[str, Tensor],
+    *, integer: bool,
+) -> Arguments:  # fmt: skip
+    """What the kernel's operator takes.
+
+    - numbers: of every population; weights: of all slots of all groups, gains included
+    - gains: of each population, (neuron,): factors of random feedback
     """
+    spec = net.spec
+    ordered = (*spec.spiking, *spec.readouts)
+    populations, columns, n_ref = [], [], []
+    for p in ordered:
+        n = numbers[p.name]
+        layout = PopulationLayout.of(
+            p.name, type(p.neuron), p.size, n.constants,
+            current=n.decay_i is not None, bias=n.bias is not None,
+        )  # fmt: skip
+        populations.append(layout)
+        for name in layout.columns:
+            value = getattr(n, name) if name in ("decay_i", "bias") else getattr(n.constants, name)
+            columns.append(torch.zeros(p.size) if value is None else value.float())
+        if p.spiking:
+            steps = getattr(n.constants, "n_ref", None)
+            n_ref.append(torch.zeros(p.size) if steps is None else steps)
+    ends = _ends(net)
+    return Arguments(
+        layout=Layout(n_inputs=spec.n_inputs, integer=integer, populations=tuple(populations)),
+        numbers=torch.cat(columns), n_ref=torch.cat([torch.zeros(0), *n_ref]).long(),
+        weight=weights.float(), back=_feedback(net, ends, weights, gains),
+        source=ends["source"], target=ends["target"], delay=ends["delay"], active=ends["active"],
+    )  # fmt: skip
 
-    n_source: int
-    slot: Tensor
-    source: npt.NDArray[np.int64]
-    target: npt.NDArray[np.int64]
-    delay: npt.NDArray[np.int32]
 
-    def synapses(self) -> SynapseList:
-        """As the kernel takes it, without weights."""
-        empty = np.zeros(0, np.float32)
-        return SynapseList.of(self.n_source, self.source, self.target, self.delay, empty)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Wiring:
-    """Where the active synapses of a network run.
-
-    - lists: from inputs, between neurons, onto readouts
-    - counted: neurons whose spikes are read, after the readouts
-    - columns: for each of the network's outputs, its place in what the kernel reads
-    """
-
-    lists: tuple[List, List, List]
-    counted: npt.NDArray[np.int64]
-    columns: npt.NDArray[np.int64]
-    n_neurons: int
-    n_readouts: int
-
-    def weights(self, all_slots: Tensor) -> tuple[Tensor, ...]:
-        """Weights of the lists, (synapse,), of those of all slots, gains included."""
-        return tuple(all_slots[a.slot] for a in self.lists)
-
-    def feedback(self, matrix: Tensor | None, gains: Sequence[Tensor]) -> Tensor | None:
-        """Fixed weights at the readout's synapses, (synapse,), times the readouts' gains."""
-        if matrix is None:
-            return None
-        a = self.lists[READOUT]
-        row, column = torch.from_numpy(a.target), torch.from_numpy(a.source)
-        return _joined(gains)[row] * matrix[row, column]
-
-    def float_network(self, net: SpikingNetwork) -> tuple[KernelNetwork, LearntTensors]:
-        """The network in real numbers, and the tensors it learns."""
-        dtype = net.dtype
-        parts = [
-            Part(
-                form=type(p.spec.neuron).kernel_form or "", size=p.size,
-                constants=p.neuron(dtype).constants(),
-                decay_i=p.kappa_i().detach().numpy(),
-            )
-            for p in net.populations
-            if p.spiking
-        ]  # fmt: skip
-        readouts = [p for p in net.populations if not p.spiking]
-        gains = {p.name: p.gain().to(dtype) for p in net.populations}
-        weights = self.weights(net.slot_gain(gains) * net.weights())
-        back = self.feedback(net.feedback, [gains[p.name] for p in readouts])
-        decay_out = _joined([p.neuron(dtype).constants().decay_v.detach() for p in readouts])
-        return self.network(parts, decay_out.numpy(), weights, back)
-
-    def network(
-        self, parts: Sequence[Part], decay_out: npt.NDArray[Any], weights: Sequence[Tensor],
-        back: Tensor | None, *, unit: int = 1,
-    ) -> tuple[KernelNetwork, LearntTensors]:  # fmt: skip
-        """The network of some constants and weights, and the tensors it learns.
-
-        - unit: 4096 for a network of integers, whose learnt tensors are floats all the same
-        """
-        learnt = {
-            name: torch.cat([torch.as_tensor(v) for v in kernel.column(parts, name)])
-            for name in kernel.LEARNT
-        }
-        numbers = dict.fromkeys(kernel.LEARNT, np.ones(1, np.float32))
-        fixed = kernel.fixed_columns(parts)
-        for name in ("decay_i", "decay_r"):
-            fixed[name] = fixed[name] * unit
-        gammas = {float(getattr(part.constants, "gamma", 0.3)) for part in parts}
-        network = KernelNetwork(
-            columns=Columns(**numbers, **fixed),
-            decay_out=decay_out * unit,
-            inputs=self.lists[INPUTS].synapses(),
-            recurrent=self.lists[RECURRENT].synapses(),
-            readout=self.lists[READOUT].synapses(),
-            integer=unit != 1,
-            gamma=gammas.pop() if gammas else 0.3,
-            threads=torch.get_num_threads(),
+def float_arguments(net: SpikingNetwork) -> Arguments:
+    """The network in real numbers."""
+    dtype = net.dtype
+    gains = {p.name: p.gain().to(dtype) for p in net.populations}
+    numbers = {
+        p.name: Numbers(
+            constants=p.neuron(dtype).constants(),
+            decay_i=p.kappa_i().to(dtype) if p.spec.has_current else None, bias=p.drive_bias(),
         )
-        tensors = LearntTensors(
-            inputs=weights[0], recurrent=weights[1], readout=weights[2], feedback=back, **learnt
-        )
-        return (
-            reading_spikes(network, tensors, self.counted)
-            if len(self.counted)
-            else (network, tensors)
-        )
-
-    def read(self, readout: Any) -> Any:
-        """The network's outputs, in order, from what the kernel reads, (time, sample, output)."""
-        if np.array_equal(self.columns, np.arange(readout.shape[-1])):
-            return readout
-        return readout[..., self.columns]
-
-    def spikes(
-        self, x: Tensor, run: KernelOutput, network: KernelNetwork, learnt: LearntTensors
-    ) -> Tensor:
-        """All spikes of a run, (time, batch, neuron); where gradients are wanted they flow back.
-
-        Then the network runs once more, with every neuron as an output of its own.
-        """
-        learns = any(isinstance(t, Tensor) and t.requires_grad for t in vars(learnt).values())
-        if not (learns and torch.is_grad_enabled()):
-            return run.spikes().float()
-        bare, tensors = without_readout(network, learnt)
-        return kernel.run(
-            *_swap(reading_spikes(bare, tensors, np.arange(self.n_neurons)), x)
-        ).readout
+        for p in net.populations
+    }  # fmt: skip
+    return arguments(net, numbers, net.slot_gain(gains) * net.weights(), gains, integer=False)
 
 
-def _swap(pair: tuple[KernelNetwork, LearntTensors], x: Tensor) -> Any:
-    return pair[0], x, pair[1]
-
-
-def without_readout(
-    network: KernelNetwork, learnt: LearntTensors
-) -> tuple[KernelNetwork, LearntTensors]:
-    """The network without outputs."""
-    n, none = len(network.readout.start) - 1, np.zeros(0, np.int64)
-    empty = SynapseList.of(n, none, none, none, np.zeros(0, np.float32))
-    bare = replace(network, readout=empty, decay_out=network.decay_out[:0])
-    nothing = learnt.readout[:0]
-    back = None if learnt.feedback is None else nothing
-    return bare, replace(learnt, readout=nothing, feedback=back)
-
-
-def reading_spikes(
-    network: KernelNetwork, learnt: LearntTensors, neurons: npt.NDArray[np.int64]
-) -> tuple[KernelNetwork, LearntTensors]:
-    """The network with an output more for each of some neurons, without memory, that gives its spikes."""
-    old = network.readout
-    n, n_old = len(old.start) - 1, len(network.decay_out)
-    source = np.concatenate([np.repeat(np.arange(n), np.diff(old.start)), neurons])
-    target = np.concatenate([old.target, n_old + np.arange(len(neurons))])
-    delay = np.concatenate([old.delay, np.zeros(len(neurons), np.int32)])
-    order = np.argsort(source, kind="stable")
-    none = np.zeros(0, np.float32)
-    readout = SynapseList.of(n, source[order], target[order], delay[order], none)
-    decay_out = np.concatenate([network.decay_out, np.zeros(len(neurons), np.float32)])
-    at = torch.from_numpy(order)
-    ones = torch.ones(len(neurons), dtype=learnt.readout.dtype)
-    back = None if learnt.feedback is None else torch.cat([learnt.feedback, ones])[at]
-    tensors = replace(learnt, readout=torch.cat([learnt.readout, ones])[at], feedback=back)
-    return replace(
-        network, readout=readout, decay_out=decay_out.astype(network.decay_out.dtype)
-    ), tensors
-
-
-def wire_up(net: SpikingNetwork) -> Wiring:
-    """The wiring of a network as it is now."""
+def _ends(net: SpikingNetwork) -> dict[str, Tensor]:
+    """Source, target, delay of all slots as the kernel numbers them, and which are active."""
     spec, places = net.spec, net.spec.places()
-    n_readouts = sum(p.size for p in spec.readouts)
-    parts: list[list[npt.NDArray[Any]]] = [[] for _ in range(3)]
-    first = 0
+
+    def first_source(name: str) -> int:
+        return 0 if name == INPUT else spec.n_inputs + int(places[name].start)
+
+    def first_target(name: str) -> int:
+        after = 0 if spec.population(name).spiking else spec.n_neurons
+        return after + int(places[name].start)
+
+    parts: dict[str, list[Tensor]] = {"source": [], "target": [], "delay": [], "active": []}
     for group in net.groups:
-        place, pairs = group.listed()
-        block = pairs.block.numpy()
-        base = np.array(
-            [(0 if p.source == INPUT else places[p.source].start, places[p.target].start)
-             for p in group.projections]
-        )[block]  # fmt: skip
-        rows = np.stack(
-            [place.numpy() + first, pairs.source.numpy() + base[:, 0],
-             pairs.target.numpy() + base[:, 1], pairs.delay.numpy()]
-        )  # fmt: skip
-        kinds = np.array([_kind(spec, p) for p in group.projections])[block]
-        for kind in range(3):
-            parts[kind].append(rows[:, kinds == kind])
-        first += group.n_weights
-    lists = []
-    for kind in range(3):
-        rows = np.concatenate([np.zeros((4, 0), np.int64), *parts[kind]], axis=1)
-        rows = rows[:, np.lexsort((rows[2], rows[1]))]
-        n_source = spec.n_inputs if kind == INPUTS else spec.n_neurons
-        lists.append(
-            List(
-                n_source=n_source, slot=torch.from_numpy(rows[0].copy()), source=rows[1],
-                target=rows[2], delay=rows[3].astype(np.int32),
-            )
-        )  # fmt: skip
-    counted = [p for p in spec.output_populations if p.spiking]
-    neurons = [np.arange(places[p.name].start, places[p.name].stop) for p in counted]
-    columns, after = [], n_readouts
-    for p in spec.output_populations:
-        start = after if p.spiking else places[p.name].start
-        after += p.size * p.spiking
-        columns.append(np.arange(start, start + p.size))
-    return Wiring(
-        lists=(lists[0], lists[1], lists[2]),
-        counted=np.concatenate([np.zeros(0, np.int64), *neurons]),
-        columns=np.concatenate(columns),
-        n_neurons=spec.n_neurons,
-        n_readouts=n_readouts,
+        sources = torch.tensor([first_source(p.source) for p in group.projections])
+        targets = torch.tensor([first_target(p.target) for p in group.projections])
+        for pairs, active in group.slot_pairs():
+            parts["source"].append(sources[pairs.block] + pairs.source)
+            parts["target"].append(targets[pairs.block] + pairs.target)
+            parts["delay"].append(pairs.delay)
+            parts["active"].append(active)
+    return {
+        name: torch.cat([torch.zeros(0, dtype=torch.bool if name == "active" else torch.int64), *p])
+        for name, p in parts.items()
+    }
+
+
+def _feedback(
+    net: SpikingNetwork, ends: Mapping[str, Tensor], weights: Tensor, gains: Mapping[str, Tensor]
+) -> Tensor | None:
+    """Weights that errors come back by: fixed ones at readouts, none between neurons."""
+    if net.feedback is None:
+        return None
+    spec = net.spec
+    source, target = ends["source"] - spec.n_inputs, ends["target"] - spec.n_neurons
+    gain = torch.cat([gains[p.name].detach().float() for p in spec.readouts])
+    at = (target.clamp(min=0), source.clamp(min=0))
+    fixed = gain[at[0]] * net.feedback.float()[at] if len(gain) else torch.zeros_like(weights)
+    back = torch.where(target >= 0, fixed, torch.zeros_like(fixed))
+    return torch.where(source < 0, weights.detach().float(), back)
+
+
+# --- what comes back --------------------------------------------------------------------------------------
+
+
+def run(net: SpikingNetwork, found: Arguments, x: Tensor, start: NetworkState | None) -> KernelRun:
+    """Run a network on the kernel."""
+    if x.dtype not in (torch.bool, torch.int8):
+        x = x.float()
+    if start is not None:
+        found = started(net.spec, found, start, x.shape[1])
+    return KernelRun(spec=net.spec, arguments=found, x=x, start=start, output=simulate(found, x))
+
+
+def started(spec: Graph, found: Arguments, start: NetworkState, n_samples: int) -> Arguments:
+    """The arguments with a state to start from."""
+    past = (
+        _side_by_side([start.history[INPUT]], n_samples),
+        _side_by_side([start.history[p.name] for p in spec.spiking], n_samples),
     )
+    numpy = NetworkState(
+        populations={
+            name: State(**{k: v.detach().numpy() for k, v in vars(state).items()})
+            for name, state in start.populations.items()
+        },
+        currents={name: c.detach().numpy() for name, c in start.currents.items()},
+        history={},
+    )
+    state = kernel.start_of(found.native(), found.layout, numpy, past, n_samples)
+    inputs, spikes = (np.ascontiguousarray(sent) for sent in past)
+    everything = (
+        torch.from_numpy(state), torch.from_numpy(inputs).float(), torch.from_numpy(spikes).bool()
+    )  # fmt: skip
+    return Arguments(**(vars(found) | {"start": everything}))
 
 
-def _kind(spec: Any, projection: Any) -> int:
-    """Which of the kernel's lists a projection belongs to."""
-    if not spec.population(projection.target).spiking:
-        return READOUT
-    return INPUTS if projection.source == INPUT else RECURRENT
+def _side_by_side(histories: list[tuple[Tensor, ...]], n_samples: int) -> Any:
+    """What some sources sent, newest last, (step, sample, source), from newest-first histories."""
+    longest = max((len(h) for h in histories), default=0)
+    parts = []
+    for history in histories:
+        steps = torch.stack(history[::-1]).detach()
+        missing = steps.new_zeros(longest - len(steps), *steps.shape[1:])
+        parts.append(torch.cat([missing, steps]))
+    if not parts:
+        return np.zeros((longest, n_samples, 0), np.float32)
+    return torch.cat(parts, dim=2).numpy()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelRun:
+    """A run on the kernel, and what can be asked of it."""
+
+    spec: Graph
+    arguments: Arguments
+    x: Tensor
+    start: NetworkState | None
+    output: KernelOutput
+
+    def readout(self) -> Tensor:
+        """The network's outputs, in order, (time, batch, output)."""
+        places, read = self.spec.places(), []
+        for p in self.spec.output_populations:
+            here = self.output.spikes(p.name) if p.spiking else None
+            read.append(self.output.readout[..., places[p.name]] if here is None else here)
+        return read[0] if len(read) == 1 else torch.cat(read, dim=2)
+
+    def spikes(self) -> Tensor:
+        """All spikes, (time, batch, neuron)."""
+        parts = [self.output.spikes(p.name) for p in self.spec.spiking]
+        if not parts:
+            return self.output.readout[..., :0]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+    def state(self, dtype: torch.dtype) -> NetworkState:
+        """Where the run ended. It takes no gradients: only the loop goes back through a state."""
+        layout, n = self.arguments.layout, self.x.shape[1]
+        found = kernel.read_states(self.arguments.native(), layout, self.output.state.numpy(), n)
+        populations, currents = {}, {}
+        for p in self.spec.populations:
+            values = vars(found[p.name])
+            currents[p.name] = _closed(torch.from_numpy(values["current"]).to(dtype))
+            populations[p.name] = State(
+                **{k: _closed(torch.from_numpy(values[k]).to(dtype)) for k in p.neuron.states}
+            )
+        with torch.no_grad():
+            sent = {INPUT: self.x.to(dtype)} | {
+                p.name: self.output.spikes(p.name).to(dtype) for p in self.spec.spiking
+            }
+        history = {}
+        for name, steps in sent.items():
+            before = () if self.start is None else self.start.history[name]
+            reach = self.spec.reach_of(name)
+            recent = (*steps[-reach:].flip(0).unbind(0), *before)[:reach]
+            zeros = steps.new_zeros(steps.shape[1:])
+            history[name] = (*recent, *(zeros,) * (reach - len(recent)))
+        return NetworkState(populations=populations, currents=currents, history=history)
+
+
+class _Closed(torch.autograd.Function):
+    """A state that refuses gradients rather than lose them."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, state: Tensor) -> Tensor:
+        """The state."""
+        return state.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """There is none."""
+        raise NetworkError(
+            "the state at the end of a run on the kernel takes no gradients; use forward_loop, or detach it"
+        )
+
+
+def _closed(state: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return state
+    closed: Tensor = _Closed.apply(torch.zeros((), requires_grad=True), state)  # type: ignore[no-untyped-call]
+    return closed
 
 
 def kernel_obstacle(net: SpikingNetwork, x: Tensor | None) -> str | None:
@@ -250,42 +246,14 @@ def kernel_obstacle(net: SpikingNetwork, x: Tensor | None) -> str | None:
         return "the native kernel is not built, or switched off"
     if net.device.type != "cpu" or net.dtype != torch.float32:
         return f"the kernel computes float32 on the CPU, the network is {net.dtype} on {net.device}"
-    if x is not None and (x.dtype != torch.bool or x.requires_grad):
-        return "the kernel takes spikes alone, without gradients"
-    if x is not None and 0 in x.shape:
+    if x is not None and 0 in x.shape[:2]:
         return f"inputs of shape {tuple(x.shape)} hold nothing"
-    return graph_obstacle(net.spec) or _learning_obstacle(net)
+    return neuron_obstacle(net.spec.populations)
 
 
-def graph_obstacle(graph: Any) -> str | None:
-    """Why the kernel can't run a float network's graph; None if it can."""
-    if graph.n_inputs == 0 or graph.n_neurons == 0:
-        return "the network has no inputs or no spiking neurons"
-    for p in graph.populations:
-        label = f"population {p.name!r}"
-        if p.bias.any():
-            return f"{label} has a bias"
-        if p.spiking:
-            found = kernel.obstacle(type(p.neuron), p.neuron.constants())
-            if found is not None:
-                return f"{label}: the kernel {found}"
-        if p.has_current and p.neuron.kernel_form != "refractory":
-            return f"{label} has a synaptic current"
-    if len({p.neuron.constants().gamma for p in graph.spiking}) > 1:
-        return "populations differ in gamma"
-    for q in graph.projections:
-        if not graph.population(q.target).spiking and (q.source == INPUT or q.reach):
-            return f"projection {q.name!r}: a readout hears populations, without delays"
+def neuron_obstacle(populations: Iterable[Any]) -> str | None:
+    """Why the kernel can't run some populations; None if it can."""
+    for p in populations:
+        if found := kernel.obstacle(p.neuron if isinstance(p.neuron, type) else type(p.neuron)):
+            return f"population {p.name!r}: the kernel {found}"
     return None
-
-
-def _learning_obstacle(net: SpikingNetwork) -> str | None:
-    for p in net.populations:
-        unable = {"bias", "tau_i", "tau_r", "tau_out"} & set(p.spec.learn)
-        if unable:
-            return f"population {p.name!r} learns {', '.join(sorted(unable))}"
-    return None
-
-
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat(list(tensors)) if tensors else torch.zeros(0)

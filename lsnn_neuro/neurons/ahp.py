@@ -29,7 +29,7 @@ class AHP(ALIF):
     """Neurons with an after-hyperpolarizing current."""
 
     name = "ahp"
-    kernel_form = "current"
+    kernel = "ahp"
 
     def constants(self) -> ALIFConstants:
         """The constants of a step."""

@@ -47,6 +47,7 @@ class ALIF(LIF):
     name = "alif"
     Constants = ALIFConstants
     states = ("v", "a", "r", "z")
+    kernel = "alif"
 
     rho: Array = time_constant("tau_a")
     beta: Array = positive()

@@ -61,7 +61,7 @@ class ATRLIF(Neuron):
     name = "atrlif"
     Constants = ATRLIFConstants
     states = ("v", "a", "r", "z")
-    kernel_form = "refractory"
+    kernel = "atrlif"
     current_wraps = True
 
     alpha: Array = time_constant("tau_m")

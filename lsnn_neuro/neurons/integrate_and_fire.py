@@ -34,7 +34,7 @@ class IF(FiringNeuron):
     name = "if"
     Constants = IFConstants
     states = ("v", "r", "z")
-    kernel_form = "threshold"
+    kernel = "if"
 
     b0: Array = positive(above=True)
     unit_gain: bool = option(True, True)

@@ -41,6 +41,7 @@ class LI(Neuron):
     Constants = LIConstants
     states = ("v",)
     spiking = False
+    kernel = "li"
 
     alpha: Array = time_constant("tau_out")
     unit_gain: bool = option(False, False, True)

@@ -43,7 +43,7 @@ class LIF(FiringNeuron):
     name = "lif"
     Constants = LIFConstants
     states: ClassVar[tuple[str, ...]] = ("v", "r", "z")
-    kernel_form = "threshold"
+    kernel = "lif"
 
     alpha: Array = time_constant("tau_m")
     b0: Array = positive(above=True)

@@ -202,8 +202,8 @@ class Neuron(ABC):
     - states: names of the state variables; ``z`` is the spikes of a spiking neuron, ``v`` what is read
     - spiking: whether it spikes; else it is a readout
     - current_wraps: whether its synaptic current is one even if it forgets at once, as in Lava
-    - kernel_form: which of the native kernel's forms computes it, None where none does: a network with such
-      neurons runs on the time loop
+    - kernel: name of the header under ``native/neurons`` that computes it, None where there is none: a
+      network with such neurons runs on the time loop. A subclass does not inherit it
     """
 
     name: ClassVar[str]
@@ -211,7 +211,7 @@ class Neuron(ABC):
     states: ClassVar[tuple[str, ...]]
     spiking: ClassVar[bool] = True
     current_wraps: ClassVar[bool] = False
-    kernel_form: ClassVar[str | None] = None
+    kernel: ClassVar[str | None] = None
 
     @abstractmethod
     def constants(self) -> Any:

@@ -37,7 +37,7 @@ def whole(network: torch.nn.Module, inputs: Spikes) -> np.ndarray:
 def test_pieces_on_the_kernel_have_the_bits_of_one_run(
     seed: int, cuts: list[int], n_samples: int
 ) -> None:
-    network = SpikingNetwork(random_spec(seed, fast=True))
+    network = SpikingNetwork(random_spec(seed))
     inputs = random_inputs(seed, network.spec, n_steps=40, n_samples=n_samples)
     assert np.array_equal(
         in_pieces(network.session(n_samples), inputs, cuts), whole(network, inputs)
@@ -47,7 +47,7 @@ def test_pieces_on_the_kernel_have_the_bits_of_one_run(
 @needs_kernel
 @pytest.mark.parametrize("seed", range(10))
 def test_spikes_cross_the_cut(seed: int) -> None:
-    network = SpikingNetwork(random_spec(seed, fast=True))
+    network = SpikingNetwork(random_spec(seed))
     inputs = random_inputs(seed, network.spec, n_steps=60, n_samples=17)
     expected = whole(network, inputs)
     assert np.ptp(expected) > 0.01  # it does spike
@@ -88,8 +88,9 @@ def test_an_lstm_with_bins_runs_whole_bins() -> None:
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_a_session_is_the_network_as_it_was(fast: bool) -> None:
-    network = SpikingNetwork(random_spec(1, fast=fast))
+def test_a_session_is_the_network_as_it_was(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel.SWITCH, "on" if fast else "off")
+    network = SpikingNetwork(random_spec(1))
     inputs = random_inputs(1, network.spec, n_steps=40, n_samples=2)
     expected, session = whole(network, inputs), network.session(2)
     with torch.no_grad():
@@ -100,24 +101,25 @@ def test_a_session_is_the_network_as_it_was(fast: bool) -> None:
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_inputs_of_another_width_are_refused(fast: bool) -> None:
-    network = SpikingNetwork(random_spec(1, fast=fast))
+def test_inputs_of_another_width_are_refused(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernel.SWITCH, "on" if fast else "off")
+    network = SpikingNetwork(random_spec(1))
     with pytest.raises(NetworkError, match=r"shape \(3, 2, 77\), expected"):
         network.session(2).step(np.zeros((3, 2, 77), bool))
 
 
 @needs_kernel
-def test_graded_events_are_no_spikes_to_a_session_on_the_kernel() -> None:
-    network = SpikingNetwork(random_spec(1, fast=True))
-    events = random_events(1, network.spec, n_steps=3, n_samples=2)
-    with pytest.raises(NetworkError, match="a session on the native kernel takes spikes"):
-        network.session(2).step(events)
+@pytest.mark.parametrize("seed", range(5))
+def test_graded_events_count_on_the_kernel(seed: int) -> None:
+    network = SpikingNetwork(random_spec(seed))
+    events = random_events(seed, network.spec, n_steps=40, n_samples=3)
+    assert np.array_equal(in_pieces(network.session(3), events, [3, 20]), whole(network, events))
 
 
 @needs_kernel
 def test_the_kernel_refuses_the_state_of_another_batch() -> None:
-    network = SpikingNetwork(random_spec(1, fast=True))
+    network = SpikingNetwork(random_spec(1))
     session = network.session(16)
     session.step(random_inputs(0, network.spec, n_steps=2, n_samples=16))
-    with pytest.raises(ValueError, match="does not belong to this network and batch"):
+    with pytest.raises(NetworkError, match=r"shape \(2, 17, \d\), expected \(step, 16, "):
         session.step(random_inputs(0, network.spec, n_steps=2, n_samples=17))

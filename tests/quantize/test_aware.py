@@ -21,7 +21,6 @@ from same import differences
 from lsnn_neuro.checkpoint import LAST, Checkpoint
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
-from lsnn_neuro.network.dynamics import NetworkState
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 from lsnn_neuro.registry import NEURONS
@@ -64,7 +63,7 @@ def test_forward_equals_the_emulator_exactly(seed):
 @needs_kernel
 @pytest.mark.parametrize("seed", GRAPHS)
 def test_the_kernel_the_loop_and_both_emulators_agree_exactly(seed, monkeypatch):
-    spec = random_spec(seed, fast=True)
+    spec = random_spec(seed)
     x = random_inputs(seed, spec, n_steps=20, n_samples=1 + seed % 18)
     network, _ = convert(spec)
     net = SpikingNetwork(spec)
@@ -74,10 +73,10 @@ def test_the_kernel_the_loop_and_both_emulators_agree_exactly(seed, monkeypatch)
     record = emulate(network, x)
     np.testing.assert_array_equal(record.readout, expected[1])
     output = assert_is_the_emulators(QuantizationAware(net), x, (network, expected))
-    assert output.state is None  # the kernel ran
+    assert output.engine == "kernel"
     monkeypatch.setenv(kernel.SWITCH, "off")
     output = assert_is_the_emulators(QuantizationAware(net), x, (network, expected))
-    assert output.state is not None
+    assert output.engine == "loop"
 
 
 def test_the_random_graphs_are_of_every_sort():
@@ -104,7 +103,7 @@ def test_the_random_graphs_are_of_every_sort():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_graded_inputs_equal_the_emulator_exactly(seed):
-    spec = random_spec(seed, fast=seed % 2 == 0)
+    spec = random_spec(seed)
     x = random_events(seed, spec, n_steps=25, n_samples=2)
     network, _ = convert(spec)
     model = QuantizationAware(SpikingNetwork(spec))
@@ -128,7 +127,7 @@ def test_states_equal_the_emulators_exactly(seed, weight_bits, step):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_record_is_the_emulators(fast):
-    spec = random_spec(4, fast=fast)
+    spec = random_spec(4)
     x = random_inputs(4, spec, n_steps=25, n_samples=2)
     net = SpikingNetwork(spec)
     found = record_torch(QuantizationAware(net), net, x, name="aware")
@@ -156,14 +155,14 @@ def trained_a_little(spec, **options):
 @pytest.mark.parametrize("seed", range(0, 40, 2))
 def test_rewired_synapses_are_the_emulators_too(seed, monkeypatch):
     """Slots in any order, dormant ones with and without a pair among them."""
-    net, model = trained_a_little(random_spec(seed, fast=True))
+    net, model = trained_a_little(random_spec(seed))
     x = random_inputs(seed, net.spec, n_steps=25, n_samples=2)
     before = convert(net.to_spec())[0]
     shuffle_slots(net, seed)
     network, _ = convert(net.to_spec())
     assert differences(network, before) == []
     expected = network, emulate_reference(network, x)
-    assert assert_is_the_emulators(model, x, expected).state is None
+    assert assert_is_the_emulators(model, x, expected).engine == "kernel"
     monkeypatch.setenv(kernel.SWITCH, "off")
     assert_is_the_emulators(model, x, expected)
 
@@ -171,7 +170,7 @@ def test_rewired_synapses_are_the_emulators_too(seed, monkeypatch):
 @pytest.mark.parametrize("seed", range(40))
 def test_forward_equals_the_emulator_after_training_too(seed):
     """With synapses that went dormant, constants that moved, and weights that changed their sign."""
-    net, model = trained_a_little(random_spec(seed, fast=seed % 2 == 0))
+    net, model = trained_a_little(random_spec(seed))
     x = random_inputs(seed, net.spec, n_steps=25, n_samples=2)
     network, _ = convert(net.to_spec())
     assert_is_the_emulators(model, x, (network, emulate_reference(network, x)))
@@ -203,7 +202,7 @@ class Saturation:
 @settings(max_examples=12, deadline=None)
 @given(seed=seeds, weight_bits=bits, through_spikes=st.booleans())
 def test_the_kernels_gradient_is_that_of_the_loop(seed, weight_bits, through_spikes):
-    spec = random_spec(seed, fast=True)
+    spec = random_spec(seed)
     nets = [SpikingNetwork(spec, dtype=dtype) for dtype in (torch.float32, torch.float64)]
     x = torch.from_numpy(random_inputs(seed, spec, n_steps=30, n_samples=3))
     gradients, saturation = [], Saturation()
@@ -226,9 +225,9 @@ def test_the_kernels_gradient_is_that_of_the_loop(seed, weight_bits, through_spi
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=seeds, weight_bits=bits, fast=st.booleans())
-def test_gradients_are_finite_and_dormant_synapses_get_none(seed, weight_bits, fast):
-    net, _ = trained_a_little(random_spec(seed, fast=fast))
+@given(seed=seeds, weight_bits=bits)
+def test_gradients_are_finite_and_dormant_synapses_get_none(seed, weight_bits):
+    net, _ = trained_a_little(random_spec(seed))
     x = torch.from_numpy(random_inputs(seed, net.spec, n_steps=20, n_samples=2))
     output = QuantizationAware(net, weight_bits=weight_bits)(x)
     (output.readout.square().sum() + output.rate.sum()).backward()
@@ -342,9 +341,9 @@ def test_integers_that_round_down_do_not_run_on_the_kernel():
     spec = layers()
     rounding = replace(spec, projections=tuple(replace(p, weight_exp=-1) for p in spec.projections))
     x = torch.from_numpy(random_inputs(1, spec, n_steps=30, n_samples=2))
-    for net, state in ((SpikingNetwork(spec), None), (SpikingNetwork(rounding), NetworkState)):
-        assert net(x).state is None
-        assert type(QuantizationAware(net)(x).state) is (state or type(None))
+    for net, engine in ((SpikingNetwork(spec), "kernel"), (SpikingNetwork(rounding), "loop")):
+        assert net(x).engine == "kernel"
+        assert QuantizationAware(net)(x).engine == engine
 
 
 def test_a_network_without_spiking_neurons():

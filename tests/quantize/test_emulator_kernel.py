@@ -119,16 +119,24 @@ def heard_readout(network):
     return replace(network, projections=(*network.projections, more))
 
 
-OBSTACLES = {
+FEATURES = {
     "at the threshold": lambda: one_of_each(at_threshold=True),
     "a constant": lambda: one_of_each(reset="subtract_constant", reset_by=70),
-    "resets to 0 only": lambda: one_of_each(reset="to", reset_to=-5),
-    "has a bias": lambda: one_of_each(bias=12),
-    "synaptic current": lambda: one_of_each(decay_i=4096),
-    "negative exponent": lambda: changed(one_of_each(), 0, weight_exp=-1),
-    "without delays": lambda: changed(one_of_each(), 1, delay=[1]),
-    "hears populations": lambda: heard_readout(one_of_each()),
+    "reset to a value": lambda: one_of_each(reset="to", reset_to=-5),
+    "a bias": lambda: one_of_each(bias=12),
+    "a synaptic current": lambda: one_of_each(decay_i=4096),
+    "a delay onto a readout": lambda: changed(one_of_each(), 1, delay=[1]),
+    "an input that a readout hears": lambda: heard_readout(one_of_each()),
 }
+OBSTACLES = {"negative exponent": lambda: changed(one_of_each(), 0, weight_exp=-1)}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_kernel_masters_each_feature_alone(feature):
+    network = FEATURES[feature]()
+    inputs = random_inputs(1, network, n_steps=20, n_samples=3)
+    assert kernel_obstacle(network) is None
+    assert_equal(on_kernel(network, inputs), emulate_reference(network, inputs))
 
 
 @pytest.mark.parametrize("words", OBSTACLES)

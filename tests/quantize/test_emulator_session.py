@@ -12,7 +12,7 @@ from random_networks import random_events, random_inputs
 from random_specs import random_spec
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network.kernel import SWITCH, available
+from lsnn_neuro.network.kernel import SWITCH
 from lsnn_neuro.network.module import SpikingNetwork
 from quantize.aware import QuantizationAware
 from quantize.emulator import emulate, session
@@ -37,22 +37,13 @@ def test_pieces_give_the_integers_of_one_run(
     assert np.array_equal(pieces, read(network, inputs))
 
 
-def test_graded_events_count_in_a_session_on_the_loop() -> None:
-    network = random_graph(1, graded=True)
+@pytest.mark.parametrize("fast", [False, True])
+def test_graded_events_count_in_a_session(fast: bool) -> None:
+    network = random_graph(1, fast=fast, graded=True)
     events = random_events(1, network, n_steps=30, n_samples=2)
     run = session(network, 2)
     pieces = np.concatenate([run.step(events[:7]), run.step(events[7:])])
     assert np.array_equal(pieces, read(network, events))
-
-
-@pytest.mark.skipif(not available(), reason="native kernel not built")
-def test_graded_events_are_no_spikes_to_a_session_on_the_kernel() -> None:
-    network = random_graph(1, fast=True)
-    events = random_events(1, network, n_steps=30, n_samples=2)
-    with pytest.raises(
-        NetworkError, match="type int8, a session on the native kernel takes spikes"
-    ):
-        session(network, 2).step(events)
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -72,11 +63,9 @@ def test_the_reference_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 500), st.booleans(), cuts)
-def test_the_quantization_aware_forward_pass_runs_in_pieces(
-    seed: int, fast: bool, cuts: list[int]
-) -> None:
-    spec = random_spec(seed, fast=fast)
+@given(st.integers(0, 500), cuts)
+def test_the_quantization_aware_forward_pass_runs_in_pieces(seed: int, cuts: list[int]) -> None:
+    spec = random_spec(seed)
     aware = QuantizationAware(SpikingNetwork(spec))
     inputs = random_inputs(seed, spec, n_steps=30, n_samples=3)
     run = aware.session(3)

@@ -105,9 +105,9 @@ def test_it_computes_and_learns_in_float(spec, x):
 def test_its_network_runs_on_the_loop_and_one_line_says_why(spec):
     if kernel.available():
         assert SpikingNetwork(spec).kernel_obstacle() == (
-            "population 'adp': the kernel has no form of 'adp' neurons"
+            "population 'adp': the kernel has no header for neuron 'adp'"
         )
-        assert "no form of 'adp'" in kernel_obstacle(convert(spec)[0])
+        assert "no header for neuron 'adp'" in kernel_obstacle(convert(spec)[0])
 
 
 def test_its_integers_are_those_of_training_on_integers(spec, x):

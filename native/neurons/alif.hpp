@@ -1,0 +1,48 @@
+// ALIF. Equations: lsnn_neuro/neurons/alif.py.
+
+struct ALIF : Firing {
+  static constexpr const char *name = "alif";
+  enum { DECAY_V, DECAY_A, STEP_A, VTH, RESET_BY, RESET_TO, WIDTH_OF_SURROGATE, n_constants };
+  static constexpr Constant constants[] = {{"decay_v", Role::decay}, {"decay_a", Role::decay},
+      {"step_a", Role::state}, {"vth", Role::threshold}, {"reset_by", Role::state}, {"reset_to", Role::state},
+      {"width", Role::width}};
+  static constexpr int baseline = VTH;
+  enum { V, ADAPTATION, n_states };
+  static constexpr const char *states[] = {"v", "a"};
+  static constexpr int first_replayed = ADAPTATION, n_replayed = 1;
+
+  template <class K, class Row>
+  INLINE void forward(K &k, Row drive) {
+    typedef typename K::A A;
+    const Row a = A::saturate(A::decay(k.get(ADAPTATION), k(DECAY_A)) + k.where_fired(k(STEP_A)));
+    k.set(ADAPTATION, a);
+    const Row v = A::saturate(A::decay(k.get(V), k(DECAY_V)) + drive);
+    fire(k, V, v, a + k(VTH), RESET_BY, RESET_TO);
+  }
+
+  template <class K>
+  INLINE F through_spikes(const K &k, F gz) {
+    gz += k.adjoint(ADAPTATION) * k(STEP_A);
+    const F after = k.next_drive() * k(DECAY_V);
+    return through_reset(k, gz, after, k(VTH) + k.replayed(0), RESET_BY, RESET_TO);
+  }
+
+  template <class K>
+  INLINE F backward(const K &k, F through) {
+    const Membrane g = before_reset(k, k.next_drive() * k(DECAY_V), through);
+    const F a = k.adjoint(ADAPTATION) * k(DECAY_A) + g.threshold;
+    k.set_adjoint(ADAPTATION, a);
+    k.learn(VTH, g.threshold);
+    k.learn(STEP_A, k.where_fired_before(a));
+    if constexpr (K::learns) {
+      k.learn(DECAY_A, a * k.replayed_before(0));
+      k.learn(DECAY_V, g.gradient * k.membrane_before());
+    }
+    return g.gradient;
+  }
+
+  INLINE void replay(const Replay &k, F *a) {
+    a[0] = a[0] * k(DECAY_A) + k.where_fired_before(k(STEP_A));
+    k.set(0, a[0]);
+  }
+};
