@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all sanitize lint wheel golden bench results clean
+.PHONY: help setup demo test test-all sanitize lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -12,6 +12,7 @@ VERSION := $(patsubst python%,%,$(notdir $(PYTHON)))
 VENV := $(if $(filter 3.10,$(VERSION)),.venv,.venv-$(VERSION))
 PINS := $(if $(filter 3.10,$(VERSION)),constraints.txt,constraints-modern.txt)
 BIN := $(VENV)/bin
+BESIDE = $(if $(AGAINST),--against $(AGAINST))
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -50,12 +51,24 @@ lint: $(VENV)/installed ## ruff and mypy
 golden: $(VENV)/installed ## write the golden spike files of hw_tests anew
 	$(BIN)/python hw_tests/regenerate_golden.py
 
-bench: $(VENV)/installed ## measure speed and memory into benchmarks/results/ (half an hour)
-	env -u OMP_WAIT_POLICY PYTHONPATH=.venv-bench $(BIN)/python benchmarks/training_step.py --json benchmarks/results/training_step.json
-	$(BIN)/python benchmarks/emulator.py --json benchmarks/results/emulator.json
-	$(BIN)/python benchmarks/on_lava.py --json benchmarks/results/on_lava.json
-	$(BIN)/python benchmarks/scaling.py --json benchmarks/results/scaling.json --plot benchmarks/results/scaling.svg
-	$(BIN)/python benchmarks/roofline.py --json benchmarks/results/roofline.json
+# What can't be measured has its reason in the table; the rest goes on, and make fails in the end.
+# AGAINST=PATH adds an older checkout of this project, in its own environment if it has one.
+bench: $(VENV)/installed ## measure speed and memory beside the peers' into benchmarks/results/ (an hour)
+	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \
+	run $(BIN)/python benchmarks/peers.py; \
+	run $(BIN)/python benchmarks/training_step.py --isa $(BESIDE) --json benchmarks/results/training_step.json; \
+	run $(BIN)/python benchmarks/large.py --json benchmarks/results/large.json; \
+	run $(BIN)/python benchmarks/streaming.py $(BESIDE) --json benchmarks/results/streaming.json; \
+	run $(BIN)/python benchmarks/emulator.py --json benchmarks/results/emulator.json; \
+	run $(BIN)/python benchmarks/on_lava.py --json benchmarks/results/on_lava.json; \
+	run $(BIN)/python benchmarks/scaling.py --json benchmarks/results/scaling.json --plot benchmarks/results/scaling.svg; \
+	run $(BIN)/python benchmarks/roofline.py --json benchmarks/results/roofline.json; \
+	exit $$failed
+
+bench-step: $(VENV)/installed ## only the training step beside the peers' (half an hour)
+	@failed=0; $(BIN)/python benchmarks/peers.py || failed=1; \
+	$(BIN)/python benchmarks/training_step.py --isa $(BESIDE) --json benchmarks/results/training_step.json || failed=1; \
+	exit $$failed
 
 results: $(VENV)/installed ## write docs/results.md and its figures from models/
 	$(BIN)/python -m results
@@ -64,4 +77,4 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv and what was built
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .bench build dist *.egg-info

@@ -1,16 +1,13 @@
-"""Measuring: interleaved rounds, medians, peak memory of a child process, the machine."""
+"""Measuring: interleaved rounds, medians, the machine, and what is printed and written."""
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import importlib.metadata
 import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
-from lsnn_neuro.network import kernel
-
-PACKAGES = ("lsnn-neuro", "torch", "numpy", "scipy", "lava-nc", "lava-dl", "norse")
+PACKAGES = ("lsnn-neuro", "torch", "numpy", "scipy", "lava-nc", "lava-dl")
 NOT_INSTALLED = "not installed"
+WIDTH = 170
+"""Characters of a line where no terminal says how many it has."""
 
 
 @dataclass(frozen=True)
@@ -58,41 +55,6 @@ def interleaved(sides: Mapping[str, Callable[[], object]], repeats: int) -> dict
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
-
-
-class PeakMemory:
-    """What a ``with`` block adds to the resident memory at its peak, in bytes (Linux)."""
-
-    added = 0
-
-    def __enter__(self) -> PeakMemory:
-        gc.collect()
-        if kernel.native:
-            kernel.native.release_memory()
-        ctypes.CDLL(None).malloc_trim(0)  # what is free goes back to the system and counts again
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is resident
-        self._before = self._peak()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.added = self._peak() - self._before
-
-    @staticmethod
-    def _peak() -> int:
-        status = Path("/proc/self/status").read_text().splitlines()
-        line = next(line for line in status if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-
-
-def of_child(*arguments: str) -> Any:
-    """What this very script prints as JSON on its last line, run again with other arguments."""
-    done = subprocess.run(
-        [sys.executable, sys.argv[0], *arguments], capture_output=True, text=True, check=False,
-        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},  # large blocks are freed at once
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def machine() -> dict[str, Any]:
@@ -133,11 +95,14 @@ def arguments(description: str, **defaults: int) -> argparse.ArgumentParser:
 
 
 def publish(
-    name: str, result: Mapping[str, Any], table: Table, destination: str | None,
+    name: str, result: Mapping[str, Any], table: Table | Group, destination: str | None,
     before: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Print the table and write the JSON object."""
-    Console(stderr=destination == "-").print(table)
+    """Print the table, or several, and write the JSON object."""
+    console = Console(stderr=destination == "-")
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(table)
     whole = {"benchmark": name, "machine": before, "versions": versions(), **result}
     text = json.dumps(whole, indent=2) + "\n"
     if destination == "-":
