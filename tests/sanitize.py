@@ -36,24 +36,22 @@ RUNS = {
 }  # fmt: skip
 
 
-def build(folder: Path, sanitizers: str) -> None:
-    """Copy the project and build its extension in place."""
+def copy(folder: Path) -> None:
+    """Copy the project, without what was built."""
     unbuilt = shutil.ignore_patterns("_kernel*.so", "__pycache__")
     for source in ROOT.iterdir():
-        if source.name in (".git", "models", "build") or source.name.startswith(".venv"):
+        if source.name in (".git", "models", "build") or source.name.startswith("."):
             continue
         if source.is_dir():
             shutil.copytree(source, folder / source.name, ignore=unbuilt)
         else:
             shutil.copy(source, folder)
-    flags = f"-fsanitize={sanitizers} -fno-omit-frame-pointer -g -O1 -fno-sanitize-recover=all"
-    environment = os.environ | {"CXXFLAGS": flags}
+
+
+def build(folder: Path, flags: str) -> None:
+    """Build the extension of a copy in place."""
     subprocess.run(
-        [sys.executable, "-c", BUILD],
-        cwd=folder,
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", BUILD], cwd=folder, env=os.environ | {"CXXFLAGS": flags}, check=True
     )
 
 
@@ -80,7 +78,11 @@ def main() -> int:
     failed = 0
     for sanitizers, (library, options, arguments) in RUNS.items():
         with tempfile.TemporaryDirectory() as folder:
-            build(Path(folder), sanitizers)
+            copy(Path(folder))
+            build(
+                Path(folder),
+                f"-fsanitize={sanitizers} -fno-omit-frame-pointer -g -O1 -fno-sanitize-recover=all",
+            )
             found = subprocess.run(
                 ["g++", f"-print-file-name={library}"], capture_output=True, text=True, check=True
             ).stdout.strip()

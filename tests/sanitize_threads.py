@@ -28,7 +28,8 @@ def float_network(n_inputs: int = 6, n: int = 20) -> kernel.native.FloatNetwork:
         neuron="li", size=3, constants=[np.full(3, 0.9, F32)], decay_i=None, bias=None, n_ref=None,
         reset="subtract", at_threshold=False, gamma=1.0,
     )  # fmt: skip
-    source, target = np.nonzero(rng.random((n_inputs + n, n + 3)) < 0.4)
+    pairs = np.nonzero(rng.random((n_inputs + n, n + 3)) < 0.4)
+    source, target = (np.ascontiguousarray(end) for end in pairs)
     made.connect(
         source=source, target=target, delay=rng.integers(0, 5, len(source)),
         weight=rng.normal(0.1, 0.3, len(source)).astype(F32), active=None,
