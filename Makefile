@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all sanitize lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all sanitize neon lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -44,6 +44,9 @@ test-all: $(VENV)/installed ## all tests, the long ones too
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py
+
+neon: $(VENV)/installed ## the kernel built for 64-bit ARM, run under an emulator: the same bits
+	$(BIN)/python tests/neon.py
 
 lint: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
