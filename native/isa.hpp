@@ -11,7 +11,13 @@ namespace LSNN_JOIN(lsnn_, LSNN_SUFFIX) {
 #include "lanes.hpp"
 #include "arithmetic.hpp"
 #include "step.hpp"
+#if defined(LSNN_FOREIGN_HEADER)  // another package's neuron, see foreign.cpp
+#include "neurons/firing.hpp"
+#include LSNN_FOREIGN_HEADER
+#define LSNN_NEURONS(X) X(LSNN_FOREIGN_NEURON)
+#else
 #include "neurons/table.hpp"
+#endif
 #include "engine.hpp"
 }  // namespace
 

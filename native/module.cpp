@@ -558,6 +558,18 @@ PYBIND11_MODULE(_kernel, m) {
     found["n_replayed"] = neuron.n_replayed;
     return found;
   }, py::arg("neuron"), "Constants and states of the kernel's neuron, in its order.");
+  m.def("add_neuron", [](const py::capsule &capsule) {
+    if (!capsule.name() || std::string(capsule.name()) != NEURON_CAPSULE)
+      require(false, "the neuron was compiled for another release; compile its package anew");
+    const Neuron &neuron = *capsule.get_pointer<Neuron>();
+    for (const Neuron &known : known_neurons())
+      if (std::string(known.name) == neuron.name) {
+        if (known.constants == neuron.constants) return;  // the very same again
+        require(false, std::string("there is a neuron '") + neuron.name + "' already");
+      }
+    require(known_neurons().size() < known_neurons().capacity(), "there are too many neurons");
+    known_neurons().push_back(neuron);
+  }, py::arg("neuron"), "Take in the neuron of another package.");
   m.def("neurons", [] {
     std::vector<std::string> names;
     for (const Neuron &neuron : known_neurons()) names.push_back(neuron.name);

@@ -32,6 +32,9 @@ struct NeuronKernels {
   void (*replay)(ReplayArguments &);
 };
 
+// What a neuron from another package is called when it is handed over; the number changes with these structs.
+constexpr const char *NEURON_CAPSULE = "lsnn_neuro.neuron.1";
+
 enum Isa { BASELINE, AVX2, AVX512, N_ISA };
 
 // A neuron as its header describes it.

@@ -1,4 +1,4 @@
-"""The kernel on another CPU: built for 64-bit ARM, run under an emulator, it gives the very bits it gives here.
+"""The kernel on another CPU: built for 64-bit ARM, run under an emulator, it gives the same bits.
 
 ``make neon`` runs this. It needs ``aarch64-linux-gnu-g++`` and qemu's user-mode emulator (Debian:
 ``g++-aarch64-linux-gnu qemu-user-static``).

@@ -31,6 +31,7 @@ def test_wheel_holds_code_and_recipes_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "cli.py" in names
     assert "lsnn_neuro/recipes/store-recall.toml" in names
+    assert {"lsnn_neuro/native/foreign.cpp", "lsnn_neuro/native/neurons/firing.hpp"} <= set(names)
     assert "deploy/lava/neurons/alif.py" in names
     assert "lsnn_neuro/network/module.py" in names
     assert not [name for name in names if name.startswith(("tests/", "hw_tests/"))]

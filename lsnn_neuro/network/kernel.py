@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +30,10 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.neurons.neuron import Neuron, State
 
 LANES = 16
+FLAGS = (
+    "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-psabi",
+)  # fmt: skip
+"""What headers are compiled with: no fused multiply-add, no other order of sums."""
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the loop, for comparison."""
 
@@ -71,6 +76,41 @@ def obstacle(neuron: type[Neuron]) -> str | None:
         return f"has no header for neuron {neuron.name!r}"
     missing = set(native.describe(name)["constants"]) - set(neuron.Constants.roles())
     return f"wants {', '.join(sorted(missing))} of neuron {neuron.name!r}" if missing else None
+
+
+def add_neuron(neuron: Any) -> None:
+    """Take in the header of a neuron from another package, as its extension's ``neuron()`` gives it.
+
+    From then on a class that names it (``kernel = "..."``) runs on the kernel. Raises NetworkError over one
+    that was compiled for another release, and over a name that is taken.
+    """
+    if native is None:
+        return
+    try:
+        native.add_neuron(neuron)
+    except ValueError as error:
+        raise NetworkError(str(error)) from None
+
+
+def foreign_extension(name: str, header: str, neuron: str) -> Any:
+    """The extension of a package that brings a header, for its ``setup.py``.
+
+    - name: full name of the module; header: path of the header, which may include nothing; neuron: name
+      of its struct. ``native/neurons`` holds examples.
+    """
+    from pybind11.setup_helpers import Pybind11Extension
+
+    installed = Path(__file__).parents[1] / "native"
+    sources = installed if installed.is_dir() else Path(__file__).parents[2] / "native"
+    macros = {
+        "LSNN_FOREIGN_HEADER": f'"{Path(header).resolve()}"', "LSNN_FOREIGN_NEURON": neuron,
+        "LSNN_FOREIGN_MODULE": name.rpartition(".")[2],
+    }  # fmt: skip
+    files = ("foreign.cpp", "isa_avx512.cpp", "isa_avx2.cpp", "isa_baseline.cpp")
+    return Pybind11Extension(
+        name, [str(sources / f) for f in files], include_dirs=[str(sources)], cxx_std=17,
+        define_macros=list(macros.items()), extra_compile_args=list(FLAGS),
+    )  # fmt: skip
 
 
 # --- a network as the kernel has it -----------------------------------------------------------------------

@@ -65,6 +65,10 @@ class ADP(FiringNeuron):
 
 @pytest.fixture
 def spec():
+    return a_spec()
+
+
+def a_spec():
     """A population of it between known ones."""
     rng = np.random.default_rng(0)
     adp = ADP.of(4, 1.0, tau_m=10.0, tau_u=20.0, kick=0.05, b0=[0.5, 0.6, 0.7, 0.8], n_ref=2)

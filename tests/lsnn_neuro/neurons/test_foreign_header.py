@@ -1,0 +1,124 @@
+"""A neuron from another package brings a header and runs on the kernel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lsnn_neuro.network import kernel
+
+pytestmark = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")
+
+HEADER = """
+struct ADP : Firing {
+  static constexpr const char *name = "adp";
+  enum { DECAY_V, DECAY_U, STEP_U, VTH, RESET_BY, RESET_TO, WIDTH_OF_SURROGATE, n_constants };
+  static constexpr Constant constants[] = {{"decay_v", Role::decay}, {"decay_u", Role::decay},
+      {"step_u", Role::state}, {"vth", Role::threshold}, {"reset_by", Role::state}, {"reset_to", Role::state},
+      {"width", Role::width}};
+  static constexpr int baseline = VTH;
+  enum { V, U, n_states };
+  static constexpr const char *states[] = {"v", "u"};
+  static constexpr int first_replayed = U, n_replayed = 1;
+
+  template <class K, class Row>
+  INLINE void forward(K &k, Row drive) {
+    typedef typename K::A A;
+    const Row u = A::saturate(A::decay(k.get(U), k(DECAY_U)) + k.where_fired(k(STEP_U)));
+    k.set(U, u);
+    fire(k, V, A::saturate(A::decay(k.get(V), k(DECAY_V)) + (drive + u)), k(VTH), RESET_BY, RESET_TO);
+  }
+  template <class K>
+  INLINE F through_spikes(const K &k, F gz) {
+    gz += k.adjoint(U) * k(STEP_U);
+    return through_reset(k, gz, k.next_drive() * k(DECAY_V), k(VTH), RESET_BY, RESET_TO);
+  }
+  template <class K>
+  INLINE F backward(const K &k, F through) {
+    const Membrane g = before_reset(k, k.next_drive() * k(DECAY_V), through);
+    const F u = k.adjoint(U) * k(DECAY_U) + g.gradient;
+    k.set_adjoint(U, u);
+    k.learn(VTH, g.threshold);
+    k.learn(STEP_U, k.where_fired_before(u));
+    if constexpr (K::learns) {
+      k.learn(DECAY_U, u * k.replayed_before(0));
+      k.learn(DECAY_V, g.gradient * k.membrane_before());
+    }
+    return g.gradient;
+  }
+  INLINE void replay(const Replay &k, F *u) {
+    u[0] = u[0] * k(DECAY_U) + k.where_fired_before(k(STEP_U));
+    k.set(0, u[0]);
+  }
+};
+"""
+SETUP = """
+from setuptools import setup
+from lsnn_neuro.network.kernel import foreign_extension
+extension = foreign_extension("adp_kernel", "adp.hpp", "ADP")
+extension.extra_compile_args.append("-O1")
+setup(name="adp-kernel", py_modules=[], ext_modules=[extension])
+"""
+USE = """
+import sys
+sys.path[:0] = ["tests", "tests/lsnn_neuro/neurons", "tests/lsnn_neuro/network", sys.argv[1]]
+import numpy as np, torch
+import adp_kernel
+import test_foreign_neuron as foreign
+from exact_kernel import exact_distances
+from lsnn_neuro.network import kernel
+from lsnn_neuro.network.module import SpikingNetwork
+from quantize.conversion import convert
+from quantize.emulator import emulate, emulate_reference
+from quantize.emulator_kernel import kernel_obstacle
+spec = foreign.a_spec()
+assert "no header" in SpikingNetwork(spec).kernel_obstacle()
+kernel.add_neuron(adp_kernel.neuron())
+foreign.ADP.kernel = "adp"
+kernel.add_neuron(adp_kernel.neuron())
+x = np.random.default_rng(1).random((40, 20, 3)) < 0.4
+net = SpikingNetwork(spec)
+learnt = [p for p in net.parameters() if p.requires_grad]
+with exact_distances():
+    output = net(torch.from_numpy(x))
+    assert output.engine == "kernel"
+    found = torch.autograd.grad(output.readout.square().mean() + output.rate.sum(), learnt, allow_unused=True)
+loop = net.forward_loop(torch.from_numpy(x))
+expected = torch.autograd.grad(loop.readout.square().mean() + loop.rate.sum(), learnt, allow_unused=True)
+assert torch.equal(output.spikes, loop.spikes) and output.spikes.any()
+for a, b in zip(found, expected):
+    assert (a - b).abs().max() <= 1e-4 * b.abs().max(), (a, b)
+network, _ = convert(spec)
+assert kernel_obstacle(network) is None
+np.testing.assert_array_equal(emulate(network, x).readout, emulate_reference(network, x)[1])
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_a_foreign_header_computes_what_the_loop_computes(tmp_path, pytestconfig):
+    (tmp_path / "adp.hpp").write_text(HEADER)
+    (tmp_path / "setup.py").write_text(SETUP)
+    root = str(pytestconfig.rootpath)
+    built = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    environment = {"PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(built, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", USE, str(tmp_path)], cwd=root, capture_output=True, text=True
+    )
+    assert done.stdout == "equal\n", done.stderr
+
+
+def test_a_header_of_another_release_is_refused():
+    import ctypes
+
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype, make.argtypes = (
+        ctypes.py_object,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+    )
+    with pytest.raises(kernel.NetworkError, match="compiled for another release"):
+        kernel.add_neuron(make(1, b"lsnn_neuro.neuron.0", None))
