@@ -110,7 +110,8 @@ class _Aware:
 
     @classmethod
     def of(cls, net: SpikingNetwork, weight_bits: int) -> _Aware:
-        spec = net.to_spec()
+        slots = [group.slots() for group in net.groups]
+        spec = net.to_spec(slots)
         integers = to_integers(spec, weight_bits=weight_bits)
         device = net.device
         gains = {
@@ -119,9 +120,9 @@ class _Aware:
         }
         values = {w.spec.name: w.values() for w in integers.weights}
         exact, first = np.zeros(sum(g.n_weights for g in net.groups)), 0
-        for group in net.groups:
-            for projection, slots in zip(group.projections, group.slots(), strict=True):
-                exact[first + slots] = values[projection.name]
+        for group, own in zip(net.groups, slots, strict=True):
+            for projection, places in zip(group.projections, own, strict=True):
+                exact[first + places] = values[projection.name]
             first += group.n_weights
         smooth = net.slot_gain(gains) * net.weights().double()
         return cls(

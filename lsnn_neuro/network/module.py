@@ -112,9 +112,16 @@ class SpikingNetwork(nn.Module):
         """The groups of synapses that learn and keep their signs: what DEEP R rewires."""
         return tuple(g for g in self.groups if g.plastic and g.constrained)
 
-    def to_spec(self) -> NetworkSpec:
-        """The network as it is now."""
-        projections = {p.name: p for g in self.groups for p in g.to_projections()}
+    def to_spec(
+        self, slots: Sequence[Sequence[npt.NDArray[np.int64]]] | None = None
+    ) -> NetworkSpec:
+        """The network as it is now; ``slots`` of each group where they are known."""
+        known = slots or [g.slots() for g in self.groups]
+        projections = {
+            p.name: p
+            for g, own in zip(self.groups, known, strict=True)
+            for p in g.to_projections(own)
+        }
         return replace(
             self.spec,
             populations=tuple(p.to_spec() for p in self.populations),

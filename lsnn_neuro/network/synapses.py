@@ -163,16 +163,20 @@ class Synapses(nn.Module):
     def slots(self) -> list[npt.NDArray[np.int64]]:
         """Of each projection, the slots of its active synapses, sorted by target, then source."""
         with torch.no_grad():
-            here = (self.active() & (self.theta != 0)).cpu().numpy().nonzero()[0]
-        block, source, target = (
-            t.cpu().numpy()[here] for t in (self.block, self.source, self.target)
-        )
-        order = np.lexsort((source, target, block))
-        ends = np.searchsorted(block[order], np.arange(1, len(self.projections)))
-        return np.split(here[order], ends)
+            here = (self.active() & (self.theta != 0)).nonzero().flatten().cpu()
+        block = self.block.cpu()[here]
+        ends = self.source.cpu()[here], self.target.cpu()[here]
+        order = self._numbers(block, *ends).argsort()
+        sizes = torch.bincount(block, minlength=len(self.projections)).cumsum(0)
+        return np.split(here[order].numpy(), sizes[:-1].numpy())
 
-    def to_projections(self) -> list[Projection]:
-        """The projections as they are now; dormant synapses are left out."""
+    def to_projections(
+        self, slots: Sequence[npt.NDArray[np.int64]] | None = None
+    ) -> list[Projection]:
+        """The projections as they are now; dormant synapses are left out.
+
+        - slots: what :meth:`slots` gives, where it is known
+        """
         if not bool(torch.isfinite(self.theta).all()):
             raise NetworkError(
                 f"group {self.name!r}: its weights hold NaN or infinity; training has diverged, go back to "
@@ -185,7 +189,7 @@ class Synapses(nn.Module):
                 p, source_index=source[own], target_index=target[own], weight=weight[own],
                 delay=delay[own],
             )
-            for p, own in zip(self.projections, self.slots(), strict=True)
+            for p, own in zip(self.projections, slots or self.slots(), strict=True)
         ]  # fmt: skip
 
     # --- synapses that come and go -------------------------------------------------------------------
@@ -200,10 +204,10 @@ class Synapses(nn.Module):
             free = self._dormant(taken)
             ids = free[torch.randperm(len(free), generator=generator)[:n]]
         else:
-            ids = taken[:0]
+            ids, taken = taken[:0], taken.sort().values
             while len(ids) < n:
                 more = torch.randint(self._n_ids(), (2 * n + 16,), generator=generator)
-                more = more[~self._is_loop(more) & ~torch.isin(more, taken)]
+                more = more[~self._is_loop(more) & ~_among(more, taken)]
                 ids = _first_of_each(torch.cat([ids, more]))
             ids = ids[:n]
         return self._pairs(ids, generator)
@@ -261,7 +265,10 @@ class Synapses(nn.Module):
             ends = (t.cpu()[here] for t in (self.block, self.source, self.target))
         else:
             ends = (t.cpu() for t in (pairs.block, pairs.source, pairs.target))
-        block, source, target = ends
+        return self._numbers(*ends)
+
+    def _numbers(self, block: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Numbers of pairs, by projection, then target, then source."""
         n_source = torch.tensor([s for s, _ in self.ends])
         return self._firsts()[block] + target * n_source[block] + source
 
@@ -299,6 +306,14 @@ class Synapses(nn.Module):
                 sign[here] = torch.tensor(p.signs)[source[here]]
         delay = torch.minimum((uniform[1] * (reach + 1)).long(), reach)
         return Pairs(block=block, source=source, target=target, sign=sign, delay=delay)
+
+
+def _among(ids: Tensor, ordered: Tensor) -> Tensor:
+    """Which numbers are among others that are sorted."""
+    if not len(ordered):
+        return torch.zeros_like(ids, dtype=torch.bool)
+    place = torch.searchsorted(ordered, ids).clamp(max=len(ordered) - 1)
+    return ordered[place] == ids
 
 
 def _first_of_each(ids: Tensor) -> Tensor:
