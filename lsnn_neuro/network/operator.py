@@ -140,7 +140,10 @@ def simulate(arguments: Arguments, x: Tensor) -> KernelOutput:
         )
         return unpacked
 
-    readout = tape.readout.flatten(2)[..., : x.shape[1]].transpose(1, 2)
+    readout = tape.readout.flatten(2)
+    if readout.shape[2] != x.shape[1]:  # lanes without a sample
+        readout = readout[..., : x.shape[1]]
+    readout = readout.transpose(1, 2)
     return KernelOutput(
         readout=readout, rate=tape.rate, spikes=spikes, bits=tape.spikes, state=tape.state
     )
