@@ -20,6 +20,7 @@ setup(
             "lsnn_neuro._kernel",
             [
                 "native/module.cpp",
+                "native/scratch.cpp",
                 "native/isa_avx512.cpp",
                 "native/isa_avx2.cpp",
                 "native/isa_baseline.cpp",

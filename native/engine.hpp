@@ -121,11 +121,11 @@ struct Scratch {
   char *memory = nullptr;
   size_t used = 0, size;
   explicit Scratch(size_t bytes) : size(bytes) {
-    memory = static_cast<char *>(std::aligned_alloc(64, (bytes + 4095) / 64 * 64));
-    if (!memory) throw std::bad_alloc();
+    size = (bytes + 4095) / 64 * 64;
+    memory = static_cast<char *>(take_scratch(size));
     std::memset(memory, 0, bytes);
   }
-  ~Scratch() { std::free(memory); }
+  ~Scratch() { give_scratch(memory, size); }
   Scratch(const Scratch &) = delete;
   template <class T>
   T *take(int64_t n) {

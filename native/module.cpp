@@ -142,13 +142,11 @@ class InputArray {
 // --- forward ----------------------------------------------------------------------------------------------
 
 struct Aligned {  // memory of a block's state, all zero
-  explicit Aligned(size_t bytes) : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64)) {
-    if (!data) throw std::bad_alloc();
-    std::memset(data, 0, bytes);
-  }
-  ~Aligned() { std::free(data); }
+  explicit Aligned(size_t bytes) : data(take_scratch(bytes)), bytes(bytes) { std::memset(data, 0, bytes); }
+  ~Aligned() { give_scratch(data, bytes); }
   Aligned(const Aligned &) = delete;
   void *data;
+  size_t bytes;
 };
 
 template <class T>
@@ -547,7 +545,7 @@ PYBIND11_MODULE(_kernel, m) {
   m.doc() = "The native kernel: sparse spiking networks, forward and backward through time, float and integer.";
   m.def("instruction_set", [] { return std::string(engine().name); }, "Which variant of the kernel runs here.");
   m.def("threads", &default_threads, "How many threads run by default.");
-  m.def("release_memory", &BufferPool::release, "Give the memory that is held for the next call back to the system.");
+  m.def("release_memory", [] { BufferPool::release(); release_scratch(); }, "Give the memory that is held for the next call back to the system.");
   m.def("describe", [](const std::string &name) {
     const Neuron &neuron = find_neuron(name);
     std::vector<std::string> constants, states(neuron.states, neuron.states + neuron.n_states);

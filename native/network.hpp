@@ -270,6 +270,11 @@ struct Engine {
                    const Gradients &, const Progress &);
 };
 
+// Memory for the time of one block, aligned to 64 bytes, not cleared (scratch.cpp).
+void *take_scratch(size_t bytes);
+void give_scratch(void *data, size_t bytes);
+void release_scratch();
+
 // Each instruction set's engine, and its kernels for a table of the neurons that it was compiled with.
 const Engine &engine_baseline();
 const Engine &engine_avx2();

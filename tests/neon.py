@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("tests/native/one_run.cpp", "native/isa_baseline.cpp")
+SOURCES = ("tests/native/one_run.cpp", "native/scratch.cpp", "native/isa_baseline.cpp")
 FLAGS = (
     "-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-psabi",
     "-Inative", "-static",

@@ -67,7 +67,7 @@ def compile(source):
     subprocess.run([*common, "-c", source, "-o", source + ".o"], check=True)
     return source + ".o"
 with ThreadPoolExecutor(2) as pool:
-    objects = list(pool.map(compile, sorted(glob.glob("native/*.cpp"))))
+    objects = list(pool.map(compile, sorted(set(glob.glob("native/*.cpp")) - {"native/foreign.cpp"})))
 name = "lsnn_neuro/_kernel" + sysconfig.get_config_var("EXT_SUFFIX")
 subprocess.run(["g++", "-shared", "-pthread", *flags, *objects, "-o", name], check=True)
 """

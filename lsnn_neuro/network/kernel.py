@@ -106,7 +106,7 @@ def foreign_extension(name: str, header: str, neuron: str) -> Any:
         "LSNN_FOREIGN_HEADER": f'"{Path(header).resolve()}"', "LSNN_FOREIGN_NEURON": neuron,
         "LSNN_FOREIGN_MODULE": name.rpartition(".")[2],
     }  # fmt: skip
-    files = ("foreign.cpp", "isa_avx512.cpp", "isa_avx2.cpp", "isa_baseline.cpp")
+    files = ("foreign.cpp", "scratch.cpp", "isa_avx512.cpp", "isa_avx2.cpp", "isa_baseline.cpp")
     return Pybind11Extension(
         name, [str(sources / f) for f in files], include_dirs=[str(sources)], cxx_std=17,
         define_macros=list(macros.items()), extra_compile_args=list(FLAGS),
