@@ -12,6 +12,8 @@
 
 #include "buffers.hpp"
 #include "holder.hpp"
+#include "input_array.hpp"
+#include "states.hpp"
 #include "workers.hpp"
 
 // --- what runs here ---------------------------------------------------------------------------------------
@@ -85,60 +87,6 @@ static void over_blocks(int64_t blocks, int threads, Work work) {
   if (interrupted) throw py::error_already_set();
 }
 
-// --- inputs -----------------------------------------------------------------------------------------------
-
-// Inputs as the engine takes them, and the memory they stand in.
-class InputArray {
- public:
-  // `integers`: whether the network is one of integers, which takes nothing else.
-  InputArray(const py::handle &x, int64_t inputs, bool integers) {
-    if (py::isinstance<Array<bool>>(x)) take(typed<bool>(x, "inputs"), Inputs::spikes);
-    else if (py::isinstance<Array<int8_t>>(x)) take_bytes(typed<int8_t>(x, "inputs"));
-    else if (py::isinstance<Array<float>>(x)) take_floats(typed<float>(x, "inputs"), integers);
-    else require(false, "inputs must be a C-contiguous array of bool, int8 or float32");
-    require(view.samples > 0 && view.steps > 0, "inputs hold no step or no sample");
-    if (width_ != inputs)
-      require(false, "inputs have " + std::to_string(width_) + " columns, the network has " + std::to_string(inputs) +
-                         " inputs");
-  }
-  Inputs view;
-
- private:
-  template <class T>
-  void take(const Array<T> &x, Inputs::Kind kind) {
-    require(x.ndim() == 3, "inputs have " + std::to_string(x.ndim()) + " dimensions, expected (time, sample, input)");
-    width_ = x.shape(2);
-    view = {kind, x.data(), x.shape(0), x.shape(1)};
-    owner_ = x;
-  }
-  void take_bytes(const Array<int8_t> &x) {
-    uint8_t all = 0;
-    const int8_t *data = x.data();
-    for (int64_t i = 0; i < x.size(); ++i) all |= uint8_t(data[i]);
-    take(x, all > 1 ? Inputs::graded : Inputs::spikes);
-  }
-  void take_floats(const Array<float> &x, bool integers) {
-    const float *data = x.data();
-    bool finite = true, whole = true, spikes = true;
-    for (int64_t i = 0; i < x.size(); ++i) {
-      const float value = data[i];
-      finite &= std::isfinite(value);
-      spikes &= value == 0.0f || value == 1.0f;
-      whole &= value >= -128.0f && value <= 127.0f && value == std::nearbyint(value);
-    }
-    require(finite, "inputs hold NaN or infinity; every event must be a finite number");
-    require(!integers || whole, "inputs of a network of integers must be whole numbers from -128 to 127");
-    if (!spikes && !integers) return take(x, Inputs::real);
-    bytes_.resize(size_t(x.size()));
-    for (int64_t i = 0; i < x.size(); ++i) bytes_[size_t(i)] = int8_t(data[i]);
-    take(x, spikes ? Inputs::spikes : Inputs::graded);
-    view.data = bytes_.data();
-  }
-  py::object owner_;
-  std::vector<int8_t> bytes_;
-  int64_t width_ = 0;
-};
-
 // --- forward ----------------------------------------------------------------------------------------------
 
 struct Aligned {  // memory of a block's state, all zero
@@ -148,11 +96,6 @@ struct Aligned {  // memory of a block's state, all zero
   void *data;
   size_t bytes;
 };
-
-template <class T>
-static size_t end_bytes(const Network<T> &network) {  // of a state without its window
-  return state_bytes(network) - size_t(network.window() * network.rows()) * LANES * sizeof(T);
-}
 
 template <class T>
 static bool run_block(const Network<T> &n, const Inputs &x, int64_t b, const BlockState<T> &s, bool rest, const Tape &tape,
@@ -244,172 +187,6 @@ static py::dict forward_alone(Holder<T> &holder, const py::object &inputs, bool 
     else engine().alone_integer(network, alone, x.view, place, tape, y, progress);
   });
   return kept;
-}
-
-template <class T>
-static Array<uint8_t> rest_alone(Holder<T> &holder) {
-  auto array = BufferPool::array<uint8_t>({py::ssize_t(state_bytes(holder.alone()))});
-  std::memset(array.mutable_data(), 0, size_t(array.size()));
-  return array;
-}
-
-// read_state of a sample that runs alone.
-template <class T>
-static py::list read_alone(Holder<T> &holder, const Array<uint8_t> &state) {
-  const Network<T> &network = holder.alone();
-  require(state.size() == py::ssize_t(state_bytes(network)), "the state does not belong to this network");
-  const BlockState<T> at = place_state(network, const_cast<uint8_t *>(state.data()));
-  py::list result;
-  const T *states = at.states;
-  for (int i = 0; i < network.n_populations; ++i) {
-    const Population<T> &p = network.populations[i];
-    const py::ssize_t size = holder.counts().sizes[i];
-    py::dict found;
-    for (int v = 0; v <= p.neuron->n_states; ++v, states += p.size * LANES)
-      found[v < p.neuron->n_states ? p.neuron->states[v] : "current"] = Array<T>({py::ssize_t(1), size}, states);
-    if (p.neuron->spiking) {
-      Array<bool> z({py::ssize_t(1), size});
-      Array<int32_t> r({py::ssize_t(1), size});
-      for (int64_t j = 0; j < size; ++j) {
-        z.mutable_data()[j] = at.fired[p.first + j / LANES] >> j % LANES & 1;
-        r.mutable_data()[j] = at.left[p.first * LANES + j];
-      }
-      found["z"] = z;
-      if (p.neuron->refractory) found["r"] = r;
-    }
-    result.append(found);
-  }
-  return result;
-}
-
-// --- states -----------------------------------------------------------------------------------------------
-
-template <class T>
-static Array<uint8_t> rest(Holder<T> &holder, int64_t samples) {
-  const py::ssize_t blocks = (samples + LANES - 1) / LANES, bytes = py::ssize_t(state_bytes(holder.network()));
-  auto array = BufferPool::array<uint8_t>({blocks, bytes});
-  std::memset(array.mutable_data(), 0, size_t(array.size()));
-  return array;
-}
-
-// The state variables of every population, {"v": (sample, neuron), ..., "current", "r", "z"}, from a whole state or
-// the end of one.
-template <class T>
-static py::list read_state(Holder<T> &holder, const Array<uint8_t> &state, int64_t samples) {
-  const Network<T> &network = holder.network();
-  const int64_t end = int64_t(end_bytes(network)), blocks = (samples + LANES - 1) / LANES;
-  const int64_t stride = state.ndim() == 2 ? state.shape(1) : 0;
-  require(state.ndim() == 2 && state.shape(0) == blocks && (stride == end || stride == int64_t(state_bytes(network))),
-          "the state does not belong to this network and batch");
-  py::list result;
-  int64_t states_before = 0;
-  for (int i = 0; i < network.n_populations; ++i) {
-    const Population<T> &p = network.populations[i];
-    py::dict found;
-    const auto copy = [&](const char *name, auto sample, auto value_of) {
-      typedef decltype(sample) Cell;
-      Array<Cell> array({py::ssize_t(samples), py::ssize_t(p.size)});
-      Cell *to = array.mutable_data();
-      for (int64_t b = 0; b < samples; ++b) {
-        const uint8_t *at = state.data() + b / LANES * stride + stride - end;
-        for (int64_t j = 0; j < p.size; ++j) to[b * p.size + j] = value_of(at, j, b % LANES);
-      }
-      found[name] = array;
-    };
-    const int64_t left = state_rows(network) * LANES * int64_t(sizeof(T));
-    const int64_t fired = left + network.neurons * LANES;
-    for (int v = 0; v <= p.neuron->n_states; ++v) {
-      const int64_t first = states_before + v * p.size;
-      copy(v < p.neuron->n_states ? p.neuron->states[v] : "current", T(), [&](const uint8_t *at, int64_t j, int64_t lane) {
-        T value;
-        std::memcpy(&value, at + ((first + j) * LANES + lane) * int64_t(sizeof(T)), sizeof(T));
-        return value;
-      });
-    }
-    if (p.neuron->spiking) {
-      copy("z", bool(), [&](const uint8_t *at, int64_t j, int64_t lane) {
-        uint16_t bits;
-        std::memcpy(&bits, at + fired + (p.first + j) * 2, 2);
-        return bool(bits >> lane & 1);
-      });
-      if (p.neuron->refractory)
-        copy("r", int32_t(), [&](const uint8_t *at, int64_t j, int64_t lane) {
-          return int32_t(at[left + (p.first + j) * LANES + lane]);
-        });
-    }
-    states_before += (p.neuron->n_states + 1) * p.size;
-    result.append(found);
-  }
-  return result;
-}
-
-// The inverse of read_state, and what is on its way: `inputs` and `spikes` are those of the last steps, the newest last,
-// (step, sample, input or neuron).
-template <class T>
-static Array<uint8_t> write_state(Holder<T> &holder, const py::list &populations, const py::object &inputs,
-                                  const py::object &spikes, int64_t samples) {
-  const Network<T> &network = holder.network();
-  require(int(populations.size()) == network.n_populations, "the state is of another number of populations");
-  auto result = rest(holder, samples);
-  const int64_t bytes = result.shape(1);
-  uint8_t *const memory = result.mutable_data();
-  const auto place = [&](int64_t b) { return place_state(network, memory + b / LANES * bytes); };
-  int64_t states_before = 0;
-  for (int i = 0; i < network.n_populations; ++i) {
-    const Population<T> &p = network.populations[i];
-    const py::dict given = populations[size_t(i)].cast<py::dict>();
-    for (int v = 0; v <= p.neuron->n_states; ++v) {
-      const char *name = v < p.neuron->n_states ? p.neuron->states[v] : "current";
-      const auto array = typed<T>(given[name], name, samples * p.size);
-      for (int64_t b = 0; b < samples; ++b)
-        for (int64_t j = 0; j < p.size; ++j)
-          place(b).states[(states_before + v * p.size + j) * LANES + b % LANES] = array.data()[b * p.size + j];
-    }
-    if (p.neuron->spiking) {
-      const auto z = typed<bool>(given["z"], "z", samples * p.size);
-      for (int64_t b = 0; b < samples; ++b)
-        for (int64_t j = 0; j < p.size; ++j)
-          place(b).fired[p.first + j] |= uint16_t(unsigned(z.data()[b * p.size + j]) << b % LANES);
-      if (p.neuron->refractory) {
-        const auto r = typed<int32_t>(given["r"], "r", samples * p.size);
-        for (int64_t b = 0; b < samples; ++b)
-          for (int64_t j = 0; j < p.size; ++j) {
-            const int32_t left = r.data()[b * p.size + j];
-            require(left >= 0 && left <= 63, "r is " + std::to_string(left) + ", must be 0 to 63");
-            place(b).left[(p.first + j) * LANES + b % LANES] = uint8_t(left);
-          }
-      }
-    }
-    states_before += (p.neuron->n_states + 1) * p.size;
-  }
-  const auto x = py::cast<py::array_t<T, py::array::c_style | py::array::forcecast>>(inputs);
-  const auto z = typed<bool>(spikes, "spikes");
-  require(x.ndim() == 3 && z.ndim() == 3, "the past must have the shape (step, sample, source)");
-  require(x.shape(1) == samples && x.shape(2) == network.inputs && z.shape(1) == samples &&
-              z.shape(2) == network.neurons,
-          "the past is of another batch or network");
-  // in the order of time, as they came
-  const int64_t longest = std::max(x.shape(0), z.shape(0));
-  for (int64_t ago = longest; ago > 0; --ago) {
-    const auto step = [&](const auto *values, int64_t steps, int64_t sources, int64_t first) {
-      if (ago > steps) return;
-      for (int64_t b = 0; b < samples; ++b) {
-        const BlockState<T> state = place(b);
-        for (int64_t i = 0; i < sources; ++i) {
-          const T value = T(values[((steps - ago) * samples + b) * sources + i]);
-          if (value == 0) continue;
-          for (int64_t k = network.synapses.start[first + i]; k < network.synapses.start[first + i + 1]; ++k) {
-            const Synapse<T> &synapse = network.synapses.list[k];
-            const int64_t row = int64_t(synapse.offset / (LANES * 4)) - ago * network.rows();
-            if (row >= 0) state.window[row * LANES + b % LANES] += synapse.weight * value;
-          }
-        }
-      }
-    };
-    step(x.data(), x.shape(0), network.inputs, 0);
-    step(z.data(), z.shape(0), network.neurons, network.inputs);
-  }
-  return result;
 }
 
 // --- backward ---------------------------------------------------------------------------------------------

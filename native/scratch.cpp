@@ -5,6 +5,10 @@
 #include <mutex>
 #include <new>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
 #include "network.hpp"
 
 namespace {
@@ -16,6 +20,11 @@ struct Piece {
 Piece kept[MOST];
 int n_kept = 0;
 std::mutex guard;
+#if defined(__unix__) || defined(__APPLE__)
+// Where a process forks while a thread holds the lock, the child must not wait for it for ever.
+[[maybe_unused]] const int at_fork =
+    pthread_atfork([] { guard.lock(); }, [] { guard.unlock(); }, [] { guard.unlock(); });
+#endif
 }  // namespace
 
 void *take_scratch(size_t bytes) {

@@ -36,8 +36,8 @@ from lsnn_neuro.neurons.neuron import Role, State
 from lsnn_neuro.session import LocalSession
 from quantize.conversion import Integers, convert, to_integers
 from quantize.emulator import session
-from quantize.loihi import DECAY_ONE, STATE_MAX, STATE_ONE, WEIGHT_BITS
-from quantize.network import QuantizedPopulation
+from quantize.loihi import CURRENT_INPUT_MAX, DECAY_ONE, STATE_MAX, STATE_ONE, WEIGHT_BITS
+from quantize.network import ANY_EVENT, QuantizedPopulation
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
@@ -262,18 +262,22 @@ class QuantizationAware(nn.Module):
 
 def _needs_loop(aware: _Aware, x: Tensor) -> str | None:
     """Why only the loop computes these integers: the kernel has 32 bits, and rounds no sum down."""
-    spec = aware.net.spec
-    if any((p.weight_exp or 0) < 0 for p in spec.projections):
+    if any((p.weight_exp or 0) < 0 for p in aware.net.spec.projections):
         return "a projection has a negative exponent"
     largest = 1.0
     if x.dtype != torch.bool:
-        if x.is_floating_point() and not bool((x == x.round()).all()):
-            return "inputs are not whole numbers"
-        largest = max(1.0, float(x.abs().max()))
-    if largest == 1 and all(p.scale is None for p in spec.populations):
-        return None
-    strongest = largest * aware.weights.detach().abs().sum().item()
-    return "a sum can exceed 32 bits" if strongest + 3 * STATE_MAX > 2**31 - 1 else None
+        largest = max(1.0, float(x.detach().abs().max()))
+        low, high = ANY_EVENT
+        if not bool(((x >= low) & (x <= high) & (x == x.round())).all()):
+            return "inputs are not whole numbers of 8 bits"
+    most = wiring.largest_drive(aware.net, aware.weights, largest)
+    for q in aware.integers.populations:
+        if q.decay_i is not None and most[q.name] > CURRENT_INPUT_MAX * STATE_ONE:
+            return f"population {q.name!r}: its current can wrap more than once"
+        # beside the input: the decayed membrane, an adaptation current and a bias
+        if most[q.name] + 2 * STATE_MAX + int(np.abs(q.bias).max(initial=0)) > 2**31 - 1:
+            return f"population {q.name!r}: its input can exceed 32 bits"
+    return None
 
 
 def record_torch(

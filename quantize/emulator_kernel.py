@@ -106,7 +106,9 @@ class KernelEmulator:
         read = spikes or any(p.spiking for p in network.output_populations)
         state = None
         if start is not None:
-            state = kernel.start_of(self.native, self.layout, start, _past(network, start, n), n)
+            state = kernel.start_of(
+                self.native, self.layout, start, kernel.past_of(network, start, n), n
+            )
         found = kernel.forward(self.native, np.ascontiguousarray(inputs), spikes=read, state=state)
         trains = unpack_spikes(found["spikes"], n) if read else None
         readout = kernel.outputs(network, found["readout"], trains, n)
@@ -137,20 +139,6 @@ class KernelEmulator:
                 )
                 for p in self.network.spiking
             )
-
-
-def _past(
-    network: QuantizedNetwork, start: NetworkState, n_samples: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """What inputs and neurons sent in the last steps, the newest last, (step, sample, source)."""
-    sent = [np.stack(start.history[INPUT][::-1])]
-    longest = max((len(start.history[p.name]) for p in network.spiking), default=0)
-    parts = [np.zeros((longest, n_samples, 0))]
-    for p in network.spiking:
-        steps = np.stack(start.history[p.name][::-1])
-        missing = np.zeros((longest - len(steps), *steps.shape[1:]))
-        parts.append(np.concatenate([missing, steps]))
-    return sent[0], np.concatenate(parts, axis=2)
 
 
 def _kept(name: str, role: Any, value: Any) -> Any:

@@ -12,97 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign_package import install
 
 from lsnn_neuro.checkpoint import LAST, Checkpoint
 
 ROOT = Path(__file__).parents[1]
-NEURON = '''"""A spike leaves a current that drives its own neuron on."""
-
-from dataclasses import dataclass
-
-from deploy.lava.neurons.own import OwnNeuron
-from lsnn_neuro.neurons.firing import FiringConstants, FiringNeuron, fire, firing_of
-from lsnn_neuro.neurons.neuron import beta_of, decay, positive, state, threshold, time_constant
-
-
-@dataclass(frozen=True, kw_only=True)
-class ADPConstants(FiringConstants):
-    decay_v: object = decay()
-    decay_u: object = decay()
-    step_u: object = state()
-    vth: object = threshold()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ADP(FiringNeuron):
-    name = "adp"
-    Constants = ADPConstants
-    states = ("v", "u", "r", "z")
-
-    alpha: object = time_constant("tau_m")
-    eta: object = time_constant("tau_u")
-    kick: object = positive()
-    b0: object = positive(above=True)
-
-    def constants(self):
-        return ADPConstants(decay_v=self.alpha, decay_u=self.eta, step_u=self.kick * (1 - self.eta),
-                            vth=self.b0, **self.firing(width=self.b0))
-
-    def gain(self):
-        return 1 - self.alpha
-
-    def peak(self):
-        return self.b0 + self.kick
-
-    @staticmethod
-    def step(s, drive, c, ar):
-        u = ar.saturate(ar.decay(s.u, c.decay_u) + c.step_u * s.z)
-        v = ar.saturate(ar.decay(s.v, c.decay_v) + (drive + u))
-        return fire(s.replace(u=u), v, c.vth, c, ar)
-
-    @classmethod
-    def from_constants(cls, c, *, gain_one):
-        kick = beta_of(c.step_u, c.decay_u)
-        return cls(alpha=c.decay_v, eta=c.decay_u, kick=kick, b0=c.vth, **firing_of(c))
-
-
-class LavaADP(OwnNeuron):
-    label = process_name = "ADP"
-    module = "adp_way_lava"
-'''
-PROCESS = '''"""The same on Lava."""
-
-import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
-from deploy.lava.neurons.process import FiringModel, FiringProcess, Integers
-
-
-class ADP(FiringProcess):
-    state_names = ("v", "u", "r", "z")
-
-
-@implements(proc=ADP, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyADPModelFixed(Integers, FiringModel):
-    u = LavaPyType(np.ndarray, np.int32, precision=24)
-    decay_u = LavaPyType(np.ndarray, np.int32, precision=13)
-    step_u = LavaPyType(np.ndarray, np.int32, precision=23)
-
-    def integrate(self, drive):
-        self.u[:] = self.saturate(self.decay(self.u, self.decay_u) + self.step_u * self.z)
-        self.leak(drive + self.u)
-        self.fire(self.vth)
-'''
-ENTRY_POINTS = """[lsnn_neuro.neurons]
-adp = adp_way:ADP
-[lsnn_neuro.lava_neurons]
-adp = adp_way:LavaADP
-"""
 RECIPE = """name = "adp"
 [task]
 name = "store-recall"
@@ -168,12 +82,7 @@ validate_every = 5
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """A folder with the package, and a way to run the command with it installed."""
-    (tmp_path / "adp_way.py").write_text(NEURON)
-    (tmp_path / "adp_way_lava.py").write_text(PROCESS)
-    about = tmp_path / "adp_way-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: adp-way\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(ENTRY_POINTS)
+    install(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 

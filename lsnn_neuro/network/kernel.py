@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.neurons.neuron import Neuron, State
 
 LANES = 16
@@ -306,27 +307,40 @@ def unpack_spikes(bits: npt.NDArray[Any], n_samples: int) -> npt.NDArray[np.bool
     return trains[:, :n_samples].view(np.bool_)
 
 
+def past_of(graph: Any, start: Any, n_samples: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """What inputs and spiking neurons sent in the last steps, (step, sample, source), the newest last.
+
+    - start: a ``NetworkState``, its arrays NumPy's, which has it the newest first
+    """
+    names = [p.name for p in graph.spiking]
+    longest = max((len(start.history[name]) for name in names), default=0)
+    parts = [np.zeros((longest, n_samples, 0), np.float32)]
+    for name in names:
+        steps = np.stack(start.history[name][::-1])
+        missing = np.zeros((longest - len(steps), *steps.shape[1:]), steps.dtype)
+        parts.append(np.concatenate([missing, steps]))
+    return np.stack(start.history[INPUT][::-1]), np.concatenate(parts, axis=2)
+
+
 def start_of(
     network: Any, layout: Layout, start: Any, past: tuple[Any, Any], n_samples: int
 ) -> npt.NDArray[np.uint8]:
     """A ``NetworkState``, its arrays NumPy's, as the kernel's state, (block, byte).
 
-    - past: what inputs and neurons sent in the last steps, the newest last, (step, sample, source)
+    - past: see :func:`past_of`
+
+    Raises NetworkError over a state of another network or batch.
     """
     dtype = np.int32 if layout.integer else np.float32
     populations = []
     for p in layout.populations:
-        state = start.populations[p.name]
-        values = {
-            name: np.ascontiguousarray(value, dtype)
-            for name, value in vars(state).items()
-            if name != "z"
-        }
+        state = vars(start.populations[p.name])
+        values = {k: np.ascontiguousarray(v, dtype) for k, v in state.items() if k != "z"}
         values["current"] = np.ascontiguousarray(start.currents[p.name], dtype)
         if p.spiking:
-            values["z"] = np.ascontiguousarray(state.z, np.bool_)
-            if p.refractory:
-                values["r"] = np.ascontiguousarray(state.r, np.int32)
+            values["z"] = np.ascontiguousarray(state["z"], np.bool_)
+        if p.refractory:
+            values["r"] = np.ascontiguousarray(state["r"], np.int32)
         populations.append(values)
     inputs, spikes = past
     try:
@@ -355,29 +369,35 @@ class KernelSession:
     It computes the very bits that one run over all steps computes.
     """
 
-    def __init__(self, network: Any, layout: Layout, *, n_samples: int, threads: int = 0):
+    def __init__(self, network: Any, layout: Layout, *, n_samples: int):
         self._network, self.layout, self.n_samples = network, layout, n_samples
-        self._threads, self._alone = threads, n_samples == 1  # then lanes are neurons, not samples
+        self._alone = n_samples == 1  # then lanes are neurons, not samples
         self._state = network.rest_alone() if self._alone else network.rest(n_samples)
+        self._whole = True
 
     def run(self, inputs: Events, *, spikes: bool = False) -> Mapping[str, Any]:
-        """Some steps; inputs (step, sample, input); see :func:`forward`."""
+        """Some steps; inputs (step, sample, input); see :func:`forward`.
+
+        Raises NetworkError over inputs of another shape, and after a step that was interrupted.
+        """
         shape = (self.n_samples, self.layout.n_inputs)
         if inputs.ndim != 3 or inputs.shape[1:] != shape:
             raise NetworkError(
                 f"inputs have shape {inputs.shape}, expected (step, {shape[0]}, {shape[1]})"
             )
+        if not self._whole:
+            raise NetworkError(
+                "session: a step was interrupted, its state is lost; start a new session"
+            )
         x = np.ascontiguousarray(inputs)
-        if not self._alone:
-            return forward(
-                self._network, x, spikes=spikes, state=self._state, threads=self._threads
-            )
+        self._whole = False
         try:
-            found: Mapping[str, Any] = self._network.forward_alone(
-                x, spikes=spikes, state=self._state
-            )
-        except ValueError as error:
+            run = self._network.forward_alone if self._alone else self._network.forward
+            found: Mapping[str, Any] = run(x, spikes=spikes, state=self._state)
+        except ValueError as error:  # refused before anything was computed
+            self._whole = True
             raise NetworkError(str(error)) from None
+        self._whole = True
         return found
 
     def states(self) -> dict[str, State]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._ops import ops as torch_operators
+from torch.autograd.function import once_differentiable
 
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
@@ -172,6 +173,7 @@ class _Simulate(torch.autograd.Function):
         return tuple(found)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad_readout: Any, grad_rate: Any, *grads: Any) -> Any:
         """Gradients of inputs, weights and numbers."""
         *network, back = ctx.saved_tensors[:9]

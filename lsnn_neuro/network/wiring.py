@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,37 +133,18 @@ def run(net: SpikingNetwork, found: Arguments, x: Tensor, start: NetworkState | 
 
 def started(spec: Graph, found: Arguments, start: NetworkState, n_samples: int) -> Arguments:
     """The arguments with a state to start from."""
-    past = (
-        _side_by_side([start.history[INPUT]], n_samples),
-        _side_by_side([start.history[p.name] for p in spec.spiking], n_samples),
-    )
-    numpy = NetworkState(
+    arrays = NetworkState(
         populations={
             name: State(**{k: v.detach().numpy() for k, v in vars(state).items()})
             for name, state in start.populations.items()
         },
         currents={name: c.detach().numpy() for name, c in start.currents.items()},
-        history={},
-    )
-    state = kernel.start_of(found.native(), found.layout, numpy, past, n_samples)
-    inputs, spikes = (np.ascontiguousarray(sent) for sent in past)
-    everything = (
-        torch.from_numpy(state), torch.from_numpy(inputs).float(), torch.from_numpy(spikes).bool()
+        history={name: tuple(h.detach().numpy() for h in past) for name, past in start.history.items()},
     )  # fmt: skip
-    return Arguments(**(vars(found) | {"start": everything}))
-
-
-def _side_by_side(histories: list[tuple[Tensor, ...]], n_samples: int) -> Any:
-    """What some sources sent, newest last, (step, sample, source), from newest-first histories."""
-    longest = max((len(h) for h in histories), default=0)
-    parts = []
-    for history in histories:
-        steps = torch.stack(history[::-1]).detach()
-        missing = steps.new_zeros(longest - len(steps), *steps.shape[1:])
-        parts.append(torch.cat([missing, steps]))
-    if not parts:
-        return np.zeros((longest, n_samples, 0), np.float32)
-    return torch.cat(parts, dim=2).numpy()
+    inputs, spikes = past = kernel.past_of(spec, arrays, n_samples)
+    state = kernel.start_of(found.native(), found.layout, arrays, past, n_samples)
+    sent = torch.from_numpy(inputs).float(), torch.from_numpy(spikes).bool()
+    return replace(found, start=(torch.from_numpy(state), *sent))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,10 +159,11 @@ class KernelRun:
 
     def readout(self) -> Tensor:
         """The network's outputs, in order, (time, batch, output)."""
-        places, read = self.spec.places(), []
-        for p in self.spec.output_populations:
-            here = self.output.spikes(p.name) if p.spiking else None
-            read.append(self.output.readout[..., places[p.name]] if here is None else here)
+        places = self.spec.places()
+        read = [
+            self.output.spikes(p.name) if p.spiking else self.output.readout[..., places[p.name]]
+            for p in self.spec.output_populations
+        ]
         return read[0] if len(read) == 1 else torch.cat(read, dim=2)
 
     def spikes(self) -> Tensor:
@@ -248,12 +229,24 @@ def kernel_obstacle(net: SpikingNetwork, x: Tensor | None) -> str | None:
         return f"the kernel computes float32 on the CPU, the network is {net.dtype} on {net.device}"
     if x is not None and 0 in x.shape[:2]:
         return f"inputs of shape {tuple(x.shape)} hold nothing"
-    return neuron_obstacle(net.spec.populations)
-
-
-def neuron_obstacle(populations: Iterable[Any]) -> str | None:
-    """Why the kernel can't run some populations; None if it can."""
-    for p in populations:
-        if found := kernel.obstacle(p.neuron if isinstance(p.neuron, type) else type(p.neuron)):
+    for p in net.spec.populations:
+        if found := kernel.obstacle(type(p.neuron)):
             return f"population {p.name!r}: the kernel {found}"
     return None
+
+
+def largest_drive(net: SpikingNetwork, weights: Tensor, largest_input: float) -> dict[str, float]:
+    """The most that can arrive at a neuron of each population in a step, in the weights' unit.
+
+    - weights: of all slots of all groups; largest_input: magnitude of the largest event
+    """
+    ends, spec = _ends(net), net.spec
+    strength = weights.detach().abs().double() * ends["active"]
+    strength = torch.where(ends["source"] < spec.n_inputs, strength * largest_input, strength)
+    n_rows = spec.n_neurons + sum(p.size for p in spec.readouts)
+    rows = torch.zeros(n_rows, dtype=torch.float64).index_add(0, ends["target"], strength)
+    most, first = {}, 0
+    for p in (*spec.spiking, *spec.readouts):
+        most[p.name] = float(rows[first : first + p.size].max()) if p.size else 0.0
+        first += p.size
+    return most

@@ -1,15 +1,7 @@
-// AHP. Equations: lsnn_neuro/neurons/ahp.py.
+// AHP: ALIF's constants and states, its adaptation a current. Equations: lsnn_neuro/neurons/ahp.py.
 
-struct AHP : Firing {
+struct AHP : ALIF {
   static constexpr const char *name = "ahp";
-  enum { DECAY_V, DECAY_A, STEP_A, VTH, RESET_BY, RESET_TO, WIDTH_OF_SURROGATE, n_constants };
-  static constexpr Constant constants[] = {{"decay_v", Role::decay}, {"decay_a", Role::decay},
-      {"step_a", Role::state}, {"vth", Role::threshold}, {"reset_by", Role::state}, {"reset_to", Role::state},
-      {"width", Role::width}};
-  static constexpr int baseline = VTH;
-  enum { V, ADAPTATION, n_states };
-  static constexpr const char *states[] = {"v", "a"};
-  static constexpr int first_replayed = ADAPTATION, n_replayed = 1;
 
   template <class K, class Row>
   INLINE void forward(K &k, Row drive) {

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import convertible, random_graph
 from random_lsnns import tiny_recipe
-from random_networks import random_events, random_inputs
+from random_networks import li, neurons, random_events, random_inputs
 from random_specs import features, random_spec, saturates
 from rewired import shuffle_slots
 from same import differences
@@ -30,6 +30,7 @@ from quantize.conversion import convert, to_spec
 from quantize.emulator import emulate, emulate_reference, trace
 from quantize.emulator_kernel import kernel_obstacle
 from quantize.loihi import STATE_MAX
+from quantize.network import QuantizedNetwork, QuantizedProjection
 
 GRAPHS = range(100)
 seeds, bits = st.integers(0, 10**6), st.integers(2, 8)
@@ -393,3 +394,26 @@ def test_the_loop_trains_the_integer_model_and_resumes_it(tmp_path):
     whole, parts = (Checkpoint.load(tmp_path / name / LAST) for name in ("whole", "parts"))
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(parts.arrays[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(("n_inputs", "engine"), [(1019, "kernel"), (1020, "loop")])
+def test_sums_beyond_32_bits_run_on_the_loop(n_inputs, engine):
+    if not kernel.available():
+        engine = "loop"
+    into, out = (
+        QuantizedProjection.of_matrix(
+            name, source, target, np.full((1, n), 255), np.zeros((1, n), int), 7, "excitatory"
+        )
+        for name, source, target, n in (("in", "input", "pop", n_inputs), ("out", "pop", "readout", 1))
+    )  # fmt: skip
+    pop = neurons("lif", vth=[64], reset="to")
+    network = QuantizedNetwork(
+        n_inputs=n_inputs, populations=(pop, li("readout", [9])), projections=(into, out)
+    )
+    x = np.ones((5, 2, n_inputs), bool)
+    output = QuantizationAware(SpikingNetwork(to_spec(network)))(torch.from_numpy(x))
+    assert output.engine == engine
+    trains, readout = emulate_reference(network, x)
+    np.testing.assert_array_equal(output.spikes.bool().numpy(), trains[0].spikes)
+    np.testing.assert_array_equal(output.readout.detach().numpy(), network.to_float(readout))
+    assert trains[0].spikes.all()

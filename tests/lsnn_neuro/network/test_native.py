@@ -18,6 +18,7 @@ from random_graphs import random_graph
 from random_networks import random_inputs
 from random_specs import random_spec
 
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import SpikingNetwork
 from quantize.emulator import emulate
@@ -234,6 +235,25 @@ def test_ctrl_c_ends_a_long_call_within_a_second(threads):
     assert time.monotonic() - begin < 2  # the interpreter's own end included
     assert out == ""
     assert err.strip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("n_samples", [1, 3])
+def test_a_session_that_was_interrupted_is_over(n_samples):
+    """Its state stands in the middle of a step; going on would give wrong answers."""
+    net = SpikingNetwork(random_spec(3))
+    session = net.session(n_samples)
+    x = np.ones((3_000_000, n_samples, net.spec.n_inputs), bool)
+    session.step(x[:5])
+    with pytest.raises(NetworkError, match="expected") as refused:
+        session.step(x[:5, :, :1])
+    assert "interrupted" not in str(refused.value)
+    session.step(x[:5])
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        session.step(x)
+    with pytest.raises(NetworkError, match="session: a step was interrupted"):
+        session.step(x[:5])
 
 
 def test_other_threads_of_python_run_meanwhile():

@@ -1,66 +1,19 @@
 """A neuron that nobody here knows goes the whole way: float, gradients, integers, emulator, and back."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
+from foreign.adp import ADP
 from same import differences
 
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
-from lsnn_neuro.neurons.firing import FiringConstants, FiringNeuron, fire, firing_of
-from lsnn_neuro.neurons.neuron import beta_of, decay, positive, state, threshold, time_constant
 from lsnn_neuro.registry import NEURONS
 from quantize.aware import QuantizationAware
 from quantize.conversion import convert, to_spec
 from quantize.emulator import emulate, trace
 from quantize.emulator_kernel import kernel_obstacle
-
-
-@dataclass(frozen=True, kw_only=True)
-class ADPConstants(FiringConstants):
-    decay_v: object = decay()
-    decay_u: object = decay()
-    step_u: object = state()
-    vth: object = threshold()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ADP(FiringNeuron):
-    """A spike leaves a current that drives its own neuron on."""
-
-    name = "adp"
-    Constants = ADPConstants
-    states = ("v", "u", "r", "z")
-
-    alpha: object = time_constant("tau_m")
-    eta: object = time_constant("tau_u")
-    kick: object = positive()
-    b0: object = positive(above=True)
-
-    def constants(self):
-        return ADPConstants(decay_v=self.alpha, decay_u=self.eta, step_u=self.kick * (1 - self.eta),
-                            vth=self.b0, **self.firing(width=self.b0))  # fmt: skip
-
-    def gain(self):
-        return 1 - self.alpha
-
-    def peak(self):
-        return self.b0 + self.kick
-
-    @staticmethod
-    def step(s, drive, c, ar):
-        u = ar.saturate(ar.decay(s.u, c.decay_u) + c.step_u * s.z)
-        return fire(
-            s.replace(u=u), ar.saturate(ar.decay(s.v, c.decay_v) + (drive + u)), c.vth, c, ar
-        )
-
-    @classmethod
-    def from_constants(cls, c, *, gain_one):
-        kick = beta_of(c.step_u, c.decay_u)
-        return cls(alpha=c.decay_v, eta=c.decay_u, kick=kick, b0=c.vth, **firing_of(c))
 
 
 @pytest.fixture
