@@ -2,7 +2,7 @@
 //
 //     -DLSNN_FOREIGN_HEADER='"mine.hpp"' -DLSNN_FOREIGN_NEURON=Mine -DLSNN_FOREIGN_MODULE=name_of_the_extension
 //
-// it gives a Python module whose `neuron()` lsnn_neuro.network.kernel.add_neuron takes.
+// it gives a Python module whose `neuron` stands under the entry points lsnn_neuro.kernel_headers.
 
 #include <pybind11/pybind11.h>
 
@@ -18,5 +18,5 @@ PYBIND11_MODULE(LSNN_FOREIGN_MODULE, m) {
     kernels_avx512(&neuron);
 #endif
     return pybind11::capsule(&neuron, NEURON_CAPSULE);
-  }, "The neuron, for lsnn_neuro.network.kernel.add_neuron.");
+  }, "The neuron, as lsnn_neuro's kernel takes it in.");
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 FILES = Path(__file__).parent / "foreign"
 NEURON = "[lsnn_neuro.neurons]\nadp = adp:ADP\n"
+HEADER = "[lsnn_neuro.kernel_headers]\nadp = adp_kernel:neuron\n"
 ON_LAVA = "[lsnn_neuro.lava_neurons]\nadp = adp:LavaADP\n"
 
 

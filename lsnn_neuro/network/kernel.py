@@ -29,12 +29,15 @@ from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.neurons.neuron import Neuron, State
+from lsnn_neuro.registry import Registry
 
 LANES = 16
 FLAGS = (
     "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-Wno-psabi",
 )  # fmt: skip
 """What headers are compiled with: no fused multiply-add, no other order of sums."""
+HEADERS = Registry("kernel header", "lsnn_neuro.kernel_headers", {})
+"""Headers of other packages: functions that give the neuron of an extension (``module:neuron``)."""
 SWITCH = "LSNN_NEURO_KERNEL"
 """Environment variable: "off" makes everything run on the loop, for comparison."""
 
@@ -73,28 +76,34 @@ def obstacle(neuron: type[Neuron]) -> str | None:
     """Why the kernel can't run such neurons; None if it can."""
     assert native is not None
     name = vars(neuron).get("kernel")  # a subclass with another step has to say so itself
-    if name is None or name not in native.neurons():
+    if name is None or not _known(name):
         return f"has no header for neuron {neuron.name!r}"
     missing = set(native.describe(name)["constants"]) - set(neuron.Constants.roles())
     return f"wants {', '.join(sorted(missing))} of neuron {neuron.name!r}" if missing else None
 
 
-def add_neuron(neuron: Any) -> None:
-    """Take in the header of a neuron from another package, as its extension's ``neuron()`` gives it.
+@lru_cache
+def _known(name: str) -> bool:
+    """Whether there is a header of a name; an installed one is taken in.
 
-    From then on a class that names it (``kernel = "..."``) runs on the kernel. Raises NetworkError over one
-    that was compiled for another release, and over a name that is taken.
+    Raises NetworkError over one that was compiled for another release.
     """
-    if native is None:
-        return
+    assert native is not None
+    if name in native.neurons():
+        return True
+    if name not in HEADERS:
+        return False
     try:
-        native.add_neuron(neuron)
+        native.add_neuron(HEADERS[name]())
     except ValueError as error:
-        raise NetworkError(str(error)) from None
+        raise NetworkError(f"kernel header {name!r}: {error}") from None
+    return name in native.neurons()
 
 
 def foreign_extension(name: str, header: str, neuron: str) -> Any:
     """The extension of a package that brings a header, for its ``setup.py``.
+
+    Its ``neuron`` function belongs under the entry points ``lsnn_neuro.kernel_headers``.
 
     - name: full name of the module; header: path of the header, which may include nothing; neuron: name
       of its struct. ``native/neurons`` holds examples.

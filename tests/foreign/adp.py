@@ -20,6 +20,7 @@ class ADP(FiringNeuron):
     name = "adp"
     Constants = ADPConstants
     states = ("v", "u", "r", "z")
+    kernel = "adp"
 
     alpha: object = time_constant("tau_m")
     eta: object = time_constant("tau_u")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 
 import pytest
-from foreign_package import install
+from foreign.adp import ADP
+from foreign_package import HEADER, NEURON, install
 
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
 
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")
@@ -23,19 +26,14 @@ USE = """
 import sys
 sys.path[:0] = ["tests", "tests/lsnn_neuro/neurons", "tests/lsnn_neuro/network", sys.argv[1]]
 import numpy as np, torch
-import adp_kernel
 import test_foreign_neuron as foreign
 from exact_kernel import exact_distances
-from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import SpikingNetwork
 from quantize.conversion import convert
 from quantize.emulator import emulate, emulate_reference
 from quantize.emulator_kernel import kernel_obstacle
 spec = foreign.a_spec()
-assert "no header" in SpikingNetwork(spec).kernel_obstacle()
-kernel.add_neuron(adp_kernel.neuron())
-foreign.ADP.kernel = "adp"
-kernel.add_neuron(adp_kernel.neuron())
+assert SpikingNetwork(spec).kernel_obstacle() is None
 x = np.random.default_rng(1).random((40, 20, 3)) < 0.4
 net = SpikingNetwork(spec)
 learnt = [p for p in net.parameters() if p.requires_grad]
@@ -57,7 +55,7 @@ print("equal")
 
 @pytest.mark.slow
 def test_a_foreign_header_computes_what_the_loop_computes(tmp_path, pytestconfig):
-    install(tmp_path)
+    install(tmp_path, NEURON + HEADER)
     (tmp_path / "setup.py").write_text(SETUP)
     root = str(pytestconfig.rootpath)
     built = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
@@ -70,13 +68,14 @@ def test_a_foreign_header_computes_what_the_loop_computes(tmp_path, pytestconfig
     assert done.stdout == "equal\n", done.stderr
 
 
-def test_a_header_of_another_release_is_refused():
-    import ctypes
-
+def test_a_header_of_another_release_is_refused(monkeypatch):
     make = ctypes.pythonapi.PyCapsule_New
     make.restype, make.argtypes = (
         ctypes.py_object,
         [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
     )
-    with pytest.raises(kernel.NetworkError, match="compiled for another release"):
-        kernel.add_neuron(make(1, b"lsnn_neuro.neuron.0", None))
+    monkeypatch.setattr(kernel.HEADERS, "_added", {})
+    kernel.HEADERS.add("old", lambda: make(1, b"lsnn_neuro.neuron.0", None))
+    monkeypatch.setattr(ADP, "kernel", "old")
+    with pytest.raises(NetworkError, match=r"kernel header 'old': .* compiled for another release"):
+        kernel.obstacle(ADP)
