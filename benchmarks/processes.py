@@ -153,7 +153,7 @@ class Worker:
 
 
 def in_rounds(sides: Sequence[Side], *, cores: int, repeats: int) -> dict[str, Measured]:
-    """Time every side once per round, after a first step and a round to warm up.
+    """Time every side once per round, the second of two steps, after a first step and a round to warm up.
 
     All processes live through all rounds, so what disturbs one disturbs all. A side that fails is left
     out of the rounds that follow.

@@ -57,6 +57,8 @@ LESS = {
     DENSE: "dense, no delays, no rewiring",
     SLAYER: f"{DENSELY}; no gradient through time",
 }
+LIKE_THE_COMMAND = {"OMP_WAIT_POLICY": "passive"}
+"""What ``lsnn-neuro`` sets: torch's threads, when idle, leave the cores to the kernel's."""
 ISAS = ("avx512", "avx2", "baseline")
 """What LSNN_NEURO_ISA may name, the widest first."""
 
@@ -178,7 +180,7 @@ def our_side(name: str, batch: int) -> Side:
     ours = name in (KERNEL, QUANTIZED)
     return Side(
         name=name, module="checkout", function="training_step",
-        arguments={"side": name, "batch": batch}, environment={} if ours else KEEP_MEMORY,
+        arguments={"side": name, "batch": batch}, environment=LIKE_THE_COMMAND if ours else KEEP_MEMORY,
         group="kernel" if ours else "loops", less=LESS.get(name, ""),
     )  # fmt: skip
 
@@ -225,7 +227,11 @@ def sides_of(options: argparse.Namespace, data: str) -> Iterator[Side]:
         yield from (of_checkout(side, folder.resolve()) for side in kernels)
     for isa in options.isa:
         for side in kernels:
-            yield replace(side, name=f"{side.name}, {isa}", environment={"LSNN_NEURO_ISA": isa})
+            yield replace(
+                side,
+                name=f"{side.name}, {isa}",
+                environment=LIKE_THE_COMMAND | {"LSNN_NEURO_ISA": isa},
+            )
 
 
 def main() -> int:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network.synapses import Pairs, Synapses
+from lsnn_neuro.network.pairs import Pairs
+from lsnn_neuro.network.synapses import Synapses
 
 REACTIVATED = 1e-12
 """theta of a synapse that has just been activated: positive, and no weight to speak of."""
@@ -116,19 +118,16 @@ class DeepR:
 
     def _rewire(self, groups: Sequence[Synapses]) -> None:
         """Activate dormant synapses, those of the highest scores or random ones, to reach the cap."""
-        cap = sum(s.n_active_at_start for s in groups)
-        deficit = cap - sum(s.n_active for s in groups)
-        wanted = share_out(
-            deficit, [s.n_active_at_start for s in groups], [s.n_free for s in groups],
-            self.generator,
-        )  # fmt: skip
+        at_start, now = [s.n_active_at_start for s in groups], [s.n_active for s in groups]
+        room = [s.room - n for s, n in zip(groups, now, strict=True)]
+        wanted = share_out(sum(at_start) - sum(now), at_start, room, self.generator)
         for s, n in zip(groups, wanted, strict=True):
             if n == 0:
                 continue
             if self._scores:
                 pairs, score = self._scores[self.synapses.index(s)]
-                still = ~torch.isin(s.numbers(pairs), s.numbers())
-                best = torch.where(still, score, -math.inf).argsort(descending=True, stable=True)
+                taken = torch.from_numpy(np.isin(s.numbers(pairs), s.numbers()))
+                best = torch.where(taken, -math.inf, score).argsort(descending=True, stable=True)
                 pairs = pairs[best[:n]]
             else:
                 pairs = s.draw_dormant(n, self.generator)

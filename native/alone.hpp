@@ -63,11 +63,7 @@ static bool forward_alone(const Network<T> &network, const Alone &alone, const I
           }
         neuron += size;
       } else {
-        for (int64_t c = 0; c < size; ++c, ++output) {
-          T *const to = readout + (t * alone.outputs + output) * LANES;
-          store(to, Row{});
-          *to = states[c];
-        }
+        for (int64_t c = 0; c < size; ++c, ++output) readout[t * alone.outputs + output] = states[c];
       }
       states += (p.neuron->n_states + 1) * p.size * LANES;
     }

@@ -28,7 +28,7 @@ static void replay_segment(const Network<float> &network, const float *from, con
 static bool backward_block(const Network<float> &network, const Inputs &x, int64_t block, bool at_rest, const Tape &tape,
                            const Errors &errors, const Gradients &gradients, const Progress &progress) {
   const int64_t n = network.neurons, rows = network.rows(), inputs = network.inputs, steps = x.steps;
-  const int64_t blocks = x.blocks(), slide = network.slide(), segments = segments_of(steps);
+  const int64_t samples = x.samples_of(block), outputs = network.outputs, slide = network.slide(), segments = segments_of(steps);
   const int64_t n_replayed = replayed_rows(network);
   const Synapses<float> &synapses = network.synapses;
   const int64_t window_rows = network.window() * rows, adjoint_rows = state_rows(network);
@@ -72,8 +72,7 @@ static bool backward_block(const Network<float> &network, const Inputs &x, int64
     if (t > begin) {
       prefetch(fired - n, n * 2);
       prefetch(near - n, n * 2);
-      for (int64_t c = 0; c < network.outputs; ++c)
-        __builtin_prefetch(errors.readout + (((t - 1) * network.outputs + c) * blocks + block) * LANES);
+      prefetch(errors.readout + ((t - 1) * x.samples + block * LANES) * outputs, samples * outputs * int64_t(sizeof(float)));
     }
     BackwardArguments step;
     step.compact = tape.compact;
@@ -107,13 +106,10 @@ static bool backward_block(const Network<float> &network, const Inputs &x, int64
       const Population<float> &p = network.populations[population];
       set(p);
       if (p.neuron->spiking) continue;
-      for (int64_t c = 0; c < p.size; ++c)
-        store(step.through + c * LANES,
-              load<F>(errors.readout + ((t * network.outputs + p.first - n + c) * blocks + block) * LANES));
+      by_row(errors.readout + (t * x.samples + block * LANES) * outputs + p.first - n, p.size, samples, outputs, step.through);
       p.neuron->kernels[LSNN_ISA]->backward(step);
     }
     // Then spikes: what comes back through their synapses, and what it does to the weights.
-    std::memset(through, 0, size_t(n) * LANES * sizeof(float));
     for (int64_t q = 0; q < n_near; ++q) {
       const int64_t j = near_list[q];
       const int64_t start = synapses.start[inputs + j], middle = synapses.readouts[inputs + j],
@@ -155,7 +151,7 @@ static bool backward_block(const Network<float> &network, const Inputs &x, int64
         const float *from = errors.spikes[population] + (t * x.samples + block * LANES) * p.size;
         for (int64_t q = 0; q < step.n_list; ++q) {
           const int64_t j = step.list[q];
-          for (int64_t b = 0; b < x.samples_of(block); ++b) to[j * LANES + b] = from[b * p.size + j];
+          for (int64_t b = 0; b < samples; ++b) to[j * LANES + b] = from[b * p.size + j];
         }
         step.spikes = to;
       }

@@ -60,12 +60,29 @@ static void copy_replayed(const Network<T> &network, const BlockState<T> &state,
   }
 }
 
+// A population of readouts: its rows of lanes into its columns of (sample, output), and back.
+template <class T>
+INLINE void by_sample(const T *rows, int64_t size, int64_t samples, int64_t outputs, T *to) {
+  for (int64_t c = 0; c < size; ++c, rows += LANES)
+    if (samples == LANES)  // known to the compiler
+      for (int64_t b = 0; b < LANES; ++b) to[b * outputs + c] = rows[b];
+    else
+      for (int64_t b = 0; b < samples; ++b) to[b * outputs + c] = rows[b];
+}
+template <class T>
+INLINE void by_row(const T *from, int64_t size, int64_t samples, int64_t outputs, T *rows) {
+  for (int64_t c = 0; c < size; ++c, rows += LANES)
+    if (samples == LANES)
+      for (int64_t b = 0; b < LANES; ++b) rows[b] = from[b * outputs + c];
+    else
+      for (int64_t b = 0; b < samples; ++b) rows[b] = from[b * outputs + c];
+}
+
 template <class T>
 static bool forward_block(const Network<T> &network, const Inputs &x, int64_t block, const BlockState<T> &state,
                           bool at_rest, const Tape &tape, T *readout, const Progress &progress) {
-  typedef typename Lanes<T>::Row Row;
   const int64_t n = network.neurons, rows = network.rows(), inputs = network.inputs, steps = x.steps;
-  const int64_t blocks = x.blocks(), segments = segments_of(steps);
+  const int64_t samples = x.samples_of(block), outputs = network.outputs, segments = segments_of(steps);
   const int64_t n_replayed = replayed_rows(network);
   const Synapses<T> &synapses = network.synapses;
   Scratch scratch(Scratch::room(inputs, 2) + Scratch::room(inputs + 16, 4) + Scratch::room(n + 16, 4) + Scratch::room(n, 2));
@@ -82,7 +99,8 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
   if (tape.replayed)
     std::memset(tape.replayed + block * segments * n_replayed * LANES, 0,
                 size_t(begin / SEGMENT * n_replayed) * LANES * sizeof(float));
-  for (int64_t row = 0; row < begin * network.outputs; ++row) store(readout + (row * blocks + block) * LANES, Row{});
+  readout += block * LANES * outputs;
+  for (int64_t t = 0; t < begin; ++t) std::memset(readout + t * x.samples * outputs, 0, size_t(samples * outputs) * sizeof(T));
   const int64_t cell_bytes = LANES * (tape.compact ? sizeof(int16_t) : sizeof(float));
   char *const first_cell = static_cast<char *>(tape.cells) + block * (steps * n + 1) * cell_bytes;
   void *cells = tape.cells ? first_cell : nullptr;
@@ -101,7 +119,9 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
     char *const base = reinterpret_cast<char *>(now);
     if (tape.inputs) packed = tape.inputs + (block * steps + t) * inputs;
     pack(x, inputs, block, t, packed);
-    if (t + 2 < steps) prefetch(rows_of(x, inputs, block, t + 2), x.samples_of(block) * inputs * bytes_of(x));
+    if (t + 2 < steps) prefetch(rows_of(x, inputs, block, t + 2), samples * inputs * bytes_of(x));
+    if (t + 2 < steps)
+      for (int64_t i = 0; i < samples * outputs; i += 16) __builtin_prefetch(readout + (t + 2) * x.samples * outputs + i, 1, 3);
     const int64_t n_active = list_nonzero(packed, nullptr, inputs, active);
     for (int64_t q = 0; q < n_active; ++q) {
       const int64_t i = active[q];
@@ -157,10 +177,7 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
       const Population<T> &p = network.populations[population];
       const T *v = states;
       advance(p);
-      for (int64_t c = 0; c < p.size; ++c) {
-        T *to = readout + ((t * network.outputs + p.first - n + c) * blocks + block) * LANES;
-        store(to, load<Row>(v + c * LANES));
-      }
+      by_sample(v, p.size, samples, outputs, readout + t * x.samples * outputs + p.first - n);
     }
     if (membrane) keep_states(t + 1);
     uint16_t *const other = before;

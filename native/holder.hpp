@@ -152,11 +152,11 @@ class Holder {
   }
 
   // Numbers of the synapses as the engine has them, at the places they were given in; 0 where there is none.
-  Array<float> in_places(const float *of_synapses) {
+  Array<float> in_places(const double *of_synapses) {
     Array<float> result(n_places_);
     float *to = result.mutable_data();
     std::fill_n(to, n_places_, 0.0f);
-    for (size_t k = 0; k < origin_.size(); ++k) to[origin_[k]] = of_synapses[k];
+    for (size_t k = 0; k < origin_.size(); ++k) to[origin_[k]] = float(of_synapses[k]);
     return result;
   }
 

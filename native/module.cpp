@@ -116,7 +116,7 @@ static py::dict forward(Holder<T> &holder, const py::object &inputs, bool keep_s
   if (!state.is_none()) states = typed<uint8_t>(state, "state", blocks * int64_t(bytes)).mutable_data();
   py::dict kept;
   Tape tape;
-  auto readout = BufferPool::array<T>({steps, py::ssize_t(network.outputs), blocks, LANES});
+  auto readout = BufferPool::array<T>({steps, py::ssize_t(x.view.samples), py::ssize_t(network.outputs)});
   kept["readout"] = readout;
   Array<int64_t> counts({blocks, n});
   std::fill_n(counts.mutable_data(), counts.size(), int64_t(0));
@@ -172,7 +172,7 @@ static py::dict forward_alone(Holder<T> &holder, const py::object &inputs, bool 
   uint8_t *const memory = typed<uint8_t>(state, "state", int64_t(state_bytes(network))).mutable_data();
   py::dict kept;
   const py::ssize_t steps = x.view.steps;
-  Array<T> readout({steps, py::ssize_t(alone.outputs), py::ssize_t(1), py::ssize_t(LANES)});
+  Array<T> readout({steps, py::ssize_t(1), py::ssize_t(alone.outputs)});
   kept["readout"] = readout;
   Tape tape;
   if (keep_spikes) {
@@ -250,7 +250,7 @@ static py::dict backward(Holder<float> &holder, const py::object &inputs, const 
     alive.push_back(fired);
   }
   Errors errors = {};
-  errors.readout = typed<float>(grad_readout, "grad_readout", steps * network.outputs * blocks * LANES).data();
+  errors.readout = typed<float>(grad_readout, "grad_readout", steps * samples * network.outputs).data();
   errors.rate = typed<float>(grad_rate, "grad_rate", n).data();
   std::vector<const float *> of_spikes;
   bool any = false;
@@ -272,7 +272,8 @@ static py::dict backward(Holder<float> &holder, const py::object &inputs, const 
   }
   const int64_t n_synapses = holder.n_synapses(), n_constants = learn ? holder.constants_size() : 0;
   const int64_t total = n_synapses + n_constants;
-  std::vector<float> scratch(size_t(blocks * total), 0.0f), sums(size_t(total), 0.0f);
+  std::vector<float> scratch(size_t(blocks * total), 0.0f);
+  std::vector<double> sums(size_t(total), 0.0);
   py::dict result;
   Array<float> input_gradient({steps, inputs_learn ? samples : 0, network.inputs});
   float *const to_inputs = inputs_learn ? input_gradient.mutable_data() : nullptr;
@@ -281,13 +282,14 @@ static py::dict backward(Holder<float> &holder, const py::object &inputs, const 
     const Gradients gradients = {at, learn ? at + n_synapses : nullptr, to_inputs};
     engine().backward(network, x.view, block, start.is_none(), tape, errors, gradients, progress);
   });
-  for (int64_t k = 0; k < total; ++k) {
-    double value = 0;
-    for (int64_t block = 0; block < blocks; ++block) value += scratch[size_t(block * total + k)];
-    sums[size_t(k)] = float(value);
-  }
+  for (int64_t block = 0; block < blocks; ++block)
+    for (int64_t k = 0; k < total; ++k) sums[size_t(k)] += scratch[size_t(block * total + k)];
   result["weights"] = holder.in_places(sums.data());
-  if (learn) result["constants"] = Array<float>(n_constants, sums.data() + n_synapses);
+  if (learn) {
+    Array<float> constants(n_constants);
+    std::copy(sums.begin() + n_synapses, sums.end(), constants.mutable_data());
+    result["constants"] = constants;
+  }
   if (inputs_learn) result["inputs"] = input_gradient;
   return result;
 }

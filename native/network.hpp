@@ -197,7 +197,7 @@ struct Gradients {
 
 // What backward starts from.
 struct Errors {
-  const float *readout;          // (time, output, block, lane)
+  const float *readout;          // (time, sample, output)
   const float *rate;             // (neuron,): of each neuron's number of spikes
   const float *const *spikes;    // of each population (time, sample, size), or null
   const Synapse<float> *back;    // synapses whose weights carry errors back

@@ -230,7 +230,9 @@ static void backward_population(BackwardArguments &s) {
   const float *const decay_i = s.population->decay_i;
   for (int64_t j = 0; j < s.rows; ++j) {
     k.j = j;
-    const F drive = N::backward(k, load<F>(s.through + j * LANES));
+    F through = load<F>(s.through + j * LANES);
+    if (N::spiking) through = keep(mask_of(s.near[j]), through);  // what is not near holds an older step's
+    const F drive = N::backward(k, through);
     if (LEARN && s.population->bias) s.gradients[(N::n_constants + 1) * s.rows + j] += sum(drive);
     if (!PLAIN && s.drive) {
       const F current = load<F>(s.next + j * LANES) * splat(decay_i[j]) + drive;

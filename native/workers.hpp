@@ -5,21 +5,19 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <exception>
+#include <functional>
 #include <mutex>
-#include <system_error>
-#include <thread>
-#include <vector>
 
+#include "crew.hpp"
 #include "network.hpp"
 
 // Raised when Python has an exception to raise, such as KeyboardInterrupt.
 struct Interrupted {};
 
-// Runs work(block, progress) for all blocks, on threads that are made for this call and are gone after it, so that a
-// process that forks between calls is none the worse. The first exception of a thread is thrown again in the caller.
-// Python's lock is not held; the calling thread takes it ten times a second to see whether a signal has come in.
+// Runs work(block, progress) for all blocks, on the calling thread and its crew. The first exception of a thread is
+// thrown again in the caller. Python's lock is not held; the calling thread takes it ten times a second to see whether
+// a signal has come in.
 class Workers {
  public:
   template <class Work>
@@ -36,31 +34,15 @@ class Workers {
         }
       }
     };
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < n; ++i) {
-      ++all.running_;
-      try {
-        others.emplace_back([&] {
-          body(false);
-          std::lock_guard<std::mutex> lock(all.mutex_);
-          --all.running_;
-          all.done_.notify_one();
-        });
-      } catch (const std::system_error &) {  // no more threads to be had: fewer do it
-        --all.running_;
-        break;
-      }
+    if (n < 2) {
+      body(true);
+    } else {
+      Crew &crew = Crew::mine();
+      const std::function<void()> help = [&] { body(false); };
+      crew.start(n - 1, help);
+      body(true);
+      while (!crew.wait()) all.look();
     }
-    body(true);
-    if (!others.empty()) {
-      std::unique_lock<std::mutex> lock(all.mutex_);
-      while (!all.done_.wait_for(lock, std::chrono::milliseconds(100), [&] { return all.running_ == 0; })) {
-        lock.unlock();
-        all.look();
-        lock.lock();
-      }
-    }
-    for (std::thread &thread : others) thread.join();
     if (all.error_) std::rethrow_exception(all.error_);
     if (all.interrupted_) throw Interrupted();
   }
@@ -98,7 +80,5 @@ class Workers {
   bool interrupted_ = false;
   std::chrono::steady_clock::time_point looked_;  // of the calling thread alone
   std::mutex mutex_;
-  std::condition_variable done_;
-  std::atomic<int64_t> running_{0};
   std::exception_ptr error_;
 };

@@ -111,7 +111,7 @@ class KernelEmulator:
             )
         found = kernel.forward(self.native, np.ascontiguousarray(inputs), spikes=read, state=state)
         trains = unpack_spikes(found["spikes"], n) if read else None
-        readout = kernel.outputs(network, found["readout"], trains, n)
+        readout = kernel.outputs(network, found["readout"], trains)
         if not spikes or trains is None:
             return (), readout
         places = network.places()

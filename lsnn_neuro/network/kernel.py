@@ -292,19 +292,13 @@ def forward(network: Any, inputs: Any, **options: Any) -> Mapping[str, Any]:
     - state: to start from, moved on in place; else the run starts at rest
     - threads: 0 for as many as there are cores; the result is the same with any number
 
-    Gives arrays: readout (time, readout, block, lane), counts (block, neuron), state, and what is kept.
+    Gives arrays: readout (time, sample, readout), counts (block, neuron), state, and what is kept.
     """
     try:
         found: Mapping[str, Any] = network.forward(inputs, **options)
     except ValueError as error:
         raise NetworkError(str(error)) from None
     return found
-
-
-def by_sample(readout: npt.NDArray[Any], n_samples: int) -> npt.NDArray[Any]:
-    """(time, readout, block, lane) as (time, sample, readout)."""
-    steps, n, blocks, lanes = readout.shape
-    return readout.reshape(steps, n, blocks * lanes)[..., :n_samples].transpose(0, 2, 1)
 
 
 def unpack_spikes(bits: npt.NDArray[Any], n_samples: int) -> npt.NDArray[np.bool_]:
@@ -418,14 +412,14 @@ class KernelSession:
 
 
 def outputs(
-    graph: Any, readout: npt.NDArray[Any], spikes: npt.NDArray[np.bool_] | None, n_samples: int
+    graph: Any, readout: npt.NDArray[Any], spikes: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[Any]:
     """The outputs of a graph in order, (time, sample, output), from what a run gave."""
-    read, places = by_sample(readout, n_samples), graph.places()
+    places = graph.places()
     if spikes is None and len(graph.outputs) == len(graph.readouts) == 1:
-        return read
+        return readout
     parts = [
-        (spikes if p.spiking else read)[..., places[p.name]]  # type: ignore[index]
+        (spikes if p.spiking else readout)[..., places[p.name]]  # type: ignore[index]
         for p in graph.output_populations
     ]
     joined: npt.NDArray[Any] = np.concatenate(parts, axis=2).astype(readout.dtype, copy=False)
@@ -436,11 +430,11 @@ def outputs_of(session: KernelSession, graph: Any) -> Callable[[Events], npt.NDA
     """A function that runs a session on and gives the outputs of its graph, (step, sample, output)."""
     spiking = any(p.spiking for p in graph.output_populations)
     if not spiking and len(graph.outputs) == len(graph.readouts) == 1:  # nothing to sort
-        return lambda inputs: by_sample(session.run(inputs)["readout"], session.n_samples)
+        return lambda inputs: session.run(inputs)["readout"]
 
     def run(inputs: Events) -> npt.NDArray[Any]:
         found = session.run(inputs, spikes=spiking)
         trains = unpack_spikes(found["spikes"], session.n_samples) if spiking else None
-        return outputs(graph, found["readout"], trains, session.n_samples)
+        return outputs(graph, found["readout"], trains)
 
     return run

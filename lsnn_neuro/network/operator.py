@@ -46,7 +46,7 @@ LIBRARY.define("unpack(Tensor carrier, Tensor bits, int first) -> Tensor")
 class Tape:
     """What a forward run leaves, tensors.
 
-    - readout: (time, readout, block, lane); rate: mean spikes per step, (neuron,); state: at the end
+    - readout: (time, batch, readout); rate: mean spikes per step, (neuron,); state: at the end
     - spikes, inputs, near: 16 bits a number, (block, time, neuron or input)
     - cells: distances to threshold of neurons that are near it, one after the other, n_cells of each block
     - replayed: states before each 16 steps; membrane, current: before each step, where constants learn
@@ -141,12 +141,8 @@ def simulate(arguments: Arguments, x: Tensor) -> KernelOutput:
         )
         return unpacked
 
-    readout = tape.readout.flatten(2)
-    if readout.shape[2] != x.shape[1]:  # lanes without a sample
-        readout = readout[..., : x.shape[1]]
-    readout = readout.transpose(1, 2)
     return KernelOutput(
-        readout=readout, rate=tape.rate, spikes=spikes, bits=tape.spikes, state=tape.state
+        readout=tape.readout, rate=tape.rate, spikes=spikes, bits=tape.spikes, state=tape.state
     )
 
 
@@ -349,7 +345,7 @@ def _simulate_shapes(
 
     short, none = torch.int16, like(0)
     found = [
-        like(steps, known.n_readouts, blocks, LANES), like(n),
+        like(steps, batch, known.n_readouts), like(n),
         like(blocks, known.end_bytes, dtype=torch.uint8), like(blocks, steps, n, dtype=short),
     ]  # fmt: skip
     if tape == "none":

@@ -93,8 +93,10 @@ class TrainedPopulation(nn.Module):
 
     def drive_bias(self) -> Tensor | None:
         """What the bias adds to the drive in each step, in double precision; None without one."""
+        if not self.has_bias:
+            return None
         bias: Tensor = self.neuron().gain() * self.bias.double()
-        return bias if self.has_bias else None
+        return bias
 
     def to_spec(self) -> Population:
         """The population as it is now; learnt constants are the initial ones of a new network."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,28 +12,11 @@ from torch import Tensor, nn
 
 from lsnn_neuro.arrays import FloatArray
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.pairs import NumberedPairs, Numbers, Pairs
 from lsnn_neuro.network.spec import Projection
 
 SCORED_MAX = 10**7
 """Most dormant pairs of a group that can be scored at once."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Pairs:
-    """Some pairs of neurons with what a synapse between them would be; tensors (pair,)."""
-
-    block: Tensor
-    source: Tensor
-    target: Tensor
-    sign: Tensor
-    delay: Tensor
-
-    def __getitem__(self, index: Tensor) -> Pairs:
-        """Some of them."""
-        return Pairs(**{name: tensor[index] for name, tensor in vars(self).items()})
-
-    def __len__(self) -> int:
-        return len(self.block)
 
 
 class Synapses(nn.Module):
@@ -69,12 +52,13 @@ class Synapses(nn.Module):
           there are pairs
         """
         super().__init__()
-        self.name, self.projections, self.ends = name, tuple(projections), tuple(ends)
+        self.name, self.projections = name, tuple(projections)
+        self.possible = NumberedPairs(self.projections, ends)
         self.constrained = not projections[0].unconstrained
         n = sum(p.n_synapses for p in projections)
         self.n_active_at_start = n
         grows = self.constrained and projections[0].plastic
-        slots = max(n, min(capacity, self.n_pairs)) if grows else n
+        slots = max(n, min(capacity, self.possible.n)) if grows else n
 
         def slot(values: Sequence[npt.NDArray[np.generic]], dtype: torch.dtype) -> Tensor:
             tensor = torch.zeros(slots, dtype=dtype)
@@ -100,18 +84,6 @@ class Synapses(nn.Module):
     def plastic(self) -> bool:
         """Whether they learn."""
         return self.theta.requires_grad
-
-    @property
-    def n_pairs(self) -> int:
-        """Number of pairs that may have a synapse."""
-        return sum(s * t - s * loops for s, t, loops in self._blocks())
-
-    def _blocks(self) -> list[tuple[int, int, bool]]:
-        """Of each projection the sizes of its ends, and whether loops are forbidden."""
-        return [
-            (s, t, p.source == p.target and not p.autapses)
-            for p, (s, t) in zip(self.projections, self.ends, strict=True)
-        ]
 
     def weight(self) -> Tensor:
         """The weights w, shape (slot,), 0 where there is no active synapse; then those that are scored."""
@@ -164,11 +136,10 @@ class Synapses(nn.Module):
         """Of each projection, the slots of its active synapses, sorted by target, then source."""
         with torch.no_grad():
             here = (self.active() & (self.theta != 0)).nonzero().flatten().cpu()
-        block = self.block.cpu()[here]
-        ends = self.source.cpu()[here], self.target.cpu()[here]
-        order = self._numbers(block, *ends).argsort()
+        block, source, target = (t.cpu()[here] for t in (self.block, self.source, self.target))
+        order = self.possible.numbers(block.numpy(), source.numpy(), target.numpy()).argsort()
         sizes = torch.bincount(block, minlength=len(self.projections)).cumsum(0)
-        return np.split(here[order].numpy(), sizes[:-1].numpy())
+        return np.split(here.numpy()[order], sizes[:-1].numpy())
 
     def to_projections(
         self, slots: Sequence[npt.NDArray[np.int64]] | None = None
@@ -195,31 +166,19 @@ class Synapses(nn.Module):
     # --- synapses that come and go -------------------------------------------------------------------
 
     def draw_dormant(self, n: int, generator: torch.Generator | None) -> Pairs:
-        """Random pairs without an active synapse, none twice, each as likely as another.
-
-        Drawn by rejection; where most pairs are taken, from a list of all that are not.
-        """
-        taken = self.numbers()
-        if 2 * (len(taken) + n) > self.n_pairs:
-            free = self._dormant(taken)
-            ids = free[torch.randperm(len(free), generator=generator)[:n]]
-        else:
-            ids, taken = taken[:0], taken.sort().values
-            while len(ids) < n:
-                more = torch.randint(self._n_ids(), (2 * n + 16,), generator=generator)
-                more = more[~self._is_loop(more) & ~_among(more, taken)]
-                ids = _first_of_each(torch.cat([ids, more]))
-            ids = ids[:n]
-        return self._pairs(ids, generator)
+        """Random pairs without an active synapse, none twice, each as likely as another."""
+        return self.possible.pairs(
+            self.possible.draw_others(self.numbers(), n, generator), generator
+        )
 
     def score_dormant(self, generator: torch.Generator | None) -> None:
         """Let every dormant pair have a gradient in the next backward pass, as a synapse of weight 0."""
-        if self.n_pairs > SCORED_MAX:
+        if self.possible.n > SCORED_MAX:
             raise NetworkError(
-                f"group {self.name!r}: has {self.n_pairs} pairs, allowed are {SCORED_MAX} where the "
+                f"group {self.name!r}: has {self.possible.n} pairs, allowed are {SCORED_MAX} where the "
                 "gradient of dormant synapses decides (deep_r.rigl_every); leave that out"
             )
-        self.scored = self._pairs(self._dormant(self.numbers()), generator)
+        self.scored = self.possible.pairs(self.possible.all_but(self.numbers()), generator)
         self.score = torch.zeros(len(self.scored), dtype=self.theta.dtype, requires_grad=True)
 
     def take_scores(self) -> tuple[Pairs, Tensor] | None:
@@ -246,80 +205,15 @@ class Synapses(nn.Module):
         return free
 
     @property
-    def n_free(self) -> int:
-        """Synapses that can be added: free slots, and pairs without a synapse."""
-        return min(len(self.theta), self.n_pairs) - self.n_active
+    def room(self) -> int:
+        """The most synapses that can be here: there are so many slots, and so many pairs."""
+        return min(len(self.theta), self.possible.n)
 
-    def _firsts(self) -> Tensor:
-        """The number of the first pair of each projection."""
-        sizes = [s * t for s, t in self.ends]
-        return torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()])
-
-    def _n_ids(self) -> int:
-        return sum(s * t for s, t in self.ends)
-
-    def numbers(self, pairs: Pairs | None = None) -> Tensor:
+    def numbers(self, pairs: Pairs | None = None) -> Numbers:
         """Numbers of some pairs, by default of those with an active synapse."""
-        if pairs is None:
-            here = self.active().cpu()
-            ends = (t.cpu()[here] for t in (self.block, self.source, self.target))
-        else:
-            ends = (t.cpu() for t in (pairs.block, pairs.source, pairs.target))
-        return self._numbers(*ends)
-
-    def _numbers(self, block: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """Numbers of pairs, by projection, then target, then source."""
-        n_source = torch.tensor([s for s, _ in self.ends])
-        return self._firsts()[block] + target * n_source[block] + source
-
-    def _dormant(self, taken: Tensor) -> Tensor:
-        """Numbers of all pairs without one."""
-        free = torch.ones(self._n_ids(), dtype=torch.bool)
-        free[taken] = False
-        ids = free.nonzero().flatten()
-        return ids[~self._is_loop(ids)]
-
-    def _split(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Projection, source and target of numbered pairs."""
-        firsts = self._firsts()
-        block = torch.searchsorted(firsts, ids, right=True) - 1
-        n_source = torch.tensor([s for s, _ in self.ends])[block]
-        within = ids - firsts[block]
-        return block, within % n_source, within // n_source
-
-    def _is_loop(self, ids: Tensor) -> Tensor:
-        """Which of some numbered pairs are a forbidden synapse onto the neuron itself."""
-        block, source, target = self._split(ids)
-        forbidden = torch.tensor([loops for *_, loops in self._blocks()])
-        return forbidden[block] & (source == target)
-
-    def _pairs(self, ids: Tensor, generator: torch.Generator | None) -> Pairs:
-        """Numbered pairs with signs as their projections rule, and random delays."""
-        block, source, target = self._split(ids)
-        uniform = torch.rand(2, len(ids), generator=generator)
-        reach = torch.tensor([p.reach for p in self.projections])[block]
-        share = torch.tensor([p.excitatory for p in self.projections])[block]
-        sign = torch.where(uniform[0] < share, 1, -1).to(torch.int8)
-        for i, p in enumerate(self.projections):
-            if p.dale:
-                here = block == i
-                sign[here] = torch.tensor(p.signs)[source[here]]
-        delay = torch.minimum((uniform[1] * (reach + 1)).long(), reach)
-        return Pairs(block=block, source=source, target=target, sign=sign, delay=delay)
-
-
-def _among(ids: Tensor, ordered: Tensor) -> Tensor:
-    """Which numbers are among others that are sorted."""
-    if not len(ordered):
-        return torch.zeros_like(ids, dtype=torch.bool)
-    place = torch.searchsorted(ordered, ids).clamp(max=len(ordered) - 1)
-    return ordered[place] == ids
-
-
-def _first_of_each(ids: Tensor) -> Tensor:
-    """The numbers without repeats, in the order in which they came."""
-    found, inverse = torch.unique(ids, return_inverse=True)
-    first = torch.full((len(found),), len(ids)).scatter_reduce(
-        0, inverse, torch.arange(len(ids)), "amin"
-    )
-    return ids[first.sort().values]
+        if pairs is not None:
+            ends = (t.cpu().numpy() for t in (pairs.block, pairs.source, pairs.target))
+            return self.possible.numbers(*ends)
+        ends = (t.cpu().numpy() for t in (self.block, self.source, self.target))
+        here: Numbers = self.possible.numbers(*ends)[self.active().cpu().numpy()]
+        return here

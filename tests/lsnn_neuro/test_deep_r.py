@@ -252,7 +252,7 @@ def test_by_gradient_the_steepest_dormant_synapses_replace_the_lost_ones():
         if iteration == 0:
             s.theta.grad[lost] = 100.0
         if iteration == 2:
-            assert len(s.scored) == s.n_pairs - s.n_active
+            assert len(s.scored) == s.possible.n - s.n_active
             s.score.grad = torch.randn(len(s.scored), generator=generator)
             scores = dict(
                 zip(s.numbers(s.scored).tolist(), s.score.grad.abs().tolist(), strict=True)
@@ -288,7 +288,7 @@ def test_reactivated_synapses_draw_delays_up_to_the_longest():
 @settings(max_examples=60, deadline=None)
 def test_dormant_pairs_are_drawn_once_each_and_none_is_taken(seed, connectivity, share):
     _, (s,), generator = rewiring(seed=seed, shapes=((7, 7),), connectivity=connectivity)
-    taken, n = set(s.numbers().tolist()), int(share * (s.n_pairs - s.n_active))
+    taken, n = set(s.numbers().tolist()), int(share * (s.possible.n - s.n_active))
     drawn = s.draw_dormant(n, generator)
     ids = s.numbers(drawn).tolist()
     assert len(set(ids)) == len(ids) == n
@@ -301,6 +301,6 @@ def test_every_dormant_pair_is_as_likely():
     counts = np.zeros(20)
     for _ in range(4000):
         counts[s.numbers(s.draw_dormant(1, generator)).item()] += 1
-    free = np.setdiff1d(np.arange(20), s.numbers().numpy())
+    free = np.setdiff1d(np.arange(20), s.numbers())
     assert counts.sum() == counts[free].sum() == 4000
     np.testing.assert_allclose(counts[free] / 4000, 1 / len(free), atol=0.02)

@@ -143,7 +143,7 @@ static void run(const Engine &engine, std::vector<Neuron> &table, bool compact) 
   std::vector<float> distances(size_t((cells + blocks) * LANES), 0.0f), again(size_t(blocks * segments_of(steps) * replayed * LANES), 0.0f);
   std::vector<float> membrane(size_t(blocks * (steps + 1) * n.rows() * LANES), 0.0f), current = membrane;
   std::vector<int64_t> n_cells(size_t(blocks), 0), counts(size_t(blocks * n.neurons), 0);
-  std::vector<T> readout(size_t(steps * n.outputs * blocks * LANES), T(0));
+  std::vector<T> readout(size_t(steps * samples * n.outputs), T(0));
   Tape tape;
   tape.inputs = packed.data();
   tape.spikes = spikes.data();

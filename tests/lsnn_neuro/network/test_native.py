@@ -154,10 +154,9 @@ def test_a_network_of_integers_takes_whole_numbers_of_8_bits(x):
 
 
 def backward(made, kept, **fields):
-    blocks, n = 1, N
     options = {
         "tape": kept, "start": None, "past_inputs": None, "past_spikes": None,
-        "grad_readout": np.ones((5, OUT, blocks, 16), F32), "grad_rate": np.ones(n, F32),
+        "grad_readout": np.ones((*X.shape[:2], OUT), F32), "grad_rate": np.ones(N, F32),
         "grad_spikes": [], "back": None, "learn": True, "inputs_learn": True,
     }  # fmt: skip
     return made.backward(X, **(options | fields))

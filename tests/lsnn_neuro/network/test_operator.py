@@ -43,7 +43,7 @@ class Operator(nn.Module):
         )  # fmt: skip
         readout, rate, spikes = found[0], found[1], found[3]
         z = torch.ops.lsnn_neuro.unpack(found[-1], spikes, 0)
-        return readout.flatten(2)[..., : x.shape[1]], rate, z
+        return readout, rate, z
 
 
 def loss_and_gradients(module, compiled, x):

@@ -1,0 +1,91 @@
+// Threads that help a calling thread, kept from one of its calls to the next.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+class Crew {
+ public:
+  // The crew of the calling thread. A process that was forked starts a new one: threads are not copied.
+  static Crew &mine() {
+    static thread_local Owner owner;
+    if (!owner.crew || owner.crew->process_ != getpid()) owner.crew = new Crew;
+    return *owner.crew;
+  }
+
+  // Lets up to n helpers do the work; fewer where the system has no more threads. It must outlive wait().
+  void start(int64_t n, const std::function<void()> &work) {
+    while (int64_t(threads_.size()) < n) {
+      try {
+        threads_.emplace_back(&Crew::help, this, int64_t(threads_.size()));
+      } catch (const std::system_error &) {
+        break;
+      }
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    work_ = &work;
+    wanted_ = n < int64_t(threads_.size()) ? n : int64_t(threads_.size());
+    running_ = wanted_;
+    ++round_;
+    wake_.notify_all();
+  }
+
+  // Whether the helpers are done, after at most a tenth of a second.
+  bool wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return done_.wait_for(lock, std::chrono::milliseconds(100), [&] { return running_ == 0; });
+  }
+
+  Crew(const Crew &) = delete;
+
+ private:
+  struct Owner {
+    Crew *crew = nullptr;
+    ~Owner() {
+      if (crew && crew->process_ == getpid()) delete crew;
+    }
+  };
+
+  Crew() : process_(getpid()) {}
+  ~Crew() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      over_ = true;
+      ++round_;
+      wake_.notify_all();
+    }
+    for (std::thread &thread : threads_) thread.join();
+  }
+
+  void help(int64_t number) {
+    for (int64_t seen = 0;;) {
+      const std::function<void()> *work;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [&] { return round_ != seen; });
+        if (over_) return;
+        seen = round_;
+        work = number < wanted_ ? work_ : nullptr;
+      }
+      if (!work) continue;
+      (*work)();
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+
+  const pid_t process_;
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void()> *work_ = nullptr;  // of this round, for helpers 0 to wanted - 1
+  int64_t wanted_ = 0, running_ = 0, round_ = 0;
+  bool over_ = false;
+};
