@@ -120,17 +120,14 @@ def train(
     from lsnn_neuro.recipe import load_recipe
     from lsnn_neuro.training import summary
     from lsnn_neuro.training import train as run_training
-    from results.networks import forward_for, load_trained
+    from results.networks import load_trained
 
-    if quantize:
-        overrides = (*overrides, "quantization.weight_bits=8")
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides, sections=["quantization"] if quantize else [])
     run_dir = out or Path("runs") / loaded.name
     trainer = run_training(
         loaded,
         run_dir,
         resume=resume,
-        wrap=forward_for(loaded),
         device=device,
         progress=not as_json,
     )
@@ -434,7 +431,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
             quantized, report = trained.quantized()
             progress = trained.checkpoint.progress
             result |= {
-                "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
+                "recipe": trained.recipe.to_dict("json"),
                 "progress": {k: v for k, v in progress.items() if k != "rng"},
                 "synapses": quantized.n_synapses,
                 "populations": [_population_json(p) for p in report.populations],

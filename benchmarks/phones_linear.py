@@ -18,8 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lsnn_neuro.encoders import levels_reached
 from lsnn_neuro.recipe import load_recipe
-from lsnn_neuro.tasks import Phones, PhonesConfig
-from lsnn_neuro.tasks.phones import UNLABELLED, Recording
+from lsnn_neuro.tasks.phones import UNLABELLED, Phones, PhonesConfig, Recording
 
 
 def frames_of(

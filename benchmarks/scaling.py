@@ -19,8 +19,8 @@ from measure import arguments, interleaved, machine, publish
 from rich.table import Table
 
 from lsnn_neuro.network import kernel
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import LSNNConfig
 
 BASE = {
     "steps": 400, "neurons": 220, "connectivity": 0.12, "batch": 64, "input_rate": 20.0,

@@ -42,8 +42,9 @@ from torch import Tensor, nn
 
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.network import kernel
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import LSNNConfig, Recipe, load_recipe
+from lsnn_neuro.recipe import Recipe, load_recipe
 from lsnn_neuro.training import Trainer
 from quantize.aware import QuantizationAware
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from deploy.artifact import save_golden
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.network.config import LSNNConfig
 from quantize import file_format
 from quantize.conversion import convert
 from quantize.emulator import emulate

@@ -24,7 +24,7 @@ from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.lstm import LSTM
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
-from lsnn_neuro.recipe import LSTMConfig, Recipe, parse_recipe
+from lsnn_neuro.recipe import Recipe, parse_recipe
 
 Array = npt.NDArray[Any]
 
@@ -55,7 +55,7 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write atomically."""
         header: dict[str, Any] = {
-            "recipe": self.recipe.model_dump(mode="json"), "progress": dict(self.progress),
+            "recipe": self.recipe.to_dict("json"), "progress": dict(self.progress),
             "n_inputs": self.n_inputs, "n_outputs": self.n_outputs, "resumable": self.resumable,
         }  # fmt: skip
         arrays = dict(self.arrays)
@@ -99,9 +99,8 @@ class Checkpoint:
         """The trained network; ``path`` names the file in errors."""
         if self.spec is not None:
             return SpikingNetwork(self.spec)
-        assert isinstance(self.recipe.network, LSTMConfig)
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        network = LSTM(self.recipe.network, self.n_inputs, self.n_outputs, generator=generator)
+        network: LSTM = self.recipe.network.build(self.n_inputs, self.n_outputs, generator)
         load_tensors(network, self.module_arrays(), path)
         return network
 
@@ -130,7 +129,7 @@ def _of_older_release(
         n_inputs, n_outputs = task.n_inputs, task.n_outputs
     tensors = {k: v for k, v in arrays.items() if k.startswith(_MODULE)}
     spec = None
-    if not isinstance(recipe.network, LSTMConfig):
+    if recipe.network.spiking:
         bare = {k.removeprefix(_MODULE): v for k, v in tensors.items()}
         spec, tensors = migrations.checkpoint_spec(recipe.network, bare, n_inputs, str(path)), {}
     return Checkpoint(
@@ -149,22 +148,6 @@ def find_checkpoint(path: Path) -> Path:
                 return path / name
         raise FileFormatError(f"{path}: holds neither {BEST} nor {LAST}; has the run started?")
     return path
-
-
-def build_network(
-    recipe: Recipe, n_inputs: int, n_outputs: int, generator: torch.Generator
-) -> SpikingNetwork | LSTM:
-    """Draw the network a recipe asks for."""
-    if isinstance(recipe.network, LSTMConfig):
-        return LSTM(recipe.network, n_inputs, n_outputs, generator=generator)
-    spec = recipe.network.draw(n_inputs, n_outputs, generator)
-    if spec.n_outputs != n_outputs:
-        found = ", ".join(f"{p.name!r} of {p.size}" for p in spec.output_populations)
-        raise NetworkError(
-            f"network: its outputs ({found}) are {spec.n_outputs} values, the task has {n_outputs}; leave "
-            "out the size of what is read, or name other outputs"
-        )
-    return SpikingNetwork(spec)
 
 
 def module_tensors(network: nn.Module) -> dict[str, Array]:

@@ -35,7 +35,7 @@ SHIFT = 6
 
 def recipe(data: Mapping[str, Any]) -> Header:
     """A recipe of any release with today's names."""
-    new = dict(data)
+    new = {name: value for name, value in data.items() if value is not None}  # sections left out
     if isinstance(network := data.get("network"), dict):
         new["network"] = _recipe_network(network)
     deep_r = data.get("deep_r")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lsnn_neuro.evaluation import Score, evaluate, float_runner
 from lsnn_neuro.network.module import NetworkOutput
-from lsnn_neuro.recipe import TrainingConfig
+from lsnn_neuro.sections import TrainingConfig
 from lsnn_neuro.tasks.base import Asked, Decisions, Task, Transcripts
 
 

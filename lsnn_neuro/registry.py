@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,11 @@ class Registry:
             return _imported(self._built_in[name])
         installed = self._installed()
         if name not in installed:
-            known = ", ".join(self)
-            raise RecipeError(f"there is no {self.kind} {name!r}; there are {known}")
+            close = get_close_matches(name, list(self), n=1)
+            mean = f" (did you mean {close[0]}?)" if close else ""
+            raise RecipeError(
+                f"there is no {self.kind} {name!r}{mean}; there are {', '.join(self)}"
+            )
         return self._load(name, installed[name])
 
     def add(self, name: str, thing: Any) -> None:
@@ -110,3 +114,44 @@ NEURONS = Registry(
         "atrlif": "lsnn_neuro.neurons.atrlif:ATRLIF",
     },
 )
+
+
+TASKS = Registry(
+    "task",
+    "lsnn_neuro.tasks",
+    {
+        "delayed-xor": "lsnn_neuro.tasks.delayed_xor:DelayedXOR",
+        "navigation": "lsnn_neuro.tasks.navigation:Navigation",
+        "phones": "lsnn_neuro.tasks.phones:Phones",
+        "sequential-mnist": "lsnn_neuro.tasks.sequential_mnist:SequentialMNIST",
+        "sinusoids": "lsnn_neuro.tasks.learning_to_learn:LearningToLearn",
+        "spoken-digits": "lsnn_neuro.tasks.spoken_digits:SpokenDigits",
+        "store-recall": "lsnn_neuro.tasks.store_recall:StoreRecall",
+        "teacher-networks": "lsnn_neuro.tasks.learning_to_learn:LearningToLearn",
+    },
+)
+"""Tasks: classes that are made of their ``Config``, the section task of a recipe."""
+
+NETWORKS = Registry(
+    "network",
+    "lsnn_neuro.networks",
+    {
+        "lsnn": "lsnn_neuro.network.config:LSNNConfig",
+        "stack": "lsnn_neuro.network.config:StackConfig",
+        "graph": "lsnn_neuro.network.config:GraphConfig",
+        "lstm": "lsnn_neuro.network.config:LSTMConfig",
+    },
+)
+"""Kinds of networks: the section network of a recipe."""
+
+SECTIONS = Registry(
+    "section",
+    "lsnn_neuro.sections",
+    {
+        "deep_r": "lsnn_neuro.sections:DeepRConfig",
+        "quantization": "quantize.config:QuantizationConfig",
+        "training": "lsnn_neuro.sections:TrainingConfig",
+        "reinforcement": "lsnn_neuro.sections:ReinforcementConfig",
+    },
+)
+"""The other sections of a recipe, in the order in which it is written."""

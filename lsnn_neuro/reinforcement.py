@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from lsnn_neuro.closed_loop import Episodes, episodes_score, play
 from lsnn_neuro.evaluation import Score
 from lsnn_neuro.objectives import Loss
-from lsnn_neuro.recipe import ReinforcementConfig, TrainingConfig
+from lsnn_neuro.sections import ReinforcementConfig, TrainingConfig
 from lsnn_neuro.tasks.base import sample_ranges
 from lsnn_neuro.tasks.navigation import HINT, VALUE, VELOCITY, Navigation
 

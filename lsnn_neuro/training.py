@@ -24,7 +24,6 @@ from lsnn_neuro.checkpoint import (
     BEST,
     LAST,
     Checkpoint,
-    build_network,
     find_checkpoint,
     load_tensors,
     module_tensors,
@@ -37,9 +36,7 @@ from lsnn_neuro.evaluation import Score
 from lsnn_neuro.network.module import NetworkOutput, SpikingNetwork
 from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
-from lsnn_neuro.reinforcement import ActorCritic
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.navigation import Navigation
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -47,37 +44,26 @@ Wrap = Callable[[nn.Module], nn.Module]
 class Trainer:
     """One training run: network, optimizer, generators and counters, all of it restorable.
 
-    - wrap: puts another forward pass around the drawn network (quantization-aware training does);
-      the checkpoint holds the network inside
+    - wrap: puts another forward pass around the drawn network than the recipe does; the checkpoint holds the
+      network inside
     """
 
-    def __init__(
-        self, recipe: Recipe, *, wrap: Wrap = lambda network: network, device: str = "cpu"
-    ):
+    def __init__(self, recipe: Recipe, *, wrap: Wrap | None = None, device: str = "cpu"):
         self.recipe, self.device = recipe, torch.device(device)
         self.task = make_task(recipe.task)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
-        self.network = build_network(
-            recipe, self.task.n_inputs, self.task.n_outputs, self.generator
+        self.network = recipe.network.build(
+            self.task.n_inputs, self.task.n_outputs, self.generator
         ).to(self.device)
-        self.model = wrap(self.network)
-        self.objective: Objective
-        if isinstance(self.task, Navigation):
-            assert recipe.reinforcement is not None  # the recipe has seen to that
-            self.objective = ActorCritic(
-                self.task, recipe.training, recipe.reinforcement, self.device
-            )
-        else:
-            self.objective = Supervised(self.task, recipe.training, self.device)
+        self.model = (wrap or recipe.model)(self.network)
+        own = recipe.objective(self.task, self.device)
+        self.objective: Objective = own or Supervised(self.task, recipe.training, self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.training.lr)
-        self.deep_r: DeepR | None = None
-        if recipe.deep_r and isinstance(self.network, SpikingNetwork):
-            self.deep_r = DeepR(
-                self.optimizer, self.network.synapses(), l1=recipe.deep_r.l1,
-                temperature=recipe.deep_r.temperature, cap=recipe.deep_r.cap,
-                rigl_every=recipe.deep_r.rigl_every, generator=self.generator,
-            )  # fmt: skip
+        rewiring = recipe.section("deep_r")
+        self.deep_r: DeepR | None = rewiring and rewiring.build(
+            self.optimizer, self.network, self.generator
+        )
         self.iteration = 0
         self.score: Score | None = None
         self.best: Score | None = None
@@ -231,7 +217,7 @@ def train(
     run_dir: Path,
     *,
     resume: bool = False,
-    wrap: Wrap = lambda network: network,
+    wrap: Wrap | None = None,
     device: str = "cpu",
     progress: bool = True,
 ) -> Trainer:

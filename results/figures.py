@@ -281,7 +281,7 @@ def _share(family: Family) -> float:
 _GOES_WITH_CONNECTIVITY: dict[str, Any] = {
     "name": True,
     "seed": True,
-    "deep_r": True,
+    "further": {"deep_r"},
     "network": {
         "signs", "input_connectivity", "recurrent_connectivity", "readout_connectivity",
         "input_scale", "recurrent_scale",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from lsnn_neuro.errors import DataError, NetworkError
 from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import Recipe
-from lsnn_neuro.tasks import AnyTask, make_task
+from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
@@ -95,7 +96,7 @@ def parity_runs(
 
 
 def held_out(
-    task: AnyTask, quantized: QuantizedNetwork, size: int, limit: int
+    task: Any, quantized: QuantizedNetwork, size: int, limit: int
 ) -> Iterator[tuple[BoolArray, Batch | None]]:
     """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
 
@@ -110,9 +111,7 @@ def held_out(
         yield batch.inputs, batch
 
 
-def closed_loop(
-    task: AnyTask | None, quantized: QuantizedNetwork, target: Target, episodes: range
-) -> Sides:
+def closed_loop(task: Any, quantized: QuantizedNetwork, target: Target, episodes: range) -> Sides:
     """One more level where the task is played on another target than the emulator."""
     if not isinstance(task, Navigation) or target.name == "emulator":
         return {}
@@ -125,7 +124,7 @@ def _level(target: Target) -> str:
 
 def _whence(
     recipe: Recipe, quantized: QuantizedNetwork, inputs: Events
-) -> tuple[AnyTask | None, Batch | None]:
+) -> tuple[Any, Batch | None]:
     """The task whose first test samples these are, and what it asks of them.
 
     Neither, if they are not, or if the task's data are not at hand: an artifact may be where they are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +20,6 @@ from lsnn_neuro.evaluation import Measure, Run, Score, float_runner
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.network.synapses import Synapses
-from lsnn_neuro.tasks import AnyTask
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.aware import QuantizationAware, record_torch
@@ -62,11 +62,12 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         runs[ON_INTEGERS] = target_runner(quantized, EmulatorTarget())
     if isinstance(task, Navigation):
         scores[RANDOM_WALK] = walk_score(task, "test")
+    trained_for = recipe.section("quantization")
     return Card(
         measure=tested.measure,
         recipe=recipe.name,
         seed=recipe.seed,
-        trained_bits=recipe.quantization.weight_bits if recipe.quantization else None,
+        trained_bits=trained_for.weight_bits if trained_for else None,
         start=recipe.training.start,
         iterations=last["iteration"],
         planned=recipe.training.iterations,
@@ -106,7 +107,7 @@ def count_dormant(spec: NetworkSpec) -> int:
 
 
 def _integers(
-    task: AnyTask, network: SpikingNetwork, quantized: QuantizedNetwork, tested: Score,
+    task: Any, network: SpikingNetwork, quantized: QuantizedNetwork, tested: Score,
     lava_samples: int,
 ) -> Integers:  # fmt: skip
     """Everything about the network on integers; P1 and the rates over the complete test split."""
@@ -154,7 +155,7 @@ def _validated(folder: Path, iteration: int, measure: Measure) -> float:
     raise FileFormatError(f"{folder}: its log has no {key} at iteration {iteration}")
 
 
-def _on_lava(task: AnyTask, quantized: QuantizedNetwork, samples: int) -> dict[str, ParityCount]:
+def _on_lava(task: Any, quantized: QuantizedNetwork, samples: int) -> dict[str, ParityCount]:
     """The emulator against Lava's processes on the first test samples, in closed loop too if it is one."""
     target = get_target("loihi-sim")
     inputs, _ = next(held_out(task, quantized, samples, samples))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from torch import nn
+from typing import Any
 
 from deploy.artifact import MANIFEST, load_artifact
 from lsnn_neuro import __version__
@@ -17,10 +16,8 @@ from lsnn_neuro.network.lstm import LSTM
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
-from lsnn_neuro.tasks import AnyTask, make_task
-from lsnn_neuro.training import Wrap
+from lsnn_neuro.tasks import make_task
 from quantize import file_format
-from quantize.aware import QuantizationAware
 from quantize.conversion import convert
 from quantize.conversion_report import ConversionReport
 from quantize.loihi import WEIGHT_BITS, WEIGHT_EXP_MAX
@@ -40,7 +37,7 @@ class Trained:
         return self.checkpoint.recipe
 
     @cached_property
-    def task(self) -> AnyTask:
+    def task(self) -> Any:
         """What it was trained on. Reads the data, which the network itself does not need."""
         return make_task(self.recipe.task)
 
@@ -52,7 +49,8 @@ class Trained:
     @property
     def weight_bits(self) -> int:
         """The width of weights it was trained for."""
-        return self.recipe.quantization.weight_bits if self.recipe.quantization else WEIGHT_BITS
+        trained_for = self.recipe.section("quantization")
+        return trained_for.weight_bits if trained_for else WEIGHT_BITS
 
     @property
     def spikes(self) -> bool:
@@ -87,19 +85,6 @@ class Trained:
         )
         bits = weight_bits or self.weight_bits
         return convert(self.spec, weight_bits=bits, max_exp=max_exp, provenance=provenance)
-
-
-def forward_for(recipe: Recipe) -> Wrap:
-    """What a recipe's training puts around the network: nothing, or the integer model."""
-    if recipe.quantization is None:
-        return lambda network: network
-    bits = recipe.quantization.weight_bits
-
-    def aware(network: nn.Module) -> nn.Module:
-        assert isinstance(network, SpikingNetwork)  # the recipe has seen to that
-        return QuantizationAware(network, weight_bits=bits)
-
-    return aware
 
 
 def load_trained(path: Path) -> Trained:

@@ -13,7 +13,6 @@ from deploy.emulated import EmulatorTarget
 from deploy.targets import Target
 from lsnn_neuro.closed_loop import episodes_score, random_walk
 from lsnn_neuro.evaluation import Run, Score, evaluate, float_runner
-from lsnn_neuro.tasks import AnyTask
 from lsnn_neuro.tasks.base import Split
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.network import QuantizedNetwork
@@ -23,7 +22,7 @@ BATCH = 250
 
 
 def float_score(
-    task: AnyTask, network: nn.Module, split: Split, *, size: int = BATCH, limit: int | None = None
+    task: Any, network: nn.Module, split: Split, *, size: int = BATCH, limit: int | None = None
 ) -> Score:
     """Of a float network on the first ``limit`` samples of a split (None: all), ``size`` at a time."""
     if isinstance(task, Navigation):
@@ -33,7 +32,7 @@ def float_score(
 
 
 def integer_score(
-    task: AnyTask, quantized: QuantizedNetwork, target: Target, split: Split,
+    task: Any, quantized: QuantizedNetwork, target: Target, split: Split,
     *, size: int = BATCH, limit: int | None = None,
 ) -> Score:  # fmt: skip
     """The same of an integer network on a target."""

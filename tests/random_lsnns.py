@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import LSNNConfig, Recipe, parse_recipe
+from lsnn_neuro.recipe import Recipe, parse_recipe
 
 
 def lsnn(config: LSNNConfig, seed: int, *, n_inputs: int = 3, n_outputs: int = 2) -> SpikingNetwork:

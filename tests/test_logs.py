@@ -16,11 +16,10 @@ from published_models import recipe_of
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.training import Trainer
-from results.networks import forward_for
 
 FROZEN: dict[str, Any] = json.loads((Path(__file__).parent / "frozen" / "digests.json").read_text())
 LOGGED = 50
-REPEATED = [name for name in FROZEN["models"] if recipe_of(name).deep_r is None]
+REPEATED = [name for name in FROZEN["models"] if recipe_of(name).section("deep_r") is None]
 
 
 @pytest.mark.slow
@@ -29,7 +28,7 @@ REPEATED = [name for name in FROZEN["models"] if recipe_of(name).deep_r is None]
 def test_iteration_50_of_the_log_is_repeated(name: str) -> None:
     recipe = recipe_of(name)
     try:
-        trainer = Trainer(recipe, wrap=forward_for(recipe))
+        trainer = Trainer(recipe)
     except DataError as error:
         pytest.skip(str(error))
     for _ in range(LOGGED):

@@ -1,16 +1,17 @@
-"""What a recipe says of a spiking network: an LSNN, a stack of layers, or any graph."""
+"""What a recipe says of a network: an LSNN, a stack of layers, any graph, or an LSTM."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT
-from lsnn_neuro.errors import LSNNError
+from lsnn_neuro.errors import LSNNError, NetworkError
 from lsnn_neuro.neurons.neuron import Neuron, Reset
 from lsnn_neuro.registry import NEURONS
+from lsnn_neuro.section import Section
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
@@ -20,13 +21,43 @@ Constants = dict[str, float | int | bool | str | tuple[float, float]]
 """A neuron's constants as users call them; two numbers are a range to draw from."""
 
 
-class Section(BaseModel):
-    """A section of a recipe: frozen, and nothing unknown in it."""
+class NetworkConfig(Section):
+    """A network that can be drawn."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    spiking: ClassVar[bool] = True
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether no synapse keeps its sign, so that none can be rewired."""
+        return True
+
+    def build(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network as a torch module."""
+        raise NotImplementedError
 
 
-class LSNNConfig(Section):
+class SpikingConfig(NetworkConfig):
+    """A network that spikes."""
+
+    def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network with a torch generator, or a seed."""
+        raise NotImplementedError
+
+    def build(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network as a torch module."""
+        from lsnn_neuro.network.module import SpikingNetwork
+
+        spec = self.draw(n_inputs, n_outputs, generator)
+        if spec.n_outputs != n_outputs:
+            found = ", ".join(f"{p.name!r} of {p.size}" for p in spec.output_populations)
+            raise NetworkError(
+                f"network: its outputs ({found}) are {spec.n_outputs} values, the task has {n_outputs}; "
+                "leave out the size of what is read, or name other outputs"
+            )
+        return SpikingNetwork(spec)
+
+
+class LSNNConfig(SpikingConfig):
     """An LSNN; the defaults are those of Bellec et al. 2018 for sequential MNIST.
 
     Each population takes those of the constants that its neurons have.
@@ -141,7 +172,7 @@ class LSNNConfig(Section):
         )  # fmt: skip
 
 
-class StackConfig(Section):
+class StackConfig(SpikingConfig):
     """A stack of layers, each of which hears the one before; the last is read."""
 
     kind: Literal["stack"]
@@ -219,7 +250,7 @@ class ProjectionConfig(Section):
     name: str = Field("", description="needed where two projections join the same populations")
 
 
-class GraphConfig(Section):
+class GraphConfig(SpikingConfig):
     """Any graph of populations and projections."""
 
     kind: Literal["graph"]
@@ -273,3 +304,25 @@ def _checked(look_up: Any) -> list[type[Neuron]]:
     except LSNNError as error:
         raise ValueError(str(error)) from error
     return found
+
+
+class LSTMConfig(NetworkConfig):
+    """The LSTM baseline."""
+
+    spiking: ClassVar[bool] = False
+
+    kind: Literal["lstm"]
+    units: int = Field(128, ge=1)
+    bin_steps: int = Field(
+        1, ge=1, description="steps whose input spikes it counts, and hears as one of its own"
+    )
+    forget_bias: float = Field(
+        0.0,
+        description="added to the forget gates' first bias: the larger, the longer it remembers",
+    )
+
+    def build(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """Draw the network as a torch module."""
+        from lsnn_neuro.network.lstm import LSTM
+
+        return LSTM(self, n_inputs, n_outputs, generator=generator)

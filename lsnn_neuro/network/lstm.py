@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.config import LSTMConfig
 from lsnn_neuro.network.module import NetworkOutput
-from lsnn_neuro.recipe import LSTMConfig
 from lsnn_neuro.session import LocalSession, Spikes
 
 _State = tuple[Tensor, Tensor]

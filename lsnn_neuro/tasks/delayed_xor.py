@@ -60,6 +60,9 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
     with which working memory is tested in trained spiking networks (e.g. Kim, Li, Sejnowski 2019).
     """
 
+    Config = DelayedXORConfig
+    closed_loop = False
+
     name = "delayed-xor"
 
     def __init__(self, config: DelayedXORConfig) -> None:

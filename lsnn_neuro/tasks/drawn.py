@@ -8,17 +8,16 @@ from dataclasses import fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
 
 _SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 
 
-class HeldOutConfig(BaseModel):
+class HeldOutConfig(Section):
     """How many held-out samples there are, and where they come from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     validation: int = Field(512, ge=1, le=1_000_000, description="samples for validation")
     test: int = Field(1024, ge=1, le=1_000_000, description="samples for the test")

@@ -76,6 +76,9 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
     to the unit interval, are those of Finn et al. 2017 (arXiv 1703.03400, section 5.1).
     """
 
+    Config = LearningToLearnConfig
+    closed_loop = False
+
     def __init__(self, config: LearningToLearnConfig) -> None:
         """Keep the configuration; episodes are made on demand."""
         self.config = config

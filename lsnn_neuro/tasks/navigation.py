@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from lsnn_neuro.arena import WALL, Arenas
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.tasks.base import Split
 from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
+
+if TYPE_CHECKING:
+    from lsnn_neuro.recipe import Recipe
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,6 +63,13 @@ class NavigationConfig(HeldOutConfig):
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
 
+    def check(self, recipe: Recipe) -> None:
+        """Episodes are learnt from by reinforcement, and by nothing else."""
+        if recipe.section("reinforcement") is None:
+            raise ValueError("task 'navigation' goes with a section reinforcement")
+        if self.noise == 0:
+            raise ValueError("task.noise is 0: reinforcement learning needs noise to learn from")
+
     @model_validator(mode="after")
     def _check(self) -> NavigationConfig:
         if self.latency >= self.steps_per_action:
@@ -90,6 +100,9 @@ class Navigation(HeldOut[NavigationConfig]):
     ``latency`` steps before the action's end are the mean of the velocity and the value; with ``hints``
     also where the goal is, which nothing depends on but what the network learns to keep in mind.
     """
+
+    Config = NavigationConfig
+    closed_loop = True
 
     name = "navigation"
 

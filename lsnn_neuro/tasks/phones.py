@@ -124,6 +124,9 @@ class Phones:
     a piece of where they were cut.
     """
 
+    Config = PhonesConfig
+    closed_loop = False
+
     name = "phones"
 
     def __init__(self, config: PhonesConfig) -> None:

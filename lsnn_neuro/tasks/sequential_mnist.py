@@ -11,22 +11,21 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from scipy.ndimage import affine_transform
 
 from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.base import Batch, Decisions, Split, check_size, check_split, sample_ranges
 
 
-class SequentialMNISTConfig(BaseModel):
+class SequentialMNISTConfig(Section):
     """Settings of sequential MNIST; the defaults are the paper's, 1 ms per pixel.
 
     With 2 ms per pixel the paper also doubles cue_steps and decision_steps, to 112 and 56.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["sequential-mnist"] = "sequential-mnist"
     data: str = Field(
@@ -127,6 +126,9 @@ class SequentialMNIST:
     :func:`lsnn_neuro.encoders.levels_reached`. Inputs are ordered by column, then by channel; the
     last input is the cue. Training samples are drawn with replacement.
     """
+
+    Config = SequentialMNISTConfig
+    closed_loop = False
 
     name = "sequential-mnist"
 

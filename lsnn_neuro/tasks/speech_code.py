@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lsnn_neuro.data.speech import FloatArray, read_samples
 from lsnn_neuro.encoders import levels_reached
@@ -20,14 +20,13 @@ from lsnn_neuro.features import (
     samples_per_frame,
     speech_features,
 )
+from lsnn_neuro.section import Section
 
 ByteArray = npt.NDArray[np.uint8]
 
 
-class SpeechConfig(BaseModel):
+class SpeechConfig(Section):
     """Settings that all speech tasks share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str = Field(min_length=1, description="folder with your copy of the recordings")
     validation: int | None = Field(

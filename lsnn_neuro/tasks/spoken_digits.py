@@ -70,6 +70,9 @@ class SpokenDigits:
     to 4 of each digit and speaker. Training recordings are drawn with replacement.
     """
 
+    Config = SpokenDigitsConfig
+    closed_loop = False
+
     name = "spoken-digits"
 
     def __init__(self, config: SpokenDigitsConfig) -> None:

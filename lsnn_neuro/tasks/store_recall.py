@@ -58,6 +58,9 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
     window is the symbol.
     """
 
+    Config = StoreRecallConfig
+    closed_loop = False
+
     name = "store-recall"
 
     def __init__(self, config: StoreRecallConfig) -> None:

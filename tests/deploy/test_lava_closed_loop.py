@@ -11,7 +11,7 @@ from deploy.lava.options import LavaOptions
 from deploy.targets import Target, get_target
 from lsnn_neuro.closed_loop import Episodes, play
 from lsnn_neuro.errors import DataError, NetworkError, TargetFailedError, TargetUnavailableError
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 from quantize.conversion import convert
 from quantize.network import QuantizedNetwork

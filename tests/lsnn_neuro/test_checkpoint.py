@@ -17,13 +17,12 @@ from lsnn_neuro.checkpoint import (
     KIND,
     LAST,
     Checkpoint,
-    build_network,
     find_checkpoint,
     module_tensors,
 )
 from lsnn_neuro.errors import FileFormatError, RecipeError
 from lsnn_neuro.files import Kind
-from lsnn_neuro.recipe import LSTMConfig
+from lsnn_neuro.network.config import LSTMConfig
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "files"
 N_INPUTS, N_OUTPUTS = 8, 2
@@ -32,7 +31,7 @@ N_INPUTS, N_OUTPUTS = 8, 2
 def drawn(seed=3, **sections):
     recipe = tiny_recipe(**sections)
     generator = torch.Generator().manual_seed(seed)
-    return recipe, build_network(recipe, N_INPUTS, N_OUTPUTS, generator)
+    return recipe, recipe.network.build(N_INPUTS, N_OUTPUTS, generator)
 
 
 def checkpoint(**sections):
@@ -46,7 +45,7 @@ def checkpoint(**sections):
 def lstm():
     recipe = tiny_recipe(network=None, deep_r=None)
     recipe = recipe.model_copy(update={"network": LSTMConfig(kind="lstm", units=3)})
-    network = build_network(recipe, N_INPUTS, N_OUTPUTS, torch.Generator().manual_seed(1))
+    network = recipe.network.build(N_INPUTS, N_OUTPUTS, torch.Generator().manual_seed(1))
     return network, Checkpoint(
         recipe=recipe, arrays=module_tensors(network), n_inputs=N_INPUTS, n_outputs=N_OUTPUTS
     )
@@ -110,7 +109,7 @@ def test_a_large_sparse_network_takes_little_room(tmp_path):
     shares = ("input_connectivity", "recurrent_connectivity", "readout_connectivity")
     large = {"regular": 350, "adaptive": 350} | dict.fromkeys(shares, 0.12)
     recipe = tiny_recipe(network=large)
-    spec = build_network(recipe, 80, 10, torch.Generator().manual_seed(1)).to_spec()
+    spec = recipe.network.build(80, 10, torch.Generator().manual_seed(1)).to_spec()
     Checkpoint(recipe=recipe, spec=spec, n_inputs=80, n_outputs=10).save(tmp_path / "a")
     assert spec.n_synapses == 66276
     assert (tmp_path / "a").stat().st_size < 10 * spec.n_synapses

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import LSNNConfig
 from lsnn_neuro.session import FloatArray, Spikes
 from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from random_lsnns import lsnn, spikes, tiny_recipe
 
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.training import Trainer
 from quantize.aware import QuantizationAware
 

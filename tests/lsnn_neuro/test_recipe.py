@@ -1,14 +1,18 @@
 """Recipes: good ones load, bad ones say in one line which field holds which value."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from random_lsnns import tiny_recipe
 
-from lsnn_neuro.checkpoint import build_network
 from lsnn_neuro.errors import NetworkError, RecipeError
-from lsnn_neuro.recipe import LSNNConfig, LSTMConfig, built_in, load_recipe, parse_recipe
+from lsnn_neuro.network.config import LSNNConfig, LSTMConfig
+from lsnn_neuro.recipe import built_in, load_recipe, parse_recipe
+from lsnn_neuro.registry import SECTIONS
+from lsnn_neuro.section import Section
 
 BUILT_IN = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 MINIMAL = '[task]\nname = "store-recall"\n[training]\niterations = 3\n'
@@ -48,8 +52,8 @@ def test_a_range_of_time_constants_survives_the_round_trip(tmp_path):
 def test_only_name_task_and_iterations_are_needed(tmp_path):
     recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL))
     assert isinstance(recipe.network, LSNNConfig)
-    assert recipe.deep_r is None
-    assert recipe.quantization is None
+    assert recipe.section("deep_r") is None
+    assert recipe.section("quantization") is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,8 @@ def test_an_override_sets_one_field(tmp_path, override, section, field, value):
         tmp_path, 'name = "x"\n' + MINIMAL.replace("[training]", "symbols = 11\n[training]")
     )
     recipe = load_recipe(path, [override])
-    assert getattr(getattr(recipe, section), field) == value
+    found = recipe.section(section) or getattr(recipe, section)
+    assert getattr(found, field) == value
 
 
 def test_the_last_override_wins(tmp_path):
@@ -327,7 +332,7 @@ def test_networks_of_release_0_1_0_come_in(old, new):
 def test_deep_r_of_release_0_1_0_comes_in():
     data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
     old = parse_recipe(data | {"deep_r": {"redraw_delays": True, "gradient_every": 3}}, "x")
-    assert old.deep_r.rigl_every == 3
+    assert old.section("deep_r").rigl_every == 3
 
 
 GRAPH = """
@@ -485,4 +490,73 @@ def test_two_projections_may_join_the_same_populations_if_they_have_names(tmp_pa
 def test_outputs_that_are_not_the_tasks_are_refused(tmp_path, change, words):
     recipe = load_recipe(write(tmp_path, f"name = 'x'\n{MINIMAL}{GRAPH.replace(*change)}"))
     with pytest.raises(NetworkError, match=words):
-        build_network(recipe, 5, 2, torch.Generator())
+        recipe.network.build(5, 2, torch.Generator())
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    wrong = [
+        "training.iteration=10",
+        "network.tau_mm=3.0",
+        "deepr.l1=0.1",
+        "seed=-1",
+        "training.lr=0",
+    ]
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, wrong)
+    assert str(caught.value) == (
+        f"{path}: seed: Input should be greater than or equal to 0, got -1; "
+        "network.tau_mm: there is no such field (did you mean tau_m?), got 3.0; "
+        "training.lr: Input should be greater than 0, got 0; "
+        "training.iteration: there is no such field (did you mean iterations?), got 10; "
+        "deepr: there is no such section or field (did you mean deep_r?), got {'l1': 0.1}"
+    )
+
+
+def test_a_field_like_no_other_is_answered_by_all_there_are(tmp_path):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    with pytest.raises(RecipeError, match=r"\(there are l1, temperature, cap, rigl_every\), got 3"):
+        load_recipe(path, ["deep_r.zzz=3"])
+
+
+def test_a_section_that_is_asked_for_is_there_as_it_was_set(tmp_path):
+    path = write(tmp_path, 'name = "x"\n' + MINIMAL)
+    asked = {"sections": ["quantization"]}
+    assert load_recipe(path, **asked).section("quantization").weight_bits == 8
+    changed = load_recipe(path, ["quantization.weight_bits=4"], **asked)
+    assert changed.section("quantization").weight_bits == 4
+
+
+class Shout(Section):
+    """A section of another package."""
+
+    words: int = 3
+
+    def wrap(self, network):
+        return (self.words, network)
+
+
+def test_other_packages_add_sections(tmp_path):
+    SECTIONS.add("shout", Shout)
+    recipe = load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), ["shout.words=5"])
+    assert recipe.model("network") == (5, "network")
+    assert load_recipe(write(tmp_path, recipe.to_toml())) == recipe
+    with pytest.raises(RecipeError, match=r"shout\.word: .*did you mean words"):
+        load_recipe(write(tmp_path, 'name = "x"\n' + MINIMAL), ["shout.word=5"])
+
+
+def test_reading_a_recipe_imports_what_it_names_and_no_more(tmp_path):
+    path = write(tmp_path, 'name = "x"\n[quantization]\n' + MINIMAL)
+    code = (
+        "import sys; from lsnn_neuro.recipe import load_recipe; "
+        f"load_recipe({path!r}); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"lsnn_neuro.tasks.store_recall", "quantize.config"} <= loaded
+    assert not loaded & {
+        "lsnn_neuro.tasks.phones",
+        "quantize.aware",
+        "lsnn_neuro.training",
+        "deploy",
+    }

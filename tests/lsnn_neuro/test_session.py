@@ -12,9 +12,9 @@ from random_specs import random_spec
 
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
+from lsnn_neuro.network.config import LSTMConfig
 from lsnn_neuro.network.lstm import LSTM
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import LSTMConfig
 from lsnn_neuro.session import Session, Spikes
 
 needs_kernel = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")

@@ -1,17 +1,16 @@
 import numpy as np
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
-from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks import (
-    SequentialMNIST,
-    SequentialMNISTConfig,
-    StoreRecall,
-    StoreRecallConfig,
-    TaskConfig,
-    make_task,
-)
+from lsnn_neuro.errors import DataError, RecipeError
+from lsnn_neuro.recipe import parse_recipe
+from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Batch, Decisions, Estimates, logits, sample_ranges
+from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
+from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
+
+
+def recipe(task):
+    return parse_recipe({"name": "x", "task": task, "training": {"iterations": 1}}, "x")
 
 
 def decisions(sample=(0, 1, 1), start=(0, 1, 2), stop=(2, 3, 3), target=(1, 0, 1)):
@@ -131,18 +130,25 @@ def test_empty_batches_are_refused(size, limit):
     [(SequentialMNISTConfig(), SequentialMNIST), (StoreRecallConfig(), StoreRecall)],
 )
 def test_the_name_in_a_recipe_selects_the_task(config, kind):
-    read = TypeAdapter(TaskConfig).validate_python(config.model_dump())
+    read = recipe(config.model_dump()).task
     assert read == config
     assert isinstance(make_task(read), kind)
     assert make_task(read).name == config.name
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": "sequential-cifar"}, {}, {"name": "store-recall", "x": 1}]
+    ("wrong", "words"),
+    [
+        ({"name": "sequential-mist"}, "did you mean sequential-mnist\\?"),
+        ({}, "has no name; there are delayed-xor"),
+        ({"name": 3}, "there is no task '3'"),
+        ({"name": "store-recall", "x": 1}, "task.x: there is no such field .there are"),
+        ({"name": "store-recall", "rat": 1}, "did you mean rate"),
+    ],
 )
-def test_unknown_tasks_and_fields_are_refused(wrong):
-    with pytest.raises(ValidationError):
-        TypeAdapter(TaskConfig).validate_python(wrong)
+def test_unknown_tasks_and_fields_are_refused(wrong, words):
+    with pytest.raises(RecipeError, match=words):
+        recipe(wrong)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks import DelayedXOR, DelayedXORConfig
+from lsnn_neuro.tasks.delayed_xor import DelayedXOR, DelayedXORConfig
 
 
 @pytest.fixture(scope="module")

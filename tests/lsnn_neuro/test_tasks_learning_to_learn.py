@@ -10,7 +10,7 @@ from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import score
 from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.objectives import Supervised
-from lsnn_neuro.recipe import TrainingConfig
+from lsnn_neuro.sections import TrainingConfig
 from lsnn_neuro.tasks.base import logits
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, linear_fits
 

@@ -6,8 +6,7 @@ from speech_folders import PHONES, needs_phones, timit, utterance, write_labels
 from lsnn_neuro.data.timit import PHONES as TIMIT_PHONES
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import score
-from lsnn_neuro.tasks import Phones, PhonesConfig
-from lsnn_neuro.tasks.phones import UNLABELLED, Recording, cut, fold_labels
+from lsnn_neuro.tasks.phones import UNLABELLED, Phones, PhonesConfig, Recording, cut, fold_labels
 
 
 def make(folder, **fields):

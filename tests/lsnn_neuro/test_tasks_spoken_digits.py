@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from speech_folders import FSDD, fsdd, needs_fsdd, tone, write_wav
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks import SpokenDigits, SpokenDigitsConfig
+from lsnn_neuro.tasks.spoken_digits import SpokenDigits, SpokenDigitsConfig
 
 
 def make(folder, **fields):

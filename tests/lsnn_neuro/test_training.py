@@ -87,7 +87,7 @@ def assert_same_run(one, two):
 
 def with_network(name, network):
     """A tiny recipe with another network."""
-    data = tiny_recipe().model_dump(exclude_none=True) | {"name": name, "network": network}
+    data = tiny_recipe().to_dict() | {"name": name, "network": network}
     return parse_recipe(data, name)
 
 
@@ -117,8 +117,7 @@ RECIPES = {
     "without-rewiring": tiny_recipe(deep_r=None),
     "dense": tiny_recipe(network={"signs": "unconstrained"}, deep_r=None),
     "lstm": parse_recipe(
-        tiny_recipe(deep_r=None).model_dump(exclude_none=True)
-        | {"network": {"kind": "lstm", "units": 4}},
+        tiny_recipe(deep_r=None).to_dict() | {"network": {"kind": "lstm", "units": 4}},
         "lstm",
     ),
 }
@@ -394,7 +393,7 @@ def test_window_means_are_means_over_windows():
 
 
 def test_a_few_iterations_on_digits_lower_the_loss(tmp_path):
-    data = tiny_recipe().model_dump(exclude_none=True)
+    data = tiny_recipe().to_dict()
     data["task"] = {
         "name": "sequential-mnist", "layout": "rows", "downsample": 4, "coding": "level",
         "thresholds": 1, "cue_steps": 2, "decision_steps": 2,
@@ -405,6 +404,13 @@ def test_a_few_iterations_on_digits_lower_the_loss(tmp_path):
     run(recipe, tmp_path)
     losses = [line["loss"] for line in metrics(tmp_path)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_training_from_python_is_on_the_integers_that_the_recipe_asks_for(tmp_path):
+    recipe = tiny_recipe(quantization={"weight_bits": 4})
+    trainer = train(recipe, tmp_path, progress=False)
+    assert isinstance(trainer.model, QuantizationAware)
+    assert trainer.model.weight_bits == 4
 
 
 @pytest.mark.skipif(not kernel.available(), reason="native kernel not built; PyTorch's sums differ")

@@ -8,7 +8,6 @@ from tiny_runs import TINY
 
 from lsnn_neuro.recipe import Recipe, load_recipe
 from lsnn_neuro.training import train
-from results.networks import forward_for
 
 
 def small_recipe(*overrides: str) -> Recipe:
@@ -17,5 +16,5 @@ def small_recipe(*overrides: str) -> Recipe:
 
 def small_run(folder: Path, *overrides: str) -> Path:
     recipe = small_recipe(*overrides)
-    train(recipe, folder, wrap=forward_for(recipe), progress=False)
+    train(recipe, folder, progress=False)
     return folder

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from same import differences
 
-from lsnn_neuro.recipe import LSNNConfig
+from lsnn_neuro.network.config import LSNNConfig
 
 SPIKING = ("regular", "adaptive")
 seeds = st.integers(0, 10**6)

@@ -2,8 +2,8 @@
 
 import torch
 
+from lsnn_neuro.network.config import LSTMConfig
 from lsnn_neuro.network.lstm import LSTM
-from lsnn_neuro.recipe import LSTMConfig
 
 
 def lstm(bin_steps=1, forget_bias=0.0):
