@@ -54,7 +54,7 @@ def main(recipe: str, data: str | None, context: int) -> None:
     model.fit(*train)
     result = {"train_frames": len(train[1]), "test_frames": len(test[1]), "context": context}
     for part, (seen, target) in (("train", train), ("test", test)):
-        scored = task.folding.scored_as
+        scored = task.folding.class_map
         result[f"{part}_accuracy"] = float((scored[model.predict(seen)] == scored[target]).mean())
     click.echo(json.dumps(result))
 

@@ -76,7 +76,7 @@ class Setting:
         self.trained = trainer.network.state_dict()
         batch = trainer.task.train_batch(batch_size, np.random.default_rng(1))
         self.x = torch.from_numpy(batch.inputs)
-        self.target = torch.from_numpy(batch.decisions.target.copy())
+        self.target = torch.from_numpy(batch.labels.target.copy())
 
     def network(self) -> SpikingNetwork:
         """A copy of the trained network."""

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.evaluation import Score, join_scores
 from lsnn_neuro.session import FloatArray, Session, Spikes
 from lsnn_neuro.tasks.navigation import VELOCITY, Chances, Navigation
+from lsnn_neuro.tasks.score import GOALS, Score, join_scores
 
 Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
 """(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
@@ -99,17 +99,17 @@ def episodes_score(batches: Iterable[Episodes]) -> Score:
 
 def _score(e: Episodes) -> Score:
     half = len(e.reached) // 2
-    also = {
+    extra = {
         "goals_first_half": e.reached[:half].sum(),
         "goals_second_half": e.reached[half:].sum(),
         "reward": e.reward.sum(),
     }
     return Score(
-        measure="goals",
+        metric=GOALS,
         samples=e.size,
         decisions=e.size,
         total=float(e.reached.sum()),
-        also={name: float(total) for name, total in also.items()},
+        extra={name: float(total) for name, total in extra.items()},
     )
 
 

@@ -65,6 +65,19 @@ def _recipe_network(old: Mapping[str, Any]) -> Header:
     return new
 
 
+def score(fields: Mapping[str, Any]) -> Header:
+    """A score in a checkpoint of any release."""
+    new = dict(fields)
+    if "measure" in new:  # 0.1.0 and before had metrics by name alone
+        name = new.pop("measure")
+        new["metric"] = {
+            "name": name, "higher_is_better": name not in ("squared_error", "error_rate"),
+            "percent": name in ("accuracy", "error_rate"),
+        }  # fmt: skip
+        new["extra"] = new.pop("also", {})
+    return new
+
+
 # --- quantized networks ------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What training makes small: the loss of a batch, and how well the network does on held-out data."""
+"""Training objectives: the loss of a batch, and how well the network does on held-out data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lsnn_neuro.evaluation import Score, evaluate, float_runner
+from lsnn_neuro.evaluation import evaluate, float_runner
 from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.sections import TrainingConfig
-from lsnn_neuro.tasks.base import Asked, Decisions, Task, Transcripts
+from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.score import Score
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +49,7 @@ class Objective(Protocol):
 
 
 class Supervised:
-    """Cross-entropy of decisions, squared error of estimates, likelihood of transcripts."""
+    """The loss of a task's labels."""
 
     def __init__(self, task: Task, config: TrainingConfig, device: torch.device):
         """Learn a task on a device."""
@@ -58,22 +59,8 @@ class Supervised:
         """The loss of a batch."""
         batch = self.task.train_batch(self.config.batch_size, rng)
         output = model(torch.from_numpy(batch.inputs).to(self.device))
-        asked = batch.decisions
-        answers = window_means(output.readout, asked)
-        if isinstance(asked, Transcripts):
-            return Loss(
-                value=transcript_loss(self.config.logit_scale * answers, asked), output=output
-            )
-        if isinstance(asked, Decisions):
-            target = torch.from_numpy(asked.target.copy()).to(self.device)
-            value = nn.functional.cross_entropy(self.config.logit_scale * answers, target)
-            right = asked.right(answers.argmax(1).cpu().numpy())
-            return Loss(value=value, output=output, metrics={"accuracy": float(right.mean())})
-        if asked.sigmoid:
-            judged, hints = answers.tensor_split([asked.target.shape[1]], dim=1)
-            answers = torch.cat([torch.sigmoid(4 * judged - 2), hints], dim=1)
-        lesson = torch.from_numpy(asked.lesson().copy()).to(self.device, answers.dtype)
-        return Loss(value=nn.functional.mse_loss(answers, lesson), output=output)
+        value, metrics = batch.labels.loss(output.readout, scale=self.config.logit_scale)
+        return Loss(value=value, output=output, metrics=metrics)
 
     def validate(self, model: nn.Module) -> Score:
         """Score on the first samples of the validation split."""
@@ -88,42 +75,3 @@ class Supervised:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Nothing to go back to."""
-
-
-def transcript_loss(answers: Tensor, asked: Transcripts) -> Tensor:
-    """Connectionist temporal classification: minus the log-likelihood of the right sequences, per label.
-
-    - answers: logits of each window, (decision, output); the last output is the blank
-
-    Source: Graves et al. 2006, "Connectionist temporal classification", as torch computes it.
-    """
-    counts = np.bincount(asked.sample, minlength=len(asked.labels))
-    log_p = torch.split(nn.functional.log_softmax(answers, dim=1), counts.tolist())
-    labels = torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *asked.labels]))
-    return nn.functional.ctc_loss(
-        nn.utils.rnn.pad_sequence(list(log_p)),  # (window, sample, output)
-        labels.to(answers.device),
-        torch.from_numpy(counts),
-        torch.tensor([len(one) for one in asked.labels]),
-        blank=answers.shape[1] - 1,
-        zero_infinity=True,  # more labels than windows
-    )
-
-
-def window_means(readout: Tensor, asked: Asked) -> Tensor:
-    """Mean readout over each window, shape (decision, output); differentiable."""
-    _, n_samples, n_outputs = readout.shape
-    rows = readout.reshape(-1, n_outputs)  # (step and sample, output)
-    lengths = asked.stop - asked.start
-    means = readout.new_zeros(len(asked), n_outputs)
-    for length in np.unique(lengths):  # few, where the windows of speech are hundreds
-        here = np.flatnonzero(lengths == length)
-        steps = asked.start[here] + np.arange(length)[:, None]  # (step, decision)
-        at = torch.from_numpy(steps * n_samples + asked.sample[here]).to(readout.device)
-        windows = rows.index_select(0, at.ravel()).reshape(*at.shape, n_outputs)
-        decisions = torch.from_numpy(here).to(readout.device)
-        means = means.index_copy(0, decisions, windows.mean(dim=0))
-    if isinstance(asked, Decisions) and asked.group is not None:
-        group = torch.from_numpy(asked.group.copy()).to(readout.device)
-        return means.new_zeros(len(asked.target), n_outputs).index_add(0, group, means)
-    return means

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.closed_loop import Episodes, episodes_score, play
-from lsnn_neuro.evaluation import Score
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.sections import ReinforcementConfig, TrainingConfig
 from lsnn_neuro.tasks.base import sample_ranges
 from lsnn_neuro.tasks.navigation import HINT, VALUE, VELOCITY, Navigation
+from lsnn_neuro.tasks.score import Score
 
 FloatArray = npt.NDArray[np.float64]
 _SEEDS = 2**62
@@ -108,7 +108,7 @@ class ActorCritic:
         if self.updates % self.config.epochs == 0 or self._rollout is None:
             episodes, noise = self._play(model, rng)
             played = episodes_score([episodes])
-            metrics = {played.measure: played.value, **played.also_each}
+            metrics = {played.metric.name: played.value, **played.extra_each}
             self._rollout = self._prepare(episodes, noise)
         r = self._rollout
         output = model(torch.from_numpy(r.inputs).to(self.device))

@@ -32,11 +32,11 @@ from lsnn_neuro.checkpoint import (
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import TrainingError
-from lsnn_neuro.evaluation import Score
 from lsnn_neuro.network.module import NetworkOutput, SpikingNetwork
 from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks.score import Score
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -74,7 +74,7 @@ class Trainer:
         """Whether the last iteration, or the accuracy to stop at, is reached."""
         config = self.recipe.training
         goal = config.stop_at_accuracy
-        reached = goal is not None and self.score is not None and self.score.merit >= goal
+        reached = goal is not None and self.score is not None and self.score.reaches(goal)
         return self.iteration >= config.iterations or reached
 
     def train_step(self) -> dict[str, float]:
@@ -206,7 +206,7 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.iteration = checkpoint.progress["iteration"]
         self.score, self.best = (
-            Score(**saved) if (saved := checkpoint.progress[name]) else None
+            Score.of_dict(saved) if (saved := checkpoint.progress[name]) else None
             for name in ("score", "best")
         )
         self.seconds = checkpoint.progress["seconds"]
@@ -281,10 +281,10 @@ def _validate_when_due(trainer: Trainer, run_dir: Path) -> dict[str, float]:
     if trainer.iteration % config.validate_every and trainer.iteration != config.iterations:
         return {}
     trainer.score = trainer.objective.validate(trainer.model)
-    if trainer.best is None or trainer.score.merit > trainer.best.merit:
+    if trainer.best is None or trainer.score.better_than(trainer.best):
         trainer.best = trainer.score
         trainer.checkpoint(resumable=False).save(run_dir / BEST)
-    return {f"validation_{trainer.score.measure}": trainer.score.value}
+    return {f"validation_{trainer.score.metric.name}": trainer.score.value}
 
 
 class _Log:
@@ -358,6 +358,6 @@ def summary(trainer: Trainer) -> dict[str, Any]:
     return {
         "recipe": trainer.recipe.name,
         "iterations": trainer.iteration,
-        **({f"validation_{trainer.best.measure}": trainer.best.value} if trainer.best else {}),
+        **({f"validation_{trainer.best.metric.name}": trainer.best.value} if trainer.best else {}),
         "seconds": round(trainer.seconds, 1),
     }

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.evaluation import Measure, say
+from lsnn_neuro.tasks.score import METRICS, Metric
 
 CARD, PAGE = "card.json", "card.md"
 
@@ -72,7 +72,7 @@ class Card(_Part):
     - sha256: of the model's other files; a card belongs to exactly these
     """
 
-    measure: Measure = "accuracy"
+    measure: str = "accuracy"
     recipe: str
     seed: int
     trained_bits: int | None
@@ -150,7 +150,7 @@ class Card(_Part):
 
     def say(self, score: float) -> str:
         """A score as people read it."""
-        return say(self.measure, score)
+        return METRICS.get(self.measure, Metric(self.measure)).format(score)
 
     def _rows(self) -> list[tuple[str, str]]:
         name = self.measure.replace("_", " ")

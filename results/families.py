@@ -71,8 +71,9 @@ class Family:
         """Refuse models that differ in more than their seed."""
         first = self.models[0]
         for model in self.models[1:]:
-            for section in ("task", "network", "deep_r", "quantization", "training"):
-                if getattr(model.recipe, section) != getattr(first.recipe, section):
+            ours, theirs = (m.recipe.to_dict() for m in (model, first))
+            for section in (ours | theirs).keys() - {"name", "seed"}:
+                if ours.get(section) != theirs.get(section):
                     raise FileFormatError(
                         f"{model.folder}: its recipe differs from that of {first.folder} in "
                         f"[{section}], so it is not the same with another seed; rename it"

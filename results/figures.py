@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from lsnn_neuro.closed_loop import Episodes
 from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.atrlif import ATRLIF
-from lsnn_neuro.tasks.base import Decisions
+from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.tasks.navigation import Navigation
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
@@ -195,15 +195,15 @@ def raster(families: Families) -> Figure | None:
         for series in thresholds:
             axes.plot(series, lw=1, rasterized=True)
         axes.set_ylabel("threshold\n(x baseline)")
-    assert isinstance(batch.decisions, Decisions)
-    target, *_ = batch.decisions.target
+    assert isinstance(batch.labels, ClassLabels)
+    target, *_ = batch.labels.target
     for output, series in enumerate(network.to_float(record.readout[:, 0]).T):
         right = output == target
         rows[-1].plot(
             series, lw=2 if right else 0.8, color="C3" if right else "0.6", rasterized=True,
             label=f"output {output}, the right one" if right else None,
         )  # fmt: skip
-    rows[-1].axvspan(batch.decisions.start[0], batch.decisions.stop[0], color="C2", alpha=0.2, lw=0)
+    rows[-1].axvspan(batch.labels.start[0], batch.labels.stop[0], color="C2", alpha=0.2, lw=0)
     rows[-1].set_ylabel("readout")
     rows[-1].set_xlabel("step (1 ms); shaded: where the class is read")
     rows[-1].legend(loc="upper left", fontsize="small")

@@ -5,12 +5,13 @@ Errors are squared, shape (episode, example): how well example k is told after k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
-from lsnn_neuro.evaluation import Run, by_decision
+from lsnn_neuro.evaluation import Run
 from lsnn_neuro.tasks.base import FloatArray
 from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn, linear_fits, with_one
 
@@ -23,8 +24,9 @@ BACKPROPAGATION = "backpropagation on a network of the teacher's shape"
 
 def network_errors(task: LearningToLearn, run: Run) -> FloatArray:
     """Errors of a network on the test episodes."""
-    errors = [by_decision(b, run(b.inputs)) for b in task.batches("test", BATCH)]
-    return np.concatenate(errors).reshape(-1, task.config.examples)
+    batches: Iterable[Any] = task.batches("test", BATCH)
+    errors: FloatArray = np.concatenate([b.labels.each(run(b.inputs)) for b in batches])
+    return errors.reshape(-1, task.config.examples)
 
 
 def curves(task: LearningToLearn, runs: Mapping[str, Run]) -> dict[str, list[float]]:

@@ -19,12 +19,12 @@ from deploy.report.parity import failed_levels
 from deploy.targets import Target, get_target
 from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.errors import DataError, NetworkError
-from lsnn_neuro.evaluation import Score, join_scores, score
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks.score import Score, join_scores
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
@@ -191,7 +191,7 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
         for name, record in records.items():
             if name == GOLDEN:
                 continue
-            scores[name].append(score(run.batch, artifact.network.to_float(record.readout)))
+            scores[name].append(run.batch.labels.score(artifact.network.to_float(record.readout)))
     recipe = artifact.folder / "recipe.toml"
     return Evidence(
         artifact=artifact,
@@ -208,7 +208,7 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
 def _task_score(side: str, found: Score) -> TaskScore:
     return TaskScore(
         side=side,
-        measure=found.measure.replace("_", " "),
+        measure=found.metric.name.replace("_", " "),
         value=found.text,
         decisions=found.decisions,
     )

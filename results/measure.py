@@ -16,12 +16,13 @@ from deploy.targets import get_target
 from lsnn_neuro import __version__, files
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.evaluation import Measure, Run, Score, float_runner
+from lsnn_neuro.evaluation import Run, float_runner
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
 from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks.score import Score
 from quantize.aware import QuantizationAware, record_torch
 from quantize.conversion import convert
 from quantize.emulator import emulate
@@ -64,7 +65,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         scores[RANDOM_WALK] = walk_score(task, "test")
     trained_for = recipe.section("quantization")
     return Card(
-        measure=tested.measure,
+        measure=tested.metric.name,
         recipe=recipe.name,
         seed=recipe.seed,
         trained_bits=trained_for.weight_bits if trained_for else None,
@@ -73,7 +74,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         planned=recipe.training.iterations,
         best=progress["iteration"],
         seconds=round(last["seconds"], 1),
-        validation_score=_validated(folder, progress["iteration"], tested.measure),
+        validation_score=_validated(folder, progress["iteration"], tested.metric.name),
         test_samples=task.n_samples("test"),
         score=tested.value,
         parameters=parameters,
@@ -81,9 +82,9 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         integers=integers,
         curves=curves(task, runs) if isinstance(task, LearningToLearn) else {},
         episodes={
-            name: {score.measure: score.value, **score.also_each}
+            name: {score.metric.name: score.value, **score.extra_each}
             for name, score in scores.items()
-            if score.also
+            if score.extra
         },
         tool_version=__version__,
         sha256={name: files.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},
@@ -146,7 +147,7 @@ def _integers(
     )
 
 
-def _validated(folder: Path, iteration: int, measure: Measure) -> float:
+def _validated(folder: Path, iteration: int, measure: str) -> float:
     """What the log says of the validation at an iteration."""
     key = f"validation_{measure}"
     for line in read_metrics(folder):

@@ -12,9 +12,10 @@ from torch import nn
 from deploy.emulated import EmulatorTarget
 from deploy.targets import Target
 from lsnn_neuro.closed_loop import episodes_score, random_walk
-from lsnn_neuro.evaluation import Run, Score, evaluate, float_runner
+from lsnn_neuro.evaluation import Run, evaluate, float_runner
 from lsnn_neuro.tasks.base import Split
 from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks.score import Score
 from quantize.network import QuantizedNetwork
 from results.episodes import float_session, played, target_session
 

@@ -48,7 +48,8 @@ DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
         "__version__", "arrays", "errors", "files", "migrations", "network.dynamics", "network.graph",
-        "network.kernel", "network.spec", "network.spec_file", "neurons", "registry", "session",
+        "network.kernel", "network.spec", "network.spec_file", "neurons", "recipe", "registry", "section",
+        "session",
     )
 )  # fmt: skip
 """What the later stages use of the float side; none of it needs torch."""

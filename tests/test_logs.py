@@ -35,5 +35,5 @@ def test_iteration_50_of_the_log_is_repeated(name: str) -> None:
         found = trainer.train_step()
     if LOGGED % recipe.training.validate_every == 0:
         score = trainer.objective.validate(trainer.model)
-        found[f"validation_{score.measure}"] = score.value
+        found[f"validation_{score.metric.name}"] = score.value
     assert {"iteration": LOGGED, **found} == FROZEN["models"][name]["log"][str(LOGGED)]

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch, Decisions
+from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.labels import ClassLabels
 
 N_GROUPS = 3  # bit 0, bit 1, go
 _GO = 2
@@ -75,7 +76,7 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
     def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples."""
         bits, delays = self.draw(size, rng)
-        return Batch(inputs=self.encode(bits, delays, rng), decisions=self._decisions(bits))
+        return Batch(inputs=self.encode(bits, delays, rng), labels=self._decisions(bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -103,9 +104,9 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
         rates = active.repeat(config.group_size, axis=-1) * np.float32(config.rate)
         return poisson(rates, DT, rng)
 
-    def _decisions(self, bits: npt.NDArray[np.int64]) -> Decisions:
+    def _decisions(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
         n = len(bits)
-        return Decisions(
+        return ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - self.config.cue_steps),
             stop=np.full(n, self.n_steps),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -62,18 +61,9 @@ class DrawnTask(HeldOut[Config], ABC):
 
 
 def side_by_side(batches: Sequence[Batch]) -> Batch:
-    """The samples of several batches in one; all ask for decisions, or all for estimates."""
-    first = np.cumsum([0, *(batch.size for batch in batches)])
-    asked = [
-        replace(batch.decisions, sample=batch.decisions.sample + offset)
-        for batch, offset in zip(batches, first, strict=False)
-    ]
-    joined: dict[str, Any] = {
-        field.name: np.concatenate([getattr(one, field.name) for one in asked])
-        for field in fields(asked[0])
-        if isinstance(getattr(asked[0], field.name), np.ndarray)
-    }
+    """The samples of several batches in one; all have labels of one kind."""
+    labels: list[Any] = [batch.labels for batch in batches]
     return Batch(
         inputs=np.concatenate([batch.inputs for batch in batches], axis=1),
-        decisions=replace(asked[0], **joined),
+        labels=type(labels[0]).side_by_side(labels, [batch.size for batch in batches]),
     )

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import population
-from lsnn_neuro.tasks.base import Batch, Estimates, FloatArray, Split
+from lsnn_neuro.tasks.base import Batch, FloatArray, Split
 from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.labels import ValueLabels
 
 HIDDEN = 10  # units of a teacher
 
@@ -134,13 +135,15 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
         stop = np.arange(1, config.examples + 1) * config.example_steps
         return Batch(
             inputs=np.ascontiguousarray(spikes.reshape(n, self.n_steps, -1).transpose(1, 0, 2)),
-            decisions=Estimates(
+            labels=ValueLabels(
                 sample=np.repeat(np.arange(n), config.examples),
                 start=np.tile(stop - config.answer_steps, n),
                 stop=np.tile(stop, n),
                 target=y.reshape(-1, 1),
                 sigmoid=config.sigmoid,
-                hints=self._hints(x, y).reshape(n * config.examples, -1) if config.hints else None,
+                auxiliary=self._hints(x, y).reshape(n * config.examples, -1)
+                if config.hints
+                else None,
             ),
         )
 

@@ -21,16 +21,8 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.base import (
-    Batch,
-    Decisions,
-    IntArray,
-    Split,
-    Transcripts,
-    check_size,
-    check_split,
-    sample_ranges,
-)
+from lsnn_neuro.tasks.base import Batch, IntArray, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 UNLABELLED = -1
@@ -113,7 +105,7 @@ class Phones:
     label sets every label that is found is a class.
 
     With ``answer = "sequence"`` the same windows have to tell the phones in their order
-    (:class:`lsnn_neuro.tasks.base.Transcripts`); the score is the phone error rate. Neighbours that
+    (:class:`lsnn_neuro.tasks.labels.SequenceLabels`); the score is the phone error rate. Neighbours that
     are equal, or are scored as the same, count as one.
 
     With ``bidirectional`` every piece is two samples, one after the other: it is heard forwards, and
@@ -208,31 +200,31 @@ class Phones:
             inputs = _with_direction(inputs)
         asked = self._transcripts if config.answer == "sequence" else self._decisions
         return Batch(
-            inputs=inputs, decisions=asked([p.recording.target[p.start : p.stop] for p in pieces])
+            inputs=inputs, labels=asked([p.recording.target[p.start : p.stop] for p in pieces])
         )
 
-    def _decisions(self, targets: list[IntArray]) -> Decisions:
+    def _decisions(self, targets: list[IntArray]) -> ClassLabels:
         """A decision on every labelled frame; heard both ways, on both of a piece's samples."""
         judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
         piece = _index(judged)
         frame = np.concatenate(judged)
         right = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
-        scored_as = self.folding.scored_as
+        class_map = self.folding.class_map
         if not self.config.bidirectional:
-            return Decisions(target=right, scored_as=scored_as, **self._windows(piece, frame))
+            return ClassLabels(target=right, class_map=class_map, **self._windows(piece, frame))
         from_end = np.array([len(target) - 1 for target in targets])[piece] - frame
         both = self._windows(
             np.concatenate([2 * piece, 2 * piece + 1]), np.concatenate([frame, from_end])
         )
         group = np.tile(np.arange(len(frame)), 2)
-        return Decisions(target=right, group=group, scored_as=scored_as, **both)
+        return ClassLabels(target=right, group=group, class_map=class_map, **both)
 
-    def _transcripts(self, targets: list[IntArray]) -> Transcripts:
+    def _transcripts(self, targets: list[IntArray]) -> SequenceLabels:
         """The phones in their order, to be told in any frames."""
         frames = [np.arange(len(target)) for target in targets]
-        return Transcripts(
+        return SequenceLabels(
             labels=tuple(sequence(target) for target in targets),
-            scored_as=self.folding.scored_as,
+            class_map=self.folding.class_map,
             **self._windows(_index(frames), np.concatenate(frames)),
         )
 
@@ -276,12 +268,12 @@ class Folding:
 
     - classes: their names, in order
     - index: from label to class; labels that are not judged are missing
-    - scored_as: what each class counts as, shape (class,)
+    - class_map: what each class counts as, shape (class,)
     """
 
     classes: tuple[str, ...]
     index: dict[str | None, int]
-    scored_as: IntArray
+    class_map: IntArray
 
 
 def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:
@@ -293,9 +285,9 @@ def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Fold
         trained = scored = {label: label for label in labels}
     classes = tuple(sorted(set(trained.values())))
     scores = tuple(sorted(set(scored.values())))
-    scored_as = {trained[label]: scores.index(scored[label]) for label in labels}
+    class_map = {trained[label]: scores.index(scored[label]) for label in labels}
     return Folding(
         classes=classes,
         index={label: classes.index(name) for label, name in trained.items()},
-        scored_as=np.array([scored_as[name] for name in classes]),
+        class_map=np.array([class_map[name] for name in classes]),
     )

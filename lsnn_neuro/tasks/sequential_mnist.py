@@ -18,7 +18,8 @@ from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.labels import ClassLabels
 
 
 class SequentialMNISTConfig(Section):
@@ -199,13 +200,13 @@ class SequentialMNIST:
 
     def _batch(self, images: LabelledImages) -> Batch:
         n = len(images)
-        decisions = Decisions(
+        decisions = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - self.config.decision_steps),
             stop=np.full(n, self.n_steps),
             target=images.labels,
         )
-        return Batch(inputs=self.encode(images.images), decisions=decisions)
+        return Batch(inputs=self.encode(images.images), labels=decisions)
 
 
 def shifted(

@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
-from lsnn_neuro.tasks.base import Batch, Decisions, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 N_CLASSES = 10
@@ -127,10 +128,10 @@ class SpokenDigits:
         sound = config.encode(frames, starts, self.n_steps)
         inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
         inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
-        decisions = Decisions(
+        decisions = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - config.decision_steps),
             stop=np.full(n, self.n_steps),
             target=recordings.digits[index],
         )
-        return Batch(inputs=inputs, decisions=decisions)
+        return Batch(inputs=inputs, labels=decisions)

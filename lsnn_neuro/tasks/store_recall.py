@@ -9,8 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch, Decisions
+from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.labels import ClassLabels
 
 VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
 N_GROUPS = 4  # value 0, value 1, store, recall
@@ -73,7 +74,7 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
     def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """Draw so many sequences."""
         kinds, bits = self.draw(size, rng)
-        return Batch(inputs=self.encode(kinds, bits, rng), decisions=self._decisions(kinds, bits))
+        return Batch(inputs=self.encode(kinds, bits, rng), labels=self._decisions(kinds, bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -117,12 +118,12 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
             inputs[start : start + config.symbol_steps] = poisson(held, DT, rng)
         return inputs
 
-    def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> Decisions:
+    def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> ClassLabels:
         """One decision per recall: the bit of the last store."""
         symbol = np.arange(self.config.symbols)
         last_store = np.maximum.accumulate(np.where(kinds == STORE, symbol, -1), axis=1)
         sample, recall = np.nonzero(kinds == RECALL)
-        return Decisions(
+        return ClassLabels(
             sample=sample,
             start=recall * self.config.symbol_steps,
             stop=(recall + 1) * self.config.symbol_steps,

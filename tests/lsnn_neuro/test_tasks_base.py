@@ -4,7 +4,8 @@ import pytest
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.recipe import parse_recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch, Decisions, Estimates, logits, sample_ranges
+from lsnn_neuro.tasks.base import Batch, sample_ranges
+from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
 
@@ -14,7 +15,7 @@ def recipe(task):
 
 
 def decisions(sample=(0, 1, 1), start=(0, 1, 2), stop=(2, 3, 3), target=(1, 0, 1)):
-    return Decisions(
+    return ClassLabels(
         sample=np.array(sample), start=np.array(start), stop=np.array(stop), target=np.array(target)
     )
 
@@ -22,20 +23,20 @@ def decisions(sample=(0, 1, 1), start=(0, 1, 2), stop=(2, 3, 3), target=(1, 0, 1
 def test_logits_are_sums_over_windows_by_hand():
     readout = np.arange(12).reshape(3, 2, 2)  # (time, sample, output)
     # sample 0, steps 0 and 1: [0, 1] + [4, 5]; sample 1, steps 1, 2: [6, 7] + [10, 11]; step 2
-    assert logits(readout, decisions()).tolist() == [[4, 6], [16, 18], [10, 11]]
+    assert decisions().sums(readout).tolist() == [[4, 6], [16, 18], [10, 11]]
 
 
 def test_integer_logits_are_exact_beyond_the_width_of_the_readout():
     largest = 2**23 - 1
     readout = np.full((840, 1, 1), largest, np.int32)
-    result = logits(readout, decisions([0], [0], [840], [0]))
+    result = decisions([0], [0], [840], [0]).sums(readout)
     assert result.dtype == np.int64
     assert result.item() == 840 * largest
 
 
 def test_float_logits_are_summed_in_double_precision():
     readout = np.full((1000, 1, 1), 0.1, np.float32)
-    result = logits(readout, decisions([0], [0], [1000], [0]))
+    result = decisions([0], [0], [1000], [0]).sums(readout)
     assert result.dtype == np.float64
     assert result.item() == pytest.approx(1000 * float(np.float32(0.1)), rel=1e-12)
 
@@ -51,11 +52,11 @@ def test_logits_agree_with_a_loop_over_decisions():
         readout[a:b, s].sum(axis=0)
         for s, a, b in zip(asked.sample, asked.start, asked.stop, strict=True)
     ]
-    np.testing.assert_array_equal(logits(readout, asked), expected)
+    np.testing.assert_array_equal(asked.sums(readout), expected)
 
 
 def test_no_decisions_give_no_logits():
-    assert logits(np.zeros((3, 2, 4)), decisions([], [], [], [])).shape == (0, 4)
+    assert decisions([], [], [], []).sums(np.zeros((3, 2, 4))).shape == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +66,12 @@ def test_no_decisions_give_no_logits():
         (np.zeros((3, 2, 2), complex), "expected integers or floats"),
         (np.zeros((3, 2, 2), bool), "expected integers or floats"),
         (np.zeros((2, 2, 2)), "window ends at step 3 of 2"),
-        (np.zeros((3, 1, 2)), "judges sample 1 of a batch of 1"),
+        (np.zeros((3, 1, 2)), "a label of sample 1 of a batch of 1"),
     ],
 )
 def test_a_readout_that_does_not_fit_is_refused(readout, message):
     with pytest.raises(DataError, match=message):
-        logits(readout, decisions())
+        decisions().sums(readout)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +106,12 @@ def test_decisions_are_read_only_copies():
         (np.zeros((3, 2, 4)), "expected bool"),
         (np.zeros((3, 2), bool), "expected bool"),
         (np.zeros((2, 2, 4), bool), "window ends at step 3 of 2"),
-        (np.zeros((3, 1, 4), bool), "judges sample 1 of a batch of 1"),
+        (np.zeros((3, 1, 4), bool), "a label of sample 1 of a batch of 1"),
     ],
 )
 def test_a_batch_that_does_not_fit_its_decisions_is_refused(inputs, message):
     with pytest.raises(DataError, match=message):
-        Batch(inputs=inputs, decisions=decisions())
+        Batch(inputs=inputs, labels=decisions())
 
 
 def test_a_split_is_taken_in_order_up_to_its_limit():
@@ -156,24 +157,24 @@ def test_unknown_tasks_and_fields_are_refused(wrong, words):
 )
 def test_wrong_estimates_are_refused(target):
     with pytest.raises(DataError, match=r"expected finite numbers of shape \(2, output\)"):
-        Estimates(sample=[0, 1], start=[0, 0], stop=[1, 2], target=target)
+        ValueLabels(sample=[0, 1], start=[0, 0], stop=[1, 2], target=target)
 
 
 def test_outputs_that_are_scored_as_the_same_are_no_mistake():
     one = np.ones(4, np.int64)
-    asked = Decisions(
+    asked = ClassLabels(
         sample=0 * one, start=0 * one, stop=one, target=np.array([0, 1, 2, 0]),
-        scored_as=np.array([0, 1, 0]),
+        class_map=np.array([0, 1, 0]),
     )  # fmt: skip
     decided = np.array([2, 1, 1, 1])
-    assert asked.right(decided).tolist() == [True, True, False, False]
-    asked = Decisions(sample=0 * one, start=0 * one, stop=one, target=asked.target)
-    assert asked.right(decided).tolist() == [False, True, False, False]
+    assert asked.correct(decided).tolist() == [True, True, False, False]
+    asked = ClassLabels(sample=0 * one, start=0 * one, stop=one, target=asked.target)
+    assert asked.correct(decided).tolist() == [False, True, False, False]
 
 
 def test_every_output_that_is_a_target_must_be_scored():
-    with pytest.raises(DataError, match="target 2, but scored_as names 2 outputs"):
-        Decisions(
+    with pytest.raises(DataError, match="target 2, but class_map names 2 outputs"):
+        ClassLabels(
             sample=np.array([0]), start=np.array([0]), stop=np.array([1]), target=np.array([2]),
-            scored_as=np.array([0, 1]),
+            class_map=np.array([0, 1]),
         )  # fmt: skip

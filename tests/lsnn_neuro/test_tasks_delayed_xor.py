@@ -32,7 +32,7 @@ def test_the_target_is_the_xor_of_the_bits_that_are_shown(task, seed):
         assert len(heard) == 3
         first, second, go = heard
         assert go == 2
-        assert batch.decisions.target[sample] == (first != second)
+        assert batch.labels.target[sample] == (first != second)
 
 
 @given(least=st.integers(60, 80), more=st.integers(0, 60), seed=st.integers(0, 99))
@@ -53,8 +53,8 @@ def test_cues_are_as_far_apart_as_the_delays_say(least, more, seed):
 def test_it_is_decided_while_go_lasts_and_go_says_nothing_of_the_bits(task):
     batch = task.train_batch(64, np.random.default_rng(0))
     window = slice(task.n_steps - 40, task.n_steps)
-    assert set(batch.decisions.start) == {window.start}
-    assert set(batch.decisions.stop) == {window.stop}
+    assert set(batch.labels.start) == {window.start}
+    assert set(batch.labels.stop) == {window.stop}
     assert not batch.inputs[window, :, :40].any()
     assert batch.inputs[window, :, 40:].any(axis=(0, 2)).all()
 
@@ -73,7 +73,7 @@ def test_a_split_is_the_same_every_time_and_at_every_batch_size(task):
     assert [part.size for part in parts] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate([p.inputs for p in parts], axis=1), whole.inputs)
     np.testing.assert_array_equal(
-        np.concatenate([p.decisions.target for p in parts]), whole.decisions.target
+        np.concatenate([p.labels.target for p in parts]), whole.labels.target
     )
 
 

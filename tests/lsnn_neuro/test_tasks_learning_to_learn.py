@@ -7,11 +7,9 @@ from pydantic import ValidationError
 from scipy.optimize import minimize
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.evaluation import score
 from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.objectives import Supervised
 from lsnn_neuro.sections import TrainingConfig
-from lsnn_neuro.tasks.base import logits
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, linear_fits
 
 FAMILIES = ("teacher-networks", "sinusoids")
@@ -45,7 +43,7 @@ def test_inputs_say_x_and_the_answer_to_the_example_before(name):
 def test_answers_are_asked_for_in_the_last_steps_of_every_example(name):
     task = make(name, example_steps=8, answer_steps=3)
     x, y = task.draw(2, np.random.default_rng(1))
-    asked = task.encode(x, y).decisions
+    asked = task.encode(x, y).labels
     np.testing.assert_array_equal(asked.sample, np.repeat([0, 1], 12))
     np.testing.assert_array_equal(asked.start[:12], 8 * np.arange(12) + 5)
     np.testing.assert_array_equal(asked.stop, asked.start + 3)
@@ -94,7 +92,7 @@ def test_held_out_episodes_do_not_depend_on_the_batch_size_and_differ_between_sp
     assert [p.size for p in parts] == [2, 2, 1]
     np.testing.assert_array_equal(whole.inputs, np.concatenate([p.inputs for p in parts], axis=1))
     other = next(task.batches("validation", 5))
-    assert (whole.decisions.target != other.decisions.target).all()
+    assert (whole.labels.target != other.labels.target).all()
 
 
 def test_wrong_settings_are_refused():
@@ -126,24 +124,24 @@ def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
     task = make(hints=True)
     assert (task.n_outputs, make().n_outputs) == (4, 1)
     batch = task.train_batch(2, np.random.default_rng(4))
-    asked = batch.decisions
-    assert asked.lesson().shape == (24, 4)
+    asked = batch.labels
+    assert asked.all_targets().shape == (24, 4)
     readout = np.zeros((batch.n_steps, 2, 4))
     for sample, start, stop, numbers in zip(
-        asked.sample, asked.start, asked.stop, asked.lesson(), strict=True
+        asked.sample, asked.start, asked.stop, asked.all_targets(), strict=True
     ):
         readout[start:stop, sample] = numbers
-    assert score(batch, readout).value == pytest.approx(0)
+    assert batch.labels.score(readout).value == pytest.approx(0)
     readout[..., 1:] = 7.0
-    assert score(batch, readout).value == pytest.approx(0)
+    assert batch.labels.score(readout).value == pytest.approx(0)
     readout[..., 0] += 0.5
-    assert score(batch, readout).value == pytest.approx(0.25)
+    assert batch.labels.score(readout).value == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(("readout", "answer"), [(0.5, 0.5), (0.51, 0.51), (9.0, 1.0), (-9.0, 0.0)])
 def test_a_sigmoid_keeps_answers_between_0_and_1(readout, answer):
-    asked = make(sigmoid=True, hints=True).train_batch(2, np.random.default_rng(4)).decisions
-    told = asked.answers(np.full((len(asked), 4), readout))
+    asked = make(sigmoid=True, hints=True).train_batch(2, np.random.default_rng(4)).labels
+    told = asked.predictions(np.full((len(asked), 4), readout))
     assert told.shape == (len(asked), 1)
     np.testing.assert_allclose(told, answer, atol=1e-5)
 
@@ -158,9 +156,9 @@ def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_the
 
     config = TrainingConfig(iterations=1, batch_size=3)
     loss = Supervised(task, config, torch.device("cpu")).loss(model, np.random.default_rng(4))
-    asked = batch.decisions
-    means = logits(readout, asked) / task.config.answer_steps
-    hints = np.square(means[:, 1:] - asked.hints)
-    judged = np.square(asked.answers(means) - asked.target)
+    asked = batch.labels
+    means = asked.sums(readout) / task.config.answer_steps
+    hints = np.square(means[:, 1:] - asked.auxiliary)
+    judged = np.square(asked.predictions(means) - asked.target)
     assert loss.value.item() == pytest.approx(np.hstack([judged, hints]).mean())
-    assert score(batch, readout).value == pytest.approx(judged.mean())
+    assert batch.labels.score(readout).value == pytest.approx(judged.mean())

@@ -5,7 +5,6 @@ from speech_folders import PHONES, needs_phones, timit, utterance, write_labels
 
 from lsnn_neuro.data.timit import PHONES as TIMIT_PHONES
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.evaluation import score
 from lsnn_neuro.tasks.phones import UNLABELLED, Phones, PhonesConfig, Recording, cut, fold_labels
 
 
@@ -25,7 +24,7 @@ def task(folder):
 
 def test_every_frame_is_a_decision_five_steps_long(task):
     batch = next(task.batches("test", 1))
-    asked = batch.decisions
+    asked = batch.labels
     assert (task.n_steps, task.n_inputs) == (200, 26 * 5)
     np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
     np.testing.assert_array_equal(asked.stop - asked.start, 5)
@@ -37,8 +36,8 @@ def test_every_frame_is_a_decision_five_steps_long(task):
 def test_a_lag_moves_decisions_and_not_the_sound(folder, task):
     late = make(folder, lag_frames=3)
     plain, lagged = (next(t.batches("test", 2)) for t in (task, late))
-    np.testing.assert_array_equal(lagged.decisions.start, plain.decisions.start + 15)
-    np.testing.assert_array_equal(lagged.decisions.target, plain.decisions.target)
+    np.testing.assert_array_equal(lagged.labels.start, plain.labels.start + 15)
+    np.testing.assert_array_equal(lagged.labels.target, plain.labels.target)
     np.testing.assert_array_equal(lagged.inputs[:200], plain.inputs)
     assert not lagged.inputs[200:].any()
 
@@ -74,13 +73,13 @@ def test_short_samples_are_followed_by_silence_without_decisions(folder):
     task = make(folder, max_frames=60)
     batch = next(task.batches("test", 2))
     assert not batch.inputs[200:].any()
-    assert batch.decisions.stop.max() == 200
+    assert batch.labels.stop.max() == 200
 
 
 def test_long_recordings_are_cut_and_every_frame_is_judged_once(folder, task):
     pieces = make(folder, max_frames=15, lag_frames=2)
     assert pieces.n_samples("test") == 2 * 3
-    whole, parts = (next(t.batches("test", 9)).decisions for t in (task, pieces))
+    whole, parts = (next(t.batches("test", 9)).labels for t in (task, pieces))
     np.testing.assert_array_equal(parts.target, whole.target)
     heard = next(pieces.batches("test", 1)).inputs  # frames 0 to 12, and two more
     np.testing.assert_array_equal(heard[:75], next(task.batches("test", 1)).inputs[:75])
@@ -114,7 +113,7 @@ def test_training_pieces_move_within_their_recording(folder):
 def test_training_depends_on_nothing_but_the_generator(folder, task):
     first, second = (t.train_batch(3, np.random.default_rng(5)) for t in (task, make(folder)))
     np.testing.assert_array_equal(first.inputs, second.inputs)
-    np.testing.assert_array_equal(first.decisions.target, second.decisions.target)
+    np.testing.assert_array_equal(first.labels.target, second.labels.target)
 
 
 def test_a_share_of_the_training_spikes_is_dropped_and_of_no_others(folder, task):
@@ -122,7 +121,7 @@ def test_a_share_of_the_training_spikes_is_dropped_and_of_no_others(folder, task
     full, some = (t.train_batch(50, np.random.default_rng(5)) for t in (task, dropping))
     assert not (some.inputs & ~full.inputs).any()
     assert some.inputs.sum() / full.inputs.sum() == pytest.approx(0.75, abs=0.01)
-    np.testing.assert_array_equal(some.decisions.target, full.decisions.target)
+    np.testing.assert_array_equal(some.labels.target, full.labels.target)
     test, same = (next(t.batches("test", 2)) for t in (task, dropping))
     np.testing.assert_array_equal(test.inputs, same.inputs)
 
@@ -132,7 +131,7 @@ def test_a_split_is_the_same_at_every_batch_size(folder):
     whole, parts = next(task.batches("test", 6)), list(task.batches("test", 4))
     np.testing.assert_array_equal(np.concatenate([p.inputs for p in parts], axis=1), whole.inputs)
     np.testing.assert_array_equal(
-        np.concatenate([p.decisions.target for p in parts]), whole.decisions.target
+        np.concatenate([p.labels.target for p in parts]), whole.labels.target
     )
 
 
@@ -140,9 +139,9 @@ def test_a_split_is_the_same_at_every_batch_size(folder):
 def test_timits_phones_are_trained_finer_than_they_are_scored(asked, n):
     folding = fold_labels(TIMIT_PHONES, asked)
     assert len(folding.classes) == n
-    assert len(set(folding.scored_as)) == 39
+    assert len(set(folding.class_map)) == 39
     assert "q" not in folding.index
-    counts_as = {phone: folding.scored_as[index] for phone, index in folding.index.items()}
+    counts_as = {phone: folding.class_map[index] for phone, index in folding.index.items()}
     assert counts_as["ih"] == counts_as["ix"] != counts_as["iy"]
     assert counts_as["bcl"] == counts_as["h#"] == counts_as["tcl"]
     assert (folding.index["ih"] == folding.index["ix"]) == (asked == 39)
@@ -152,19 +151,19 @@ def test_timits_classes_do_not_depend_on_which_of_them_occur():
     some, all_of_them = fold_labels({"aa", "zh"}, 48), fold_labels(TIMIT_PHONES, 48)
     assert some.classes == all_of_them.classes
     assert some.index == all_of_them.index
-    np.testing.assert_array_equal(some.scored_as, all_of_them.scored_as)
+    np.testing.assert_array_equal(some.class_map, all_of_them.class_map)
 
 
 def test_a_network_of_other_classes_is_not_scored(task):
     batch = next(task.batches("test", 1))
     with pytest.raises(DataError, match="3 outputs for a task of 60 classes"):
-        score(batch, np.zeros((task.n_steps, 1, 3)))
+        batch.labels.score(np.zeros((task.n_steps, 1, 3)))
 
 
 def test_labels_that_are_not_timits_are_classes_of_their_own():
     folding = fold_labels({"ix", "ih", "noise", "q"}, 39)
     assert folding.classes == ("ih", "ix", "noise", "q")
-    assert folding.scored_as.tolist() == [0, 1, 2, 3]
+    assert folding.class_map.tolist() == [0, 1, 2, 3]
 
 
 def test_a_confusion_within_a_folded_class_is_right(tmp_path):
@@ -175,7 +174,7 @@ def test_a_confusion_within_a_folded_class_is_right(tmp_path):
     batch = next(task.batches("test", 1))
     readout = np.zeros((task.n_steps, 1, task.n_outputs))
     readout[:, :, task.folding.classes.index("ih")] = 1  # says ih all the time
-    assert score(batch, readout).value == 30 / 40
+    assert batch.labels.score(readout).value == 30 / 40
 
 
 def test_frames_without_a_label_and_the_glottal_stop_are_not_judged(tmp_path):
@@ -184,7 +183,7 @@ def test_frames_without_a_label_and_the_glottal_stop_are_not_judged(tmp_path):
     write_labels(file.with_suffix(".PHN"), [(0, 1600, "iy"), (1600, 3200, "q"), (4800, 6400, "aa")])
     task = make(tmp_path)
     batch = next(task.batches("test", 1))
-    assert (batch.decisions.start // 5).tolist() == [*range(10), *range(30, 40)]
+    assert (batch.labels.start // 5).tolist() == [*range(10), *range(30, 40)]
     assert (task.recordings["test"][0].target[10:30] == UNLABELLED).all()
     assert batch.inputs[50:150].any()
 
@@ -219,7 +218,7 @@ def test_unknown_splits_empty_batches_and_short_recordings_are_refused(tmp_path,
 def test_real_speech_is_heard_and_labelled():
     task = make(PHONES, max_frames=200)
     assert task.n_outputs == 60
-    assert sum(len(b.decisions) for b in task.batches("test", 50)) == 17_573
+    assert sum(len(b.labels) for b in task.batches("test", 50)) == 17_573
 
 
 def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
@@ -233,14 +232,14 @@ def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
     assert backwards[..., -1].all()
     frames = backwards[..., :-1].reshape(43, 5, 2, -1)[:, 0]
     np.testing.assert_array_equal(frames[:40], plain.inputs.reshape(43, 5, 2, -1)[39::-1, 0])
-    asked = batch.decisions
-    np.testing.assert_array_equal(asked.target, plain.decisions.target)
+    asked = batch.labels
+    np.testing.assert_array_equal(asked.target, plain.labels.target)
     n = len(asked.target)
-    np.testing.assert_array_equal(asked.start[:n], plain.decisions.start)
-    first = plain.decisions.sample == 0  # its frame f is heard backwards as frame 39 - f
+    np.testing.assert_array_equal(asked.start[:n], plain.labels.start)
+    first = plain.labels.sample == 0  # its frame f is heard backwards as frame 39 - f
     ends = 5 * (39 - np.flatnonzero(first) + 3)
     np.testing.assert_array_equal(asked.start[n:][first], ends)
-    np.testing.assert_array_equal(asked.sample[n:], 2 * plain.decisions.sample + 1)
+    np.testing.assert_array_equal(asked.sample[n:], 2 * plain.labels.sample + 1)
     assert next(both.batches("test", 2, 2)).size == 2
     with pytest.raises(DataError, match="choose an even number"):
         next(both.batches("test", 3))
@@ -254,6 +253,6 @@ def test_a_sequence_has_one_direction(folder):
 def test_in_sequence_the_same_frames_are_asked_for_their_phones_in_order(folder, task):
     told = make(folder, answer="sequence")
     assert told.n_outputs == task.n_outputs + 1
-    asked = next(told.batches("test", 1)).decisions
+    asked = next(told.batches("test", 1)).labels
     assert [told.folding.classes[i] for i in asked.labels[0]] == ["h#", "iy", "s", "aa"]
     np.testing.assert_array_equal(asked.start, 5 * np.arange(40))

@@ -41,7 +41,7 @@ def test_two_ms_per_pixel_make_1680_steps():
     two = task(ms_per_pixel=2, cue_steps=112, decision_steps=56)
     batch = two.train_batch(2, np.random.default_rng(0))
     assert batch.inputs.shape == (1680, 2, 80)
-    assert batch.decisions.start.tolist() == [1624, 1624]
+    assert batch.labels.start.tolist() == [1624, 1624]
 
 
 def test_pixels_are_coded_in_reading_order(paper, images):
@@ -59,10 +59,10 @@ def test_the_cue_is_the_last_input_and_fires_after_the_image_only(paper, images)
 
 def test_the_class_is_judged_over_the_last_28_steps(paper):
     batch = next(paper.batches("test", 5))
-    assert batch.decisions.sample.tolist() == [0, 1, 2, 3, 4]
-    assert set(batch.decisions.start) == {812}
-    assert set(batch.decisions.stop) == {840}
-    assert batch.decisions.target.tolist() == load_images("mnist-5k").test.labels[:5].tolist()
+    assert batch.labels.sample.tolist() == [0, 1, 2, 3, 4]
+    assert set(batch.labels.start) == {812}
+    assert set(batch.labels.stop) == {840}
+    assert batch.labels.target.tolist() == load_images("mnist-5k").test.labels[:5].tolist()
 
 
 def test_rows_show_all_columns_at_once(images):
@@ -109,8 +109,8 @@ def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
     )
-    targets = np.concatenate([part.decisions.target for part in parts])
-    np.testing.assert_array_equal(targets, whole.decisions.target)
+    targets = np.concatenate([part.labels.target for part in parts])
+    np.testing.assert_array_equal(targets, whole.labels.target)
 
 
 def test_splits_have_their_sizes(paper):
@@ -220,7 +220,7 @@ def test_all_splits_share_one_permutation_and_a_seed_means_the_same_one_everywhe
     for split in ("validation", "test"):
         plain = next(task().batches(split, 4))
         batch = next(permuted.batches(split, 4))
-        assert batch.decisions.target.tolist() == plain.decisions.target.tolist()
+        assert batch.labels.target.tolist() == plain.labels.target.tolist()
     images = load_images("mnist-5k").train.take(
         np.random.default_rng(1).integers(3500, size=4)  # as train_batch draws them
     )

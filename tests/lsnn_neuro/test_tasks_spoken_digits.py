@@ -35,7 +35,7 @@ def test_all_recordings_end_where_the_cue_begins(task):
 
 
 def test_there_is_one_decision_at_the_end_and_the_name_says_which(task):
-    asked = next(task.batches("test", 200)).decisions
+    asked = next(task.batches("test", 200)).labels
     assert set(asked.start) == {150}
     assert set(asked.stop) == {190}
     assert asked.target.tolist() == [digit for digit in range(10) for _ in range(2 * 5)]
@@ -44,7 +44,7 @@ def test_there_is_one_decision_at_the_end_and_the_name_says_which(task):
 def test_different_digits_sound_different(task):
     batch = next(task.batches("test", 200))
     heard = batch.inputs.any(axis=0)  # (sample, input)
-    zero, nine = (heard[batch.decisions.target == digit] for digit in (0, 9))
+    zero, nine = (heard[batch.labels.target == digit] for digit in (0, 9))
     assert not (zero.all(axis=0) == nine.all(axis=0)).all()
 
 
@@ -64,7 +64,7 @@ def test_a_split_is_the_same_at_every_batch_size(task):
 def test_training_depends_on_nothing_but_the_generator(folder, task):
     first, second = (t.train_batch(8, np.random.default_rng(5)) for t in (task, make(folder)))
     np.testing.assert_array_equal(first.inputs, second.inputs)
-    np.testing.assert_array_equal(first.decisions.target, second.decisions.target)
+    np.testing.assert_array_equal(first.labels.target, second.labels.target)
 
 
 def test_a_share_of_the_sound_is_dropped_in_training_and_never_the_cue(folder, task):
@@ -98,5 +98,5 @@ def test_unknown_splits_and_empty_batches_are_refused(task):
 def test_real_digits_are_heard():
     task = make(FSDD, max_frames=80)
     batch = next(task.batches("test", 300))
-    assert np.bincount(batch.decisions.target).tolist() == [30] * 10
+    assert np.bincount(batch.labels.target).tolist() == [30] * 10
     assert batch.inputs[:-40, :, :-1].any(axis=(0, 2)).all()

@@ -45,7 +45,7 @@ def test_the_default_is_the_tutorials_set_up(paper):
 def test_the_target_is_the_last_stored_bit(paper):
     batch = paper.train_batch(32, np.random.default_rng(1))
     expected = expected_decisions(heard(paper, batch.inputs))
-    asked = batch.decisions
+    asked = batch.labels
     assert [(s, 200 * symbol, bit) for s, symbol, bit in expected] == list(
         zip(asked.sample.tolist(), asked.start.tolist(), asked.target.tolist(), strict=True)
     )
@@ -105,8 +105,8 @@ def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
     )
-    targets = np.concatenate([part.decisions.target for part in parts])
-    np.testing.assert_array_equal(targets, whole.decisions.target)
+    targets = np.concatenate([part.labels.target for part in parts])
+    np.testing.assert_array_equal(targets, whole.labels.target)
 
 
 def test_splits_and_seeds_differ(paper):
@@ -128,7 +128,7 @@ def test_splits_have_their_sizes():
 def test_training_depends_on_nothing_but_the_generator(paper):
     first, second = (paper.train_batch(2, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first.inputs, second.inputs)
-    np.testing.assert_array_equal(first.decisions.target, second.decisions.target)
+    np.testing.assert_array_equal(first.labels.target, second.labels.target)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,8 @@ from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.errors import FileFormatError, TrainingError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import NetworkOutput
-from lsnn_neuro.objectives import window_means
 from lsnn_neuro.recipe import load_recipe, parse_recipe
-from lsnn_neuro.tasks.base import Decisions, logits
+from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.training import Trainer, summary, train
 from quantize.aware import QuantizationAware
 
@@ -382,13 +381,13 @@ def test_the_rate_cost_pulls_rates_to_their_target():
 def test_window_means_are_means_over_windows():
     rng = np.random.default_rng(0)
     readout = rng.normal(size=(12, 3, 2))
-    decisions = Decisions(
+    decisions = ClassLabels(
         sample=np.array([0, 2, 2]), start=np.array([0, 3, 7]), stop=np.array([12, 4, 10]),
         target=np.array([0, 1, 1]),
     )  # fmt: skip
-    means = window_means(torch.from_numpy(readout), decisions)
+    means = decisions.means(torch.from_numpy(readout))
     lengths = (decisions.stop - decisions.start)[:, None]
-    np.testing.assert_allclose(means, logits(readout, decisions) / lengths)
+    np.testing.assert_allclose(means, decisions.sums(readout) / lengths)
     assert means[1].tolist() == pytest.approx(readout[3, 2].tolist())
 
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.evaluation import score
-from lsnn_neuro.objectives import transcript_loss
-from lsnn_neuro.tasks.base import Batch, Transcripts
+from lsnn_neuro.tasks.base import Batch
+from lsnn_neuro.tasks.labels import SequenceLabels
 from lsnn_neuro.tasks.phones import UNLABELLED, sequence
 
 BLANK = 3
@@ -17,7 +16,7 @@ BLANK = 3
 
 def transcripts(counts, labels, **more):
     n = sum(counts)
-    return Transcripts(
+    return SequenceLabels(
         sample=np.repeat(np.arange(len(counts)), counts),
         start=np.concatenate([np.arange(c) for c in counts]) if n else np.zeros(0, int),
         stop=np.concatenate([np.arange(c) + 1 for c in counts]) if n else np.zeros(0, int),
@@ -37,28 +36,33 @@ def readout_of(chosen, n_outputs=4):
 def scored(chosen, labels, **more):
     asked = transcripts([len(c) for c in chosen], labels, **more)
     readout = readout_of(chosen)
-    return score(Batch(inputs=np.zeros((*readout.shape[:2], 1), bool), decisions=asked), readout)
+    return Batch(inputs=np.zeros((*readout.shape[:2], 1), bool), labels=asked).labels.score(readout)
 
 
 def test_repeats_and_blanks_say_nothing():
     found = scored([[0, 0, BLANK, 0, 1, 1], [BLANK, 2]], [[0, 1], [2]])
-    assert (found.measure, found.total, found.decisions, found.samples) == ("error_rate", 0, 3, 2)
+    assert (found.metric.name, found.total, found.decisions, found.samples) == (
+        "error_rate",
+        0,
+        3,
+        2,
+    )
 
 
 def test_edits_are_counted_per_right_label():
     found = scored([[0, 2, 1], [BLANK], [1, 2]], [[0, 1], [2], [0, 2]])  # one too many, less, wrong
     assert (found.total, found.decisions) == (3, 5)
-    assert found.merit == -found.value == -0.6
+    assert found.value == 0.6
 
 
 def test_classes_that_are_scored_alike_are_alike_and_neighbours_are_one():
-    found = scored([[0, 1, 2], [1]], [[0, 2], [0]], scored_as=np.array([7, 7, 8]))
+    found = scored([[0, 1, 2], [1]], [[0, 2], [0]], class_map=np.array([7, 7, 8]))
     assert (found.total, found.decisions) == (0, 3)
 
 
 def test_a_readout_of_other_classes_is_refused():
     with pytest.raises(DataError, match="4 outputs for a task of 2 classes and the blank"):
-        scored([[0]], [[0]], scored_as=np.array([0, 1]))
+        scored([[0]], [[0]], class_map=np.array([0, 1]))
 
 
 def test_the_loss_is_the_likelihood_of_all_ways_to_tell_the_sequence():
@@ -75,13 +79,13 @@ def test_the_loss_is_the_likelihood_of_all_ways_to_tell_the_sequence():
             if told == right:
                 likelihood += np.prod([p[first + i, c] for i, c in enumerate(path)])
         expected -= np.log(likelihood) / len(right) / 2
-    loss = transcript_loss(logits, transcripts(counts, labels))
+    loss = transcripts(counts, labels).likelihood_loss(logits)
     assert float(loss) == pytest.approx(expected)
 
 
 def test_a_sequence_too_long_for_its_windows_does_not_break_training():
     logits = torch.zeros(1, 4, requires_grad=True)
-    loss = transcript_loss(logits, transcripts([1], [[0, 1]]))
+    loss = transcripts([1], [[0, 1]]).likelihood_loss(logits)
     loss.backward()
     assert torch.isfinite(logits.grad).all()
 
@@ -98,7 +102,7 @@ def test_phones_in_their_order():
 )
 def test_wrong_transcripts_are_refused(labels, sample, message):
     with pytest.raises(DataError, match=message):
-        Transcripts(
+        SequenceLabels(
             sample=np.array(sample), start=np.zeros(2, int), stop=np.ones(2, int),
             labels=tuple(map(np.array, labels)),
         )  # fmt: skip
