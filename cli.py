@@ -20,7 +20,8 @@ from lsnn_neuro.errors import LSNNError
 if TYPE_CHECKING:
     from deploy.lava.options import LavaOptions
     from deploy.parity import Comparison
-    from deploy.targets import Target
+    from deploy.target import Target
+    from lsnn_neuro.player import Player
     from quantize.conversion_report import ConversionReport, PopulationReport
     from quantize.network import QuantizedNetwork
     from results.networks import Trained
@@ -159,11 +160,12 @@ def evaluate(
       lsnn-neuro evaluate runs/smnist-rows
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
+    from deploy.player import TargetPlayer
     from deploy.targets import get_target
+    from lsnn_neuro.evaluation import evaluate as run_on
+    from lsnn_neuro.player import FloatPlayer
     from lsnn_neuro.tasks import make_task
-    from lsnn_neuro.tasks.navigation import Navigation
     from results.networks import load_quantized, load_recipe_of, load_trained
-    from results.scoring import float_score, integer_score, walk_score
 
     lava = _lava_options(target, lava_model, lava_synapses)
     config = load_recipe_of(path).task
@@ -173,19 +175,21 @@ def evaluate(
         config = config.model_copy(update={"data": data})
     task = make_task(config)
     start = time.perf_counter()
+    player: Player
     if target == "float":
         trained = load_trained(path)
         _warn_of_quantization(trained)
-        result = float_score(task, trained.network, split, size=batch_size, limit=samples)
+        player = FloatPlayer(trained.network)
     else:
         where = get_target(target, lava)
         quantized, losses = load_quantized(path)
         _warn(quantized, losses)
-        result = integer_score(task, quantized, where, split, size=batch_size, limit=samples)
+        player = TargetPlayer(quantized, where)
+    result = run_on(task, player, split, batch_size=batch_size, max_samples=samples)
     seconds = time.perf_counter() - start
     about: dict[str, Any] = {"target": target, "split": split}
-    if isinstance(task, Navigation):
-        about["goals_random_walk"] = walk_score(task, split, samples).value
+    for name, baseline in task.baselines(split, samples).items():
+        about[f"{baseline.metric.name}_{name.replace(' ', '_')}"] = baseline.value
     _show(about | result.as_dict() | {"seconds": seconds}, as_json)
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from deploy.lava.neurons.neuron import candidates, lava_neurons
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LavaRunner, lava_missing
 from deploy.session import TargetSession
+from deploy.target import Target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError, TargetUnavailableError
 from lsnn_neuro.network.dynamics import at_rest, simulate
@@ -89,11 +91,14 @@ def hardware_models() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Loihi2Target:
+class Loihi2Target(Target):
     """Runs a network on a Loihi 2 chip, by default one sample at a time."""
 
+    name: ClassVar[str] = "loihi2"
+    level: ClassVar[str] = "P3"
+    Options = LavaOptions
+
     options: LavaOptions = field(default_factory=lambda: LavaOptions(parallel_samples=1))
-    name: str = "loihi2"
 
     def __post_init__(self) -> None:
         """Refuse what has no place on a chip."""

@@ -8,7 +8,8 @@ import pytest
 from hardware_cases import artifact_case, golden_cases
 
 from deploy.artifact import versions
-from deploy.targets import Target, get_target
+from deploy.target import Target
+from deploy.targets import get_target
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from hardware_cases import Case
 
 from deploy.parity import compare
-from deploy.targets import Target, get_target
+from deploy.target import Target
+from deploy.targets import get_target
 
 
 def test_every_spike_and_readout_integer_equals_the_golden(case: Case, target: Target) -> None:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lsnn_neuro.evaluation import evaluate, float_runner
+from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.network.module import NetworkOutput
+from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.sections import TrainingConfig
-from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.base import SupervisedTask
 from lsnn_neuro.tasks.score import Score
 
 
@@ -51,7 +52,7 @@ class Objective(Protocol):
 class Supervised:
     """The loss of a task's labels."""
 
-    def __init__(self, task: Task, config: TrainingConfig, device: torch.device):
+    def __init__(self, task: SupervisedTask, config: TrainingConfig, device: torch.device):
         """Learn a task on a device."""
         self.task, self.config, self.device = task, config, device
 
@@ -65,8 +66,8 @@ class Supervised:
     def validate(self, model: nn.Module) -> Score:
         """Score on the first samples of the validation split."""
         return evaluate(
-            self.task, "validation", float_runner(model, self.device),
-            batch_size=self.config.batch_size, limit=self.config.validation_samples,
+            self.task, FloatPlayer(model, self.device), "validation",
+            batch_size=self.config.batch_size, max_samples=self.config.validation_samples,
         )  # fmt: skip
 
     def state(self) -> Mapping[str, npt.NDArray[Any]]:

@@ -121,7 +121,7 @@ TASKS = Registry(
     "lsnn_neuro.tasks",
     {
         "delayed-xor": "lsnn_neuro.tasks.delayed_xor:DelayedXOR",
-        "navigation": "lsnn_neuro.tasks.navigation:Navigation",
+        "navigation": "lsnn_neuro.tasks.navigation.task:Navigation",
         "phones": "lsnn_neuro.tasks.phones:Phones",
         "sequential-mnist": "lsnn_neuro.tasks.sequential_mnist:SequentialMNIST",
         "sinusoids": "lsnn_neuro.tasks.learning_to_learn:LearningToLearn",

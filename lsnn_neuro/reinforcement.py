@@ -18,11 +18,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lsnn_neuro.closed_loop import Episodes, episodes_score, play
+from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.objectives import Loss
+from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.sections import ReinforcementConfig, TrainingConfig
-from lsnn_neuro.tasks.base import sample_ranges
-from lsnn_neuro.tasks.navigation import HINT, VALUE, VELOCITY, Navigation
+from lsnn_neuro.tasks.navigation.episodes import (
+    HINT,
+    VALUE,
+    VELOCITY,
+    Episodes,
+    episodes_score,
+    play,
+)
+from lsnn_neuro.tasks.navigation.task import Navigation
 from lsnn_neuro.tasks.score import Score
 
 FloatArray = npt.NDArray[np.float64]
@@ -140,12 +148,10 @@ class ActorCritic:
 
     def validate(self, model: nn.Module) -> Score:
         """Goals per episode of the validation split."""
-        limit = self.training.validation_samples
-        ranges = sample_ranges(self.task.n_samples("validation"), self.training.batch_size, limit)
-        return episodes_score(
-            play(self.task, model.session(len(these)), self.task.chances("validation", these))
-            for these in ranges
-        )
+        return evaluate(
+            self.task, FloatPlayer(model, self.device), "validation",
+            batch_size=self.training.batch_size, max_samples=self.training.validation_samples,
+        )  # fmt: skip
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """What a resumed run needs beside the network."""

@@ -30,6 +30,9 @@ class Session(Protocol):
           fewer in the first call
         """
 
+    def record(self) -> Any:
+        """What the network did, once all steps have run; None where nothing is kept."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocalSession:
@@ -47,3 +50,6 @@ class LocalSession:
         """Run on for some steps; see :class:`Session`."""
         readout: FloatArray = (self.run(inputs) / self.scale + self.bias).astype(np.float64)
         return readout
+
+    def record(self) -> None:
+        """Nothing is kept."""

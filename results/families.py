@@ -72,8 +72,8 @@ class Family:
         first = self.models[0]
         for model in self.models[1:]:
             ours, theirs = (m.recipe.to_dict() for m in (model, first))
-            for section in (ours | theirs).keys() - {"name", "seed"}:
-                if ours.get(section) != theirs.get(section):
+            for section in ours | theirs:
+                if section not in ("name", "seed") and ours.get(section) != theirs.get(section):
                     raise FileFormatError(
                         f"{model.folder}: its recipe differs from that of {first.folder} in "
                         f"[{section}], so it is not the same with another seed; rename it"

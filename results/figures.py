@@ -12,11 +12,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lsnn_neuro.closed_loop import Episodes
 from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.tasks.labels import ClassLabels
-from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks.navigation.episodes import Episodes
+from lsnn_neuro.tasks.navigation.task import Navigation
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
 from results.families import Families, Family, Model

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsnn_neuro.evaluation import Run
+from lsnn_neuro.player import Player
 from lsnn_neuro.tasks.base import FloatArray
 from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn, linear_fits, with_one
 
@@ -22,17 +22,17 @@ LINEAR_SO_FAR = "linear, fitted to the examples so far"
 BACKPROPAGATION = "backpropagation on a network of the teacher's shape"
 
 
-def network_errors(task: LearningToLearn, run: Run) -> FloatArray:
+def network_errors(task: LearningToLearn, player: Player) -> FloatArray:
     """Errors of a network on the test episodes."""
     batches: Iterable[Any] = task.batches("test", BATCH)
-    errors: FloatArray = np.concatenate([b.labels.each(run(b.inputs)) for b in batches])
+    errors: FloatArray = np.concatenate([b.labels.each(player.run(b.inputs)) for b in batches])
     return errors.reshape(-1, task.config.examples)
 
 
-def curves(task: LearningToLearn, runs: Mapping[str, Run]) -> dict[str, list[float]]:
+def curves(task: LearningToLearn, players: Mapping[str, Player]) -> dict[str, list[float]]:
     """Mean error by example on the test episodes: networks, by name, and the baselines."""
     x, y = task.episodes("test")
-    errors = {name: network_errors(task, run) for name, run in runs.items()}
+    errors = {name: network_errors(task, player) for name, player in players.items()}
     errors[LINEAR_OF_ALL] = linear_of_all(x, y)
     errors[LINEAR_SO_FAR] = linear_so_far(x, y)
     errors[BACKPROPAGATION] = backpropagation(x, y)

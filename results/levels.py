@@ -7,35 +7,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from deploy.artifact import Artifact
 from deploy.mapping.chips import Chip
 from deploy.parity import Comparison, Side, compare_levels, join_levels
+from deploy.player import TargetPlayer
 from deploy.report.evidence import Evidence, TaskScore
 from deploy.report.parity import failed_levels
-from deploy.targets import Target, get_target
-from lsnn_neuro.arrays import BoolArray, Events
+from deploy.target import Target
+from deploy.targets import get_target
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError
+from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch
-from lsnn_neuro.tasks.navigation import Navigation
+from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Score, join_scores
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
-from quantize.record import PopulationState
-from results.episodes import closed_loop_sides, played, target_session
+from quantize.record import PopulationSpikes, PopulationState
 from results.networks import load_imported, load_recipe_of, load_trained
 
 BATCH = 128
 """Samples that run side by side when many are compared."""
 PARITY_SAMPLES = 16
 """Test samples that are compared where nothing says which."""
+EMULATOR = "emulator"
+"""The reference of every level."""
 GOLDEN = "golden"
 """Level, and side, of the spikes that were kept at export."""
 
@@ -47,11 +50,11 @@ class ParityRun:
     """A batch of samples that ran on both sides of every level.
 
     - inputs: bool or int8, shape (time, sample, input)
-    - batch: the task's, with what is right; None where the golden inputs aren't from the task
+    - labels: the task's; None where the golden inputs aren't from the task, or it has none
     """
 
     inputs: Events
-    batch: Batch | None
+    labels: Labels | None
     sides: Sides
 
 
@@ -70,73 +73,78 @@ def parity_runs(
     network = None if load_imported(path) else load_trained(path).spiking_network
     recipe = load_recipe_of(path)
     if artifact is None or samples is not None:
-        task = make_task(recipe.task)
-        seen = 0
-        for inputs, batch in held_out(task, quantized, BATCH, samples or PARITY_SAMPLES):
+        task, limit = make_task(recipe.task), samples or PARITY_SAMPLES
+        loops = closed_loop(task, quantized, target, BATCH, limit)
+        for inputs, labels in held_out(task, quantized, BATCH, limit):
             _, sides = _sides(quantized, network, inputs, target)
             if not sides:
                 raise NetworkError(
                     f"{path}: was made elsewhere, so there is no float network to compare the emulator "
                     "with; choose another --target"
                 )
-            sides |= closed_loop(task, quantized, target, range(seen, seen + inputs.shape[1]))
-            seen += inputs.shape[1]
-            yield ParityRun(inputs=inputs, batch=batch, sides=sides)
+            yield ParityRun(inputs=inputs, labels=labels, sides=sides | next(loops, {}))
         return
     events = artifact.inputs
     emulator, sides = _sides(quantized, network, events, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    whence, batch = _whence(recipe, quantized, events)
-    sides |= closed_loop(whence, quantized, target, range(events.shape[1]))
+    task, labels = _matching_task(recipe, quantized, events)
+    n = events.shape[1]
+    if task is not None:
+        sides |= next(closed_loop(task, quantized, target, n, n), {})
     yield ParityRun(
         inputs=events,
-        batch=batch,
+        labels=labels,
         sides={GOLDEN: (golden, emulator), **sides},
     )
 
 
 def held_out(
-    task: Any, quantized: QuantizedNetwork, size: int, limit: int
-) -> Iterator[tuple[BoolArray, Batch | None]]:
-    """Input spikes of the first test samples, ``size`` at a time, and what is asked of them.
+    task: Task, quantized: QuantizedNetwork, size: int, limit: int
+) -> Iterator[tuple[Events, Labels | None]]:
+    """Inputs of the first test samples, ``size`` at a time, and their labels.
 
-    In navigation, where nothing is asked, the network's own episodes on the emulator.
+    In a closed loop those of the network itself on the emulator.
     """
-    if isinstance(task, Navigation):
-        emulator = target_session(task, quantized, get_target("emulator"))
-        for episodes in played(task, "test", emulator, size=size, limit=limit):
-            yield episodes.inputs, None
+    player = TargetPlayer(quantized, get_target(EMULATOR))
+    for trials in task.trials("test", player, batch_size=size, max_samples=limit):
+        yield trials.inputs, trials.labels
+
+
+def closed_loop(
+    task: Task, quantized: QuantizedNetwork, target: Target, size: int, limit: int
+) -> Iterator[Sides]:
+    """One more level where the task is played on another target than the emulator, batch by batch.
+
+    What the network hears is part of the record: equal input spikes mean equal trajectories.
+    """
+    if not task.closed_loop or target.name == EMULATOR:
         return
-    for batch in task.batches("test", size, limit):
-        yield batch.inputs, batch
+
+    def sides(target: Target) -> Iterator[Side]:
+        player = TargetPlayer(quantized, target, records=True)
+        for trials in task.trials("test", player, batch_size=size, max_samples=limit):
+            heard = PopulationSpikes(name=INPUT, spikes=trials.inputs.astype(np.bool_))
+            yield Side(record=replace(trials.record, spikes=(heard, *trials.record.spikes)))
+
+    for ours, theirs in zip(sides(get_target(EMULATOR)), sides(target), strict=True):
+        yield {f"{target.level} closed loop": (ours, theirs)}
 
 
-def closed_loop(task: Any, quantized: QuantizedNetwork, target: Target, episodes: range) -> Sides:
-    """One more level where the task is played on another target than the emulator."""
-    if not isinstance(task, Navigation) or target.name == "emulator":
-        return {}
-    return {f"{_level(target)} closed loop": closed_loop_sides(task, quantized, target, episodes)}
-
-
-def _level(target: Target) -> str:
-    return "P3" if target.name == "loihi2" else "P2"
-
-
-def _whence(
+def _matching_task(
     recipe: Recipe, quantized: QuantizedNetwork, inputs: Events
-) -> tuple[Any, Batch | None]:
-    """The task whose first test samples these are, and what it asks of them.
+) -> tuple[Task | None, Labels | None]:
+    """The task whose first test samples these are, and their labels.
 
     Neither, if they are not, or if the task's data are not at hand: an artifact may be where they are
     not, since speech is licensed, and parity needs none of it.
     """
     n = inputs.shape[1]
     try:
-        task = make_task(recipe.task)
-        heard, batch = next(held_out(task, quantized, n, n))
+        task: Task = make_task(recipe.task)
+        heard, labels = next(held_out(task, quantized, n, n))
     except DataError:
         return None, None
-    return (task, batch) if np.array_equal(heard, inputs) else (None, None)
+    return (task, labels) if np.array_equal(heard, inputs) else (None, None)
 
 
 def _sides(
@@ -149,7 +157,7 @@ def _sides(
         return list(trace(quantized, inputs[:, sample]))
 
     emulator = Side(
-        record=get_target("emulator").run(quantized, inputs),
+        record=get_target(EMULATOR).run(quantized, inputs),
         states=lambda sample, step: emulated(sample)[step],
     )
     sides: Sides = {}
@@ -164,12 +172,12 @@ def _sides(
             ),
             emulator,
         )
-    if target.name != "emulator":
+    if target.name != EMULATOR:
         deployed = Side(
             record=target.run(quantized, inputs),
             states=lambda sample, step: target.states(quantized, inputs[:, sample], step),
         )
-        sides[_level(target)] = (emulator, deployed)
+        sides[target.level] = (emulator, deployed)
     return emulator, sides
 
 
@@ -184,14 +192,14 @@ def gather_evidence(artifact: Artifact, chip: Chip, runs: Iterator[ParityRun]) -
         if seen == 0 or (exact_so_far and failed_levels(parts[-1])):
             shown, first_sample = run, seen
         seen += run.inputs.shape[1]
-        if run.batch is None:
+        if run.labels is None:
             continue
         sides = (side for pair in run.sides.values() for side in pair)
         records = {side.record.target: side.record for side in sides}
         for name, record in records.items():
             if name == GOLDEN:
                 continue
-            scores[name].append(run.batch.labels.score(artifact.network.to_float(record.readout)))
+            scores[name].append(run.labels.score(artifact.network.to_float(record.readout)))
     recipe = artifact.folder / "recipe.toml"
     return Evidence(
         artifact=artifact,

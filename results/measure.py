@@ -6,22 +6,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from deploy.emulated import EmulatorTarget
 from deploy.mapping.metrics import neurobench_metrics
 from deploy.parity import Comparison, compare, join
+from deploy.player import TargetPlayer
 from deploy.targets import get_target
 from lsnn_neuro import __version__, files
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
-from lsnn_neuro.evaluation import Run, float_runner
+from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.network.synapses import Synapses
+from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn
-from lsnn_neuro.tasks.navigation import Navigation
 from lsnn_neuro.tasks.score import Score
 from quantize.aware import QuantizationAware, record_torch
 from quantize.conversion import convert
@@ -33,9 +33,8 @@ from results.learning_to_learn import IN_FLOAT, ON_INTEGERS, curves
 from results.levels import closed_loop, held_out
 from results.metrics import METRICS, RECIPE, read_metrics
 from results.networks import load_trained
-from results.scoring import BATCH, float_score, integer_score, target_runner, walk_score
 
-CPU = torch.device("cpu")
+BATCH = 250
 RANDOM_WALK = "random walk"
 WIDTHS = range(2, WEIGHT_BITS + 1)
 LAVA_SAMPLES = 16
@@ -50,19 +49,18 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     last = [progress, *read_metrics(folder)][-1]
     parameters = count_parameters(network)
     dormant, integers = 0, None
-    tested = float_score(task, network, "test")
+    players: dict[str, Player] = {IN_FLOAT: FloatPlayer(network)}
+    tested = evaluate(task, players[IN_FLOAT], "test")
     scores = {IN_FLOAT: tested}
-    runs: dict[str, Run] = {IN_FLOAT: float_runner(network, CPU)}
     if trained.spikes:
         dormant = count_dormant(trained.spec)
         quantized, _ = trained.quantized()
-        scores[ON_INTEGERS] = integer_score(task, quantized, EmulatorTarget(), "test")
+        players[ON_INTEGERS] = TargetPlayer(quantized, EmulatorTarget())
+        scores[ON_INTEGERS] = evaluate(task, players[ON_INTEGERS], "test")
         integers = _integers(
             task, trained.spiking_network, quantized, scores[ON_INTEGERS], lava_samples
         )
-        runs[ON_INTEGERS] = target_runner(quantized, EmulatorTarget())
-    if isinstance(task, Navigation):
-        scores[RANDOM_WALK] = walk_score(task, "test")
+    scores |= task.baselines("test")
     trained_for = recipe.section("quantization")
     return Card(
         measure=tested.metric.name,
@@ -80,7 +78,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
         parameters=parameters,
         places=parameters + dormant,
         integers=integers,
-        curves=curves(task, runs) if isinstance(task, LearningToLearn) else {},
+        curves=curves(task, players) if isinstance(task, LearningToLearn) else {},
         episodes={
             name: {score.metric.name: score.value, **score.extra_each}
             for name, score in scores.items()
@@ -130,15 +128,15 @@ def _integers(
         parity |= _on_lava(task, quantized, lava_samples)
     seconds = p1.samples * p1.steps * quantized.dt / 1000
     by_width = {
-        width: integer_score(
-            task, convert(spec, weight_bits=width)[0], EmulatorTarget(), "test"
+        width: evaluate(
+            task, TargetPlayer(convert(spec, weight_bits=width)[0], EmulatorTarget()), "test"
         ).value
         for width in WIDTHS
     }
     return Integers(
         weight_bits=bits,
         score=tested.value,
-        aware=float_score(task, aware, "test").value,
+        aware=evaluate(task, FloatPlayer(aware), "test").value,
         by_weight_bits=by_width,
         synapses=quantized.n_synapses,
         rates_hz={p.name: spikes[p.name] / p.size / seconds for p in quantized.spiking},
@@ -161,8 +159,8 @@ def _on_lava(task: Any, quantized: QuantizedNetwork, samples: int) -> dict[str, 
     target = get_target("loihi-sim")
     inputs, _ = next(held_out(task, quantized, samples, samples))
     found = {"P2": compare(emulate(quantized, inputs), target.run(quantized, inputs))}
-    for level, (one, other) in closed_loop(task, quantized, target, range(inputs.shape[1])).items():
-        found[level] = compare(one.record, other.record)
+    for sides in closed_loop(task, quantized, target, samples, samples):
+        found |= {level: compare(one.record, other.record) for level, (one, other) in sides.items()}
     return {level: _count(comparison) for level, comparison in found.items()}
 
 

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from deploy.player import TargetPlayer
 from deploy.targets import get_target
-from lsnn_neuro.arena import WALL
-from lsnn_neuro.closed_loop import Episodes, random_walk
-from lsnn_neuro.tasks.navigation import Navigation
-from results.episodes import float_session, played, target_session
+from lsnn_neuro.player import FloatPlayer, Player
+from lsnn_neuro.tasks.navigation.arena import WALL
+from lsnn_neuro.tasks.navigation.episodes import Episodes, random_walk
+from lsnn_neuro.tasks.navigation.task import Navigation
 from results.networks import load_trained
 
 EPISODES = 256
@@ -88,12 +89,13 @@ def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
     trained = load_trained(model)
     task = trained.task
     assert isinstance(task, Navigation)  # whoever calls has seen to that
-    session = (
-        target_session(task, trained.quantized()[0], get_target("emulator"))
+    player: Player = (
+        TargetPlayer(trained.quantized()[0], get_target("emulator"))
         if trained.spikes
-        else float_session(trained.network)
+        else FloatPlayer(trained.network)
     )
-    return task, next(played(task, "test", session, size=EPISODES, limit=EPISODES))
+    episodes, _ = next(task.played("test", player, EPISODES, EPISODES))
+    return task, episodes
 
 
 def walked_at_random(task: Navigation) -> Episodes:

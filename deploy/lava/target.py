@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from deploy.lava.neurons.neuron import LavaNeuron, lava_neurons
 from deploy.lava.options import LavaOptions
 from deploy.lava.start import start_states
 from deploy.lava.supervisor import SteppedJob, run_job, started_job
+from deploy.target import Target
 from lsnn_neuro.arrays import Events, FloatArray
 from lsnn_neuro.errors import NetworkError, TargetFailedError, TargetUnavailableError
 from lsnn_neuro.network.dynamics import NetworkState
@@ -267,11 +269,14 @@ class LavaSession:
 
 
 @dataclass(frozen=True)
-class LoihiSimTarget:
+class LoihiSimTarget(Target):
     """Runs a network on Lava's fixed-point simulation."""
 
+    name: ClassVar[str] = "loihi-sim"
+    level: ClassVar[str] = "P2"
+    Options = LavaOptions
+
     options: LavaOptions = field(default_factory=LavaOptions)
-    name: str = "loihi-sim"
 
     def unavailable(self) -> str | None:
         """Why Lava can't run here, in one line; None if it can."""

@@ -5,17 +5,24 @@ NumPy only: a machine without torch can make the same batches and score a networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.labels import FloatArray, IntArray, Labels
+from lsnn_neuro.tasks.score import Score
 
-__all__ = ["Batch", "FloatArray", "IntArray", "Split", "Task"]
+if TYPE_CHECKING:
+    from lsnn_neuro.player import Player
+
+__all__ = ["Batch", "FloatArray", "IntArray", "Split", "SupervisedTask", "Task", "Trials"]
 
 Split = Literal["validation", "test"]
 
@@ -51,25 +58,78 @@ class Batch:
         return self.inputs.shape[1]
 
 
-class Task(Protocol):
-    """A source of batches, all of ``n_steps`` steps and ``n_inputs`` inputs."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trials:
+    """Some samples or episodes that a network has gone through, and how well it did.
+
+    - inputs: what it heard, (time, sample, input); labels: None where the task judges by other means
+    - record: of everything that happened, where the player keeps one
+    """
+
+    inputs: Events
+    readout: npt.NDArray[Any]
+    score: Score
+    labels: Labels | None = None
+    record: Any = None
+
+
+class Task(ABC):
+    """Something for a network of so many inputs and outputs to do in ``n_steps`` steps.
+
+    It is made of its ``Config``, the section task of a recipe.
+
+    - closed_loop: whether what the network does decides what it hears next
+    """
 
     name: str
+    Config: ClassVar[type[Section]]
+    closed_loop: ClassVar[bool] = False
     n_inputs: int
     n_outputs: int
     n_steps: int
 
+    @abstractmethod
+    def n_samples(self, split: Split) -> int:
+        """Number of samples, or episodes, in a split."""
+
+    @abstractmethod
+    def trials(
+        self, split: Split, player: Player, *, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Trials]:
+        """Let a network go through the first ``max_samples`` samples of a split (None: all).
+
+        ``batch_size`` at a time, always the same; the last batch may be smaller.
+        """
+
+    def baselines(self, split: Split, max_samples: int | None = None) -> Mapping[str, Score]:
+        """Scores of what has learnt nothing, by name; none where chance is plain."""
+        return {}
+
+
+class SupervisedTask(Task):
+    """A source of batches with labels."""
+
+    @abstractmethod
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` training samples drawn at random by ``rng``, which is all the state there is."""
 
+    @abstractmethod
     def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first ``limit`` samples of a split (None: all), ``size`` at a time, always the same.
 
         The last batch may be smaller.
         """
 
-    def n_samples(self, split: Split) -> int:
-        """Number of samples in a split."""
+    def trials(
+        self, split: Split, player: Player, *, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Trials]:
+        """Let a network go through the first samples of a split; see :class:`Task`."""
+        for batch in self.batches(split, batch_size, max_samples):
+            readout = player.run(batch.inputs)
+            yield Trials(
+                inputs=batch.inputs, readout=readout, labels=batch.labels,
+                score=batch.labels.score(readout),
+            )  # fmt: skip
 
 
 def check_size(size: int) -> None:

@@ -62,7 +62,6 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
     """
 
     Config = DelayedXORConfig
-    closed_loop = False
 
     name = "delayed-xor"
 

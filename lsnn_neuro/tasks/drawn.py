@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
@@ -10,7 +10,14 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import (
+    Batch,
+    Split,
+    SupervisedTask,
+    check_size,
+    check_split,
+    sample_ranges,
+)
 
 _SPLIT_KEY = {"train": 0, "validation": 1, "test": 2}
 
@@ -41,7 +48,7 @@ class HeldOut(Generic[Config]):
         return self.config.seed, _SPLIT_KEY[split], int(sample)
 
 
-class DrawnTask(HeldOut[Config], ABC):
+class DrawnTask(HeldOut[Config], SupervisedTask):
     """A task that can draw a batch; its held-out samples are batches of one, put side by side."""
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:

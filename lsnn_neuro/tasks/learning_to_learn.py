@@ -78,7 +78,6 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
     """
 
     Config = LearningToLearnConfig
-    closed_loop = False
 
     def __init__(self, config: LearningToLearnConfig) -> None:
         """Keep the configuration; episodes are made on demand."""

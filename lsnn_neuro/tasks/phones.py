@@ -21,7 +21,15 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.base import Batch, IntArray, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import (
+    Batch,
+    IntArray,
+    Split,
+    SupervisedTask,
+    check_size,
+    check_split,
+    sample_ranges,
+)
 from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
@@ -91,7 +99,7 @@ class Piece:
         return Piece(recording=self.recording, start=self.start + by, stop=self.stop + by)
 
 
-class Phones:
+class Phones(SupervisedTask):
     """Frame-wise classification of phones.
 
     Each frame is one decision, ``frame_steps`` steps long and ``lag_frames`` later than the frame.
@@ -117,7 +125,6 @@ class Phones:
     """
 
     Config = PhonesConfig
-    closed_loop = False
 
     name = "phones"
 

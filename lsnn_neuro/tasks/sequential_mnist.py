@@ -18,7 +18,14 @@ from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import (
+    Batch,
+    Split,
+    SupervisedTask,
+    check_size,
+    check_split,
+    sample_ranges,
+)
 from lsnn_neuro.tasks.labels import ClassLabels
 
 
@@ -119,7 +126,7 @@ class SequentialMNISTConfig(Section):
         return channels * (1 if self.layout == "pixels" else self.side) + 1
 
 
-class SequentialMNIST:
+class SequentialMNIST(SupervisedTask):
     """The task as Bellec et al. 2018 set it up, with a few variations.
 
     The image's grey levels are one signal (layout "pixels", rows from top to bottom) or one signal
@@ -129,7 +136,6 @@ class SequentialMNIST:
     """
 
     Config = SequentialMNISTConfig
-    closed_loop = False
 
     name = "sequential-mnist"
 

@@ -13,7 +13,14 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
-from lsnn_neuro.tasks.base import Batch, Split, check_size, check_split, sample_ranges
+from lsnn_neuro.tasks.base import (
+    Batch,
+    Split,
+    SupervisedTask,
+    check_size,
+    check_split,
+    sample_ranges,
+)
 from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
@@ -62,7 +69,7 @@ class _Recordings:
         return len(self.digits)
 
 
-class SpokenDigits:
+class SpokenDigits(SupervisedTask):
     """The Free Spoken Digit Dataset: which of ten digits was said.
 
     All recordings end in the same step, shorter ones begin later; then comes the cue, and the
@@ -72,7 +79,6 @@ class SpokenDigits:
     """
 
     Config = SpokenDigitsConfig
-    closed_loop = False
 
     name = "spoken-digits"
 

@@ -60,7 +60,6 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
     """
 
     Config = StoreRecallConfig
-    closed_loop = False
 
     name = "store-recall"
 

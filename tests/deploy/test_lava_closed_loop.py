@@ -8,11 +8,12 @@ from on_lava import mismatches
 from random_lsnns import lsnn
 
 from deploy.lava.options import LavaOptions
-from deploy.targets import Target, get_target
-from lsnn_neuro.closed_loop import Episodes, play
+from deploy.target import Target
+from deploy.targets import get_target
 from lsnn_neuro.errors import DataError, NetworkError, TargetFailedError, TargetUnavailableError
 from lsnn_neuro.network.config import LSNNConfig
-from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
+from lsnn_neuro.tasks.navigation.episodes import Episodes, play
+from lsnn_neuro.tasks.navigation.task import Navigation, NavigationConfig
 from quantize.conversion import convert
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord

@@ -16,6 +16,7 @@ from deploy.interchange.loihi1 import load
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget
 from deploy.parity import compare
+from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError, FileFormatError
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.recipe import load_recipe
@@ -198,10 +199,8 @@ def test_the_published_network_runs_on_the_kernel_and_keeps_its_synapses():
 @pytest.mark.slow
 @needs_weights
 def test_the_published_network_reaches_its_published_accuracy_on_all_test_images():
-    network, target = load(PUBLISHED), EmulatorTarget(spikes=False)
-    score = evaluate(
-        published_task(), "test", lambda x: target.run(network, x).readout, batch_size=256
-    )
+    player = TargetPlayer(load(PUBLISHED), EmulatorTarget())
+    score = evaluate(published_task(), player, "test", batch_size=256)
     assert score.samples == 10_000
     assert 0.935 <= score.value <= 0.947  # 94.1 % on the chip
 

@@ -11,7 +11,8 @@ from random_networks import random_events, random_inputs, random_network
 
 from deploy.emulated import EmulatorTarget
 from deploy.lava.options import LavaOptions
-from deploy.targets import TARGETS, Target, get_target
+from deploy.target import Target
+from deploy.targets import TARGETS, get_target
 from lsnn_neuro.errors import NetworkError, RecipeError
 from quantize.emulator import emulate, trace
 
@@ -82,7 +83,7 @@ def test_wrong_inputs_and_steps_are_refused_before_anything_runs(name):
 
 def test_listing_targets_imports_neither_torch_nor_lava():
     code = (
-        "import sys, deploy.targets as t; [t.get_target(n).unavailable() for n in t.TARGETS[:2]]; "
+        "import sys, deploy.targets as t; [t.get_target(n).unavailable() for n in list(t.TARGETS)[:2]]; "
         "print([m for m in sys.modules if m == 'torch' or m.startswith('lava.proc')])"
     )
     done = subprocess.run(

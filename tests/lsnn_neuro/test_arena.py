@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from lsnn_neuro.arena import NAME, Arenas
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.navigation.arena import NAME, Arenas
 
 STEPS = 60
 

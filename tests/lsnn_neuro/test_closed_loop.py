@@ -7,12 +7,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lsnn_neuro.closed_loop import Episodes, episodes_score, play, random_walk
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.session import FloatArray, Spikes
-from lsnn_neuro.tasks.navigation import Navigation, NavigationConfig
+from lsnn_neuro.tasks.navigation.episodes import Episodes, episodes_score, play, random_walk
+from lsnn_neuro.tasks.navigation.task import Navigation, NavigationConfig
 
 TASK = Navigation(NavigationConfig(actions=12, steps_per_action=4, latency=1, place_cells=4))
 

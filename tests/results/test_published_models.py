@@ -6,12 +6,14 @@ import pytest
 from published_models import MODELS, NAMES, recipe_of
 
 from deploy.emulated import EmulatorTarget
+from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.evaluation import evaluate
+from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks import make_task
 from results.card import Card
 from results.measure import count_dormant, count_parameters
 from results.networks import load_trained
-from results.scoring import float_score, integer_score
 
 QUICK = ("delayed-xor", "navigation", "navigation-lstm")
 
@@ -34,9 +36,11 @@ def test_scores_are_those_of_the_card(name):
         task = make_task(recipe_of(name).task)
     except DataError as error:
         pytest.skip(str(error))
-    assert float_score(task, trained.network, "test").value == pytest.approx(card.score, rel=1e-6)
+    assert evaluate(task, FloatPlayer(trained.network), "test").value == pytest.approx(
+        card.score, rel=1e-6
+    )
     assert trained.spikes == (card.integers is not None)
     if trained.spikes:
         network, _ = trained.quantized()
-        found = integer_score(task, network, EmulatorTarget(), "test").value
+        found = evaluate(task, TargetPlayer(network, EmulatorTarget()), "test").value
         assert found == pytest.approx(card.integers.score, rel=1e-12)

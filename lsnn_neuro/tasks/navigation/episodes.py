@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.session import FloatArray, Session, Spikes
-from lsnn_neuro.tasks.navigation import VELOCITY, Chances, Navigation
 from lsnn_neuro.tasks.score import GOALS, Score, join_scores
 
+if TYPE_CHECKING:
+    from lsnn_neuro.tasks.navigation.task import Navigation
+
+VELOCITY, VALUE, HINT = slice(0, 2), 2, slice(3, 5)
+"""Which readouts are the mean of the velocity, the value and (if any) the goal's place."""
 Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
 """(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chances:
+    """All that is random in some episodes: the arenas' seeds, and numbers drawn beforehand.
+
+    - arena: a seed for each; noise: normal, (action, sample, 2); spikes: uniform, (time, sample, input)
+    """
+
+    arena: list[Any]
+    noise: FloatArray
+    spikes: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from lsnn_neuro.arena import WALL, Arenas
 from lsnn_neuro.encoders import DT
-from lsnn_neuro.tasks.base import Split
+from lsnn_neuro.tasks.base import Split, Task, Trials, sample_ranges
 from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
+from lsnn_neuro.tasks.navigation.arena import WALL, Arenas
+from lsnn_neuro.tasks.navigation.episodes import (
+    HINT,
+    Chances,
+    Episodes,
+    episodes_score,
+    play,
+    random_walk,
+)
+from lsnn_neuro.tasks.score import Score
 
 if TYPE_CHECKING:
+    from lsnn_neuro.player import Player
     from lsnn_neuro.recipe import Recipe
 
 FloatArray = npt.NDArray[np.float64]
 
-VELOCITY, VALUE, HINT = slice(0, 2), 2, slice(3, 5)
-"""Which readouts are the mean of the velocity, the value and (if any) the goal's place."""
 _ARENA, _NOISE, _SPIKES = range(3)  # an episode's random numbers, each in a generator of its own
 
 
@@ -79,20 +86,8 @@ class NavigationConfig(HeldOutConfig):
         return self
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Chances:
-    """All that is random in some episodes: the arenas' seeds, and numbers drawn beforehand.
-
-    - arena: a seed for each; noise: normal, (action, sample, 2); spikes: uniform, (time, sample, input)
-    """
-
-    arena: list[Any]
-    noise: FloatArray
-    spikes: npt.NDArray[np.float32]
-
-
-class Navigation(HeldOut[NavigationConfig]):
-    """The meta-reinforcement-learning task of Bellec et al. 2018: :class:`lsnn_neuro.arena.Arenas` in spikes.
+class Navigation(HeldOut[NavigationConfig], Task):
+    """The meta-reinforcement-learning task of Bellec et al. 2018: :class:`Arenas` in spikes.
 
     An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
     for where the agent is, and for whether it is at the goal or has just run into the wall. Inputs in
@@ -116,6 +111,32 @@ class Navigation(HeldOut[NavigationConfig]):
         self.n_inputs = len(self.centres) + 2 * config.signal_cells
         self.n_outputs = HINT.stop if config.hints else HINT.start
         self.n_steps = config.actions * config.steps_per_action
+
+    def trials(
+        self, split: Split, player: Player, *, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Trials]:
+        """Let a network act through the first episodes of a split; see :class:`Task`."""
+        for episodes, record in self.played(split, player, batch_size, max_samples):
+            yield Trials(
+                inputs=episodes.inputs, readout=episodes.readout, record=record,
+                score=episodes_score([episodes]),
+            )  # fmt: skip
+
+    def played(
+        self, split: Split, player: Player, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[tuple[Episodes, Any]]:
+        """The same with all that is known of the episodes, and the player's record."""
+        for these in sample_ranges(self.n_samples(split), batch_size, max_samples):
+            with player.session(len(these), self.n_steps) as session:
+                episodes = play(self, session, self.chances(split, these))
+                record = session.record() if player.records else None
+            yield episodes, record
+
+    def baselines(self, split: Split, max_samples: int | None = None) -> Mapping[str, Score]:
+        """Of an agent that walks at random."""
+        n = self.n_samples(split)
+        walk = random_walk(self, self.chances(split, range(min(max_samples or n, n))))
+        return {"random walk": episodes_score([walk])}
 
     def arenas(self, n_samples: int) -> Arenas:
         """Arenas for so many episodes."""

@@ -1,0 +1,1 @@
+"""Navigation: the arena, the task in spikes, and episodes in a closed loop."""
