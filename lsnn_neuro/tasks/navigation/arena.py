@@ -179,4 +179,4 @@ def _direction(turns: FloatArray) -> FloatArray:
     return np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], axis=-1)
 
 
-gymnasium.register(NAME, entry_point=Arena, vector_entry_point=Arenas)
+gymnasium.register(NAME, entry_point=f"{__name__}:Arena", vector_entry_point=f"{__name__}:Arenas")
