@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
 
 if TYPE_CHECKING:
-    from deploy.lava.options import LavaOptions
     from deploy.parity import Comparison
     from deploy.target import Target
     from lsnn_neuro.player import Player
@@ -31,22 +31,43 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 WATCHED = 4
 """Samples of an export on which firing rates and saturated states are looked at."""
-TARGETS = ("emulator", "loihi-sim", "loihi2")
+FLOAT = "float"
+
+
+class TargetName(click.ParamType):  # type: ignore[type-arg]  # older clicks can't be subscripted
+    """The name of a target: built in, installed, or ``FILE.py:Class``."""
+
+    name = "target"
+
+    def __init__(self, *further: str):
+        self._further = further
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself; a usage error if there is no such target."""
+        if ":" not in value and value not in self._names():
+            self.fail(f"there is no target {value!r}; there are {', '.join(self._names())}")
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(n) for n in self._names() if n.startswith(incomplete)]
+
+    def _names(self) -> list[str]:
+        from deploy.targets import TARGETS
+
+        return [*self._further, *TARGETS]
+
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-lava_model = click.option(
-    "--lava-model", type=click.Choice(("graph", "fused")), default="graph", show_default=True,
-    help="On loihi-sim: a Lava process per population and connection, or one fast one for all, "
-    "with the emulator's arithmetic.",
+target_options = click.option(
+    "--target-option", "target_options", multiple=True, metavar="KEY=VALUE",
+    help="How the target runs, e.g. model=fused on loihi-sim.",
 )  # fmt: skip
-lava_synapses = click.option(
-    "--lava-synapses", type=click.Choice(("event", "stock")), default="event", show_default=True,
-    help="On loihi-sim: our event-driven models of connections, or Lava's own.",
-)  # fmt: skip
-
-
 chip_option = click.option(
     "--chip", default="loihi2", show_default=True, metavar="NAME|FILE",
     help="Where it is to fit: loihi2, loihi1, or a chip file (TOML).",
@@ -139,19 +160,18 @@ def train(
 
 @main.command()
 @click.argument("path", type=EXISTING)
-@click.option("--target", type=click.Choice(("float", *TARGETS)), default="float",
+@click.option("--target", type=TargetName(FLOAT), default=FLOAT,
               show_default=True, help="What runs the network.")  # fmt: skip
 @click.option("--split", type=click.Choice(("validation", "test")), default="test",
               show_default=True)  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1), help="First so many; default all.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=250, show_default=True)
 @click.option("--data", help="Where the task's data come from, instead of the recipe's choice.")
-@lava_model
-@lava_synapses
+@target_options
 @as_json
 def evaluate(
     path: Path, target: str, split: Any, samples: int | None, batch_size: int, data: str | None,
-    lava_model: Any, lava_synapses: Any, as_json: bool,
+    target_options: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Score the network at PATH (run folder, checkpoint or artifact) on held-out samples.
 
@@ -161,13 +181,14 @@ def evaluate(
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
     from deploy.player import TargetPlayer
-    from deploy.targets import get_target
     from lsnn_neuro.evaluation import evaluate as run_on
     from lsnn_neuro.player import FloatPlayer
     from lsnn_neuro.tasks import make_task
     from results.networks import load_quantized, load_recipe_of, load_trained
 
-    lava = _lava_options(target, lava_model, lava_synapses)
+    where = None if target == FLOAT else _ready_target(target, target_options)
+    if where is None and target_options:
+        raise LSNNError(f"--target-option {target_options[0]}: target {FLOAT!r} has none")
     config = load_recipe_of(path).task
     if data is not None:
         if "data" not in type(config).model_fields:
@@ -176,12 +197,11 @@ def evaluate(
     task = make_task(config)
     start = time.perf_counter()
     player: Player
-    if target == "float":
+    if where is None:
         trained = load_trained(path)
         _warn_of_quantization(trained)
         player = FloatPlayer(trained.network)
     else:
-        where = get_target(target, lava)
         quantized, losses = load_quantized(path)
         _warn(quantized, losses)
         player = TargetPlayer(quantized, where)
@@ -195,7 +215,7 @@ def evaluate(
 
 @main.command()
 @click.argument("checkpoint", type=EXISTING)
-@click.option("--target", type=click.Choice(TARGETS), required=True, help="What it is for.")
+@click.option("--target", type=TargetName(), required=True, help="What it is for.")
 @click.option("--out", type=FOLDER, required=True, help="Artifact folder to write.")
 @click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True,
               help="Test samples whose spikes are kept as golden.")  # fmt: skip
@@ -288,14 +308,13 @@ def export(
 
 @main.command()
 @click.argument("path", type=EXISTING)
-@click.option("--target", type=click.Choice(TARGETS), help="Default: what it was exported for.")
+@click.option("--target", type=TargetName(), help="Default: what it was exported for.")
 @click.option("--samples", type=click.IntRange(min=1),
               help="First so many test samples; default an artifact's golden ones.")  # fmt: skip
-@lava_model
-@lava_synapses
+@target_options
 @as_json
 def parity(
-    path: Path, target: str | None, samples: int | None, lava_model: Any, lava_synapses: Any,
+    path: Path, target: str | None, samples: int | None, target_options: tuple[str, ...],
     as_json: bool,
 ) -> None:  # fmt: skip
     """Prove spike by spike that the artifact, run or model at PATH is the same network everywhere.
@@ -318,7 +337,7 @@ def parity(
     quantized, losses = (loaded.network, None) if loaded else load_quantized(path)
     _warn(quantized, losses)
     name = target or (loaded.target if loaded else "emulator")
-    where = _ready_target(name, lava_model, lava_synapses)
+    where = _ready_target(name, target_options)
     runs = parity_runs(path, quantized, where, artifact=loaded, samples=samples)
     levels = join_levels([compare_levels(run.sides) for run in runs])
     if as_json:
@@ -330,18 +349,17 @@ def parity(
 
 @main.command()
 @click.argument("artifact", type=FOLDER)
-@click.option("--target", type=click.Choice(TARGETS), help="Default: what it was exported for.")
+@click.option("--target", type=TargetName(), help="Default: what it was exported for.")
 @click.option("--samples", type=click.IntRange(min=1),
               help="First so many test samples; default the golden ones.")  # fmt: skip
 @chip_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="HTML file; default report.html in the artifact.")  # fmt: skip
 @click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
-@lava_model
-@lava_synapses
+@target_options
 def report(
     artifact: Path, target: str | None, samples: int | None, chip: str, out: Path | None,
-    open_it: bool, lava_model: Any, lava_synapses: Any,
+    open_it: bool, target_options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write the parity of ARTIFACT as one HTML file: verdict, spikes, states, distances, resources.
 
@@ -360,7 +378,7 @@ def report(
     from results.levels import gather_evidence, parity_runs
 
     loaded = load_artifact(artifact)
-    where = _ready_target(target or loaded.target, lava_model, lava_synapses)
+    where = _ready_target(target or loaded.target, target_options)
     runs = parity_runs(artifact, loaded.network, where, artifact=loaded, samples=samples)
     evidence = gather_evidence(loaded, load_chip(chip), runs)
     file = out or artifact / "report.html"
@@ -412,7 +430,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
     from deploy.artifact import MANIFEST, load_artifact, versions
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_json, resources_lines
-    from deploy.targets import get_target
+    from deploy.targets import TARGETS
     from lsnn_neuro.network import kernel
     from quantize.design_rules import check
     from quantize.network import SPIKES, value_range
@@ -422,7 +440,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
         raise click.UsageError("give a PATH or --system")
     result: dict[str, Any] = {}
     if system:
-        reasons = {name: get_target(name).unavailable() for name in TARGETS}
+        reasons = {name: TARGETS[name]().unavailable() for name in TARGETS}
         result |= {
             "kernel": kernel.description(),
             "versions": versions(),
@@ -573,25 +591,11 @@ def _population_json(report: PopulationReport) -> dict[str, Any]:
     return values | {t.name: (t.wanted, t.got) for t in report.time_constants}
 
 
-def _lava_options(target: str, model: Any, synapses: Any) -> LavaOptions | None:
-    """What was chosen for loihi-sim; None, a target's own defaults, if nothing was."""
-    from deploy.lava.options import LavaOptions
-
-    options = LavaOptions(model=model, synapses=synapses)
-    if options == LavaOptions():
-        return None
-    if target != "loihi-sim":
-        raise LSNNError(
-            f"--lava-model and --lava-synapses choose how loihi-sim computes; target is {target}"
-        )
-    return options
-
-
-def _ready_target(name: str, lava_model: Any, lava_synapses: Any) -> Target:
+def _ready_target(name: str, options: tuple[str, ...]) -> Target:
     """The target of this name, or why it can't run here."""
-    from deploy.targets import get_target
+    from deploy.targets import target_of_user
 
-    target = get_target(name, _lava_options(name, lava_model, lava_synapses))
+    target = target_of_user(name, options)
     reason = target.unavailable()
     if reason:
         raise LSNNError(f"{target.name}: {reason}")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deploy.target import Target
+from deploy.target import REFERENCE, Target
 from lsnn_neuro.arrays import Events, FloatArray, IntArray
 from lsnn_neuro.errors import RecipeError
 from quantize.emulator import check_inputs, emulate, session, trace
@@ -27,7 +27,7 @@ class EmulatorTarget(Target):
     """
 
     name: ClassVar[str] = "emulator"
-    level: ClassVar[str] = "P1"
+    level: ClassVar[str] = REFERENCE
 
     batch: int = 256
     spikes: bool = True

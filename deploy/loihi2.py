@@ -96,7 +96,6 @@ class Loihi2Target(Target):
 
     name: ClassVar[str] = "loihi2"
     level: ClassVar[str] = "P3"
-    Options = LavaOptions
 
     options: LavaOptions = field(default_factory=lambda: LavaOptions(parallel_samples=1))
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deploy.session import TargetSession
 from lsnn_neuro.arrays import Events, IntArray
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState, SpikeRecord
 
+REFERENCE = "reference"
+"""The level of what all others are compared with, the emulator."""
+
 
 class Target(ABC):
     """Something that runs quantized networks. All targets compute the same integers.
 
     - name: in the table of targets; level: of parity, at which it is compared with the emulator
+    - options: a dataclass that users choose by key and value; None if there is nothing to choose
     """
 
     name: ClassVar[str]
     level: ClassVar[str]
+    options: Any = None
 
     @abstractmethod
     def unavailable(self) -> str | None:

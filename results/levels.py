@@ -16,7 +16,7 @@ from deploy.parity import Comparison, Side, compare_levels, join_levels
 from deploy.player import TargetPlayer
 from deploy.report.evidence import Evidence, TaskScore
 from deploy.report.parity import failed_levels
-from deploy.target import Target
+from deploy.target import REFERENCE, Target
 from deploy.targets import get_target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError
@@ -117,7 +117,7 @@ def closed_loop(
 
     What the network hears is part of the record: equal input spikes mean equal trajectories.
     """
-    if not task.closed_loop or target.name == EMULATOR:
+    if not task.closed_loop or target.level == REFERENCE:
         return
 
     def sides(target: Target) -> Iterator[Side]:
@@ -172,7 +172,7 @@ def _sides(
             ),
             emulator,
         )
-    if target.name != EMULATOR:
+    if target.level != REFERENCE:
         deployed = Side(
             record=target.run(quantized, inputs),
             states=lambda sample, step: target.states(quantized, inputs[:, sample], step),

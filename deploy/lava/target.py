@@ -274,7 +274,6 @@ class LoihiSimTarget(Target):
 
     name: ClassVar[str] = "loihi-sim"
     level: ClassVar[str] = "P2"
-    Options = LavaOptions
 
     options: LavaOptions = field(default_factory=LavaOptions)
 

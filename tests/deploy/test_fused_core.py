@@ -113,9 +113,20 @@ def test_options_that_choose_nothing_in_a_fused_network_are_refused(other):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["emulator", "--lava-model", "fused"], "target is emulator"),
-        (["loihi2", "--lava-synapses", "stock"], "target is loihi2"),
-        (["loihi-sim", "--lava-model", "fused", "--lava-synapses", "stock"], "model is 'fused'"),
+        (
+            ["emulator", "--target-option", "model=fused"],
+            "target 'emulator': there is no option 'model=fused'; it has none",
+        ),
+        (["float", "--target-option", "model=fused"], "target 'float' has none"),
+        (
+            ["loihi-sim", "--target-option", "model=fused", "--target-option", "synapses=stock"],
+            "model is 'fused'",
+        ),
+        (["loihi-sim", "--target-option", "modl=fused"], "it has model, lif, synapses"),
+        (
+            ["loihi-sim", "--target-option", "time_limit=soon"],
+            "time_limit is 'soon', expected float",
+        ),
     ],
 )
 def test_command_line_refuses_lava_options_that_would_choose_nothing(arguments, said):
