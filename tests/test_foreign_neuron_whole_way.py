@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_package import install
+from foreign_package import install, start, succeed
 
 from lsnn_neuro.checkpoint import LAST, Checkpoint
 
@@ -85,22 +82,6 @@ def site(tmp_path, monkeypatch):
     install(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
-
-
-def start(site, *command):
-    path = os.pathsep.join([str(site), str(ROOT)])
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "cli.py"), *map(str, command)],
-        cwd=site, env=os.environ | {"PYTHONPATH": path}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def succeed(site, *command):
-    process = start(site, *command)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out
 
 
 def recipe(site, iterations):
