@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deploy.target import REFERENCE
+from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.errors import FileFormatError, NetworkError
@@ -109,7 +111,7 @@ def write_artifact(
         save_golden(new / GOLDEN, inputs, golden)
         for name, content in (files or {}).items():
             write_bytes(new / name, content)
-        if target != "emulator":
+        if target not in TARGETS or TARGETS[target].level != REFERENCE:
             write_text(new / SCRIPT, _SCRIPT_TEXT.format(target=target))
         manifest = {
             "format_version": FORMAT_VERSION,

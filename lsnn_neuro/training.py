@@ -32,7 +32,7 @@ from lsnn_neuro.checkpoint import (
 from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import TrainingError
-from lsnn_neuro.network.module import NetworkOutput, SpikingNetwork
+from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.objectives import Objective, Supervised
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
@@ -145,7 +145,7 @@ class Trainer:
 
     def checkpoint(self, *, resumable: bool) -> Checkpoint:
         """The network now, compact; with ``resumable`` dense, with optimizer and random numbers."""
-        spec = self.network.to_spec() if isinstance(self.network, SpikingNetwork) else None
+        spec = self.network.to_spec() if self.recipe.network.spiking else None
         arrays = module_tensors(self.network) if resumable or spec is None else {}
         progress: dict[str, Any] = {
             "iteration": self.iteration,

@@ -194,7 +194,7 @@ class QuantizationAware(nn.Module):
 
     def __init__(self, network: SpikingNetwork, *, weight_bits: int = WEIGHT_BITS):
         super().__init__()
-        if not isinstance(network, SpikingNetwork):
+        if not hasattr(network, "to_spec"):  # an LSTM, or a module of another package
             raise NetworkError(
                 f"QuantizationAware takes a SpikingNetwork, got {type(network).__name__}"
             )

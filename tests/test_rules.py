@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from lsnn_neuro.registry import NEURONS
+from deploy.targets import TARGETS
+from lsnn_neuro.registry import NEURONS, TASKS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("lsnn_neuro", "quantize", "deploy", "results")
-OWN = ("lsnn_neuro/neurons/", "lsnn_neuro/registry.py", "lsnn_neuro/migrations.py")
+OWN = (
+    "lsnn_neuro/neurons/", "lsnn_neuro/registry.py", "lsnn_neuro/migrations.py", "lsnn_neuro/tasks/",
+    "deploy/targets.py", "deploy/emulated.py", "deploy/lava/target.py", "deploy/loihi2.py",
+)  # fmt: skip
 FILES = [
     file
     for file in [ROOT / "cli.py", *(f for p in PACKAGES for f in sorted((ROOT / p).rglob("*.py")))]
     if not str(file.relative_to(ROOT)).startswith(OWN)
 ]
-NAMES = set(NEURONS)
+NAMES = {*NEURONS, *TASKS, *TARGETS}
 
 
 def compared_strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -36,12 +40,36 @@ def compared_strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
-def test_the_name_of_a_neuron_is_compared_nowhere_outside_its_own_file(file: Path) -> None:
+def test_the_name_of_a_neuron_task_or_target_is_compared_nowhere_outside_its_own_file(
+    file: Path,
+) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    found = [(line, text) for line, text in compared_strings(tree) if text in NAMES]
+    names = NAMES if "results" not in file.parts else set(NEURONS)
+    found = [(line, text) for line, text in compared_strings(tree) if text in names]
     assert not found
 
 
 def test_the_rule_can_fail() -> None:
     tree = ast.parse("if neuron.name == 'alif' or kind in ('lif', 'x'): pass")
     assert {text for _, text in compared_strings(tree)} == {"alif", "lif", "x"}
+
+
+KINDS = {
+    "Task", "SupervisedTask", "Navigation", "LearningToLearn", "Labels", "ClassLabels", "ValueLabels",
+    "SequenceLabels", "SpikingNetwork", "LSTM", "Target", "EmulatorTarget", "LoihiSimTarget",
+}  # fmt: skip
+
+
+def asked_types(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of every class that something is asked to be an instance of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            yield from ((n.lineno, n.id) for n in ast.walk(node.args[1]) if isinstance(n, ast.Name))
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if "results" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
+)
+def test_nobody_asks_which_task_labels_network_or_target_it_is(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assert not [(line, name) for line, name in asked_types(tree) if name in KINDS]
