@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deploy.parity import Comparison
     from deploy.target import Target
     from lsnn_neuro.player import Player
+    from lsnn_neuro.tasks.base import Task
     from quantize.conversion_report import ConversionReport, PopulationReport
     from quantize.network import QuantizedNetwork
     from results.networks import Trained
@@ -68,6 +69,7 @@ target_options = click.option(
     "--target-option", "target_options", multiple=True, metavar="KEY=VALUE",
     help="How the target runs, e.g. model=fused on loihi-sim.",
 )  # fmt: skip
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 chip_option = click.option(
     "--chip", default="loihi2", show_default=True, metavar="NAME|FILE",
     help="Where it is to fit: loihi2, loihi1, or a chip file (TOML).",
@@ -139,13 +141,16 @@ def train(
       lsnn-neuro train recipes/smnist-rows.toml --set training.lr=0.005 --set seed=1
       lsnn-neuro train runs/smnist-rows/recipe.toml --resume
     """
+    from lsnn_neuro.checkpoint import LAST
     from lsnn_neuro.recipe import load_recipe
     from lsnn_neuro.training import summary
     from lsnn_neuro.training import train as run_training
     from results.networks import load_trained
 
     loaded = load_recipe(recipe, overrides, sections=["quantization"] if quantize else [])
-    run_dir = out or Path("runs") / loaded.name
+    own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
+    resumed = resume and Path(recipe).is_file() and (own / LAST).is_file()
+    run_dir = out or (own if resumed else Path("runs") / loaded.name)
     trainer = run_training(
         loaded,
         run_dir,
@@ -195,6 +200,7 @@ def evaluate(
             raise LSNNError(f"{path}: task {config.name!r} reads no data; leave --data out")
         config = config.model_copy(update={"data": data})
     task = make_task(config)
+    _check_samples(task, split, samples)
     start = time.perf_counter()
     player: Player
     if where is None:
@@ -242,7 +248,7 @@ def export(
     """
     from deploy.artifact import write_artifact
     from deploy.mapping.chips import load_chip
-    from deploy.mapping.report import resources, resources_files
+    from deploy.mapping.report import resources, resources_files, rule_names
     from lsnn_neuro.checkpoint import BEST
     from lsnn_neuro.tasks import make_task
     from quantize.activity import measure_activity, rates_of
@@ -253,6 +259,12 @@ def export(
     from results.levels import held_out
     from results.networks import load_imported, load_recipe_of, load_trained
 
+    placed_on = load_chip(chip)
+    unknown = sorted(set(allow) - rule_names())
+    if unknown:
+        raise LSNNError(
+            f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
+        )
     recipe, imported = load_recipe_of(checkpoint), load_imported(checkpoint)
     files: dict[str, bytes] = {"recipe.toml": recipe.to_toml().encode()}
     about: dict[str, Any] = {"name": recipe.name}
@@ -265,7 +277,9 @@ def export(
         raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
     else:
         quantized = imported
-    inputs, _ = next(held_out(make_task(recipe.task), quantized, samples, samples))
+    task = make_task(recipe.task)
+    _check_samples(task, "test", samples)
+    inputs, _ = next(held_out(task, quantized, samples, samples))
     golden = emulate(quantized, inputs)
     few = inputs[:, :WATCHED]
     rates = None
@@ -274,7 +288,7 @@ def export(
         rates = rates_of(record_torch(net, net, few, name="float").spikes, quantized.dt)
     for activity in measure_activity(quantized, few, rates):
         _print_flags(activity.flags())
-    found = resources(quantized, load_chip(chip), inputs, golden)
+    found = resources(quantized, placed_on, inputs, golden)
     violations = [*check(quantized, value_range(inputs)), *found.violations]
     for violation in violations:
         click.echo(f"design rule {violation}", err=True)
@@ -484,6 +498,8 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
         result["violations"] = [str(violation) for violation in violations]
         result |= {"resources": resources_json(found)} if as_json else resources_lines(found)
     _show(result, as_json)
+    if result.get("violations"):
+        raise LSNNError(f"design rule {result['violations'][0]}")
 
 
 @main.command()
@@ -493,7 +509,8 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
               help="File to write.")  # fmt: skip
 @click.option("--extended", is_flag=True, help="nir: carry what the format can't say, for lsnn-neuro "
               "alone to read, instead of refusing it.")  # fmt: skip
-def convert(path: Path, to: str, out: Path, extended: bool) -> None:
+@overwrite_option
+def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> None:
     """Write the integer network at PATH (run, checkpoint, artifact, network file) for other tools.
 
     What the format can't say is refused by name and value. For netx a run or checkpoint is quantized anew,
@@ -507,6 +524,7 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
     from deploy.interchange import netx, nir
     from results.networks import load_quantized
 
+    _check_new(out, overwrite)
     network, _ = load_quantized(path, for_netx=to == "netx")
     if to == "nir":
         nir.save(network, out, extended=extended)
@@ -525,7 +543,8 @@ def convert(path: Path, to: str, out: Path, extended: bool) -> None:
 @click.option(
     "--recipe", help="Built-in recipe that names its task, for evaluate, parity and export."
 )
-def import_(form: str, path: Path, out: Path, recipe: str | None) -> None:
+@overwrite_option
+def import_(form: str, path: Path, out: Path, recipe: str | None, overwrite: bool) -> None:
     """Make a network file, for evaluate, inspect, parity and export, out of what was made elsewhere.
 
     \b
@@ -541,6 +560,7 @@ def import_(form: str, path: Path, out: Path, recipe: str | None) -> None:
     from lsnn_neuro.recipe import load_recipe
     from quantize import file_format
 
+    _check_new(out, overwrite)
     network = {"loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load}[form](path)
     if recipe is not None:
         name = load_recipe(recipe).name
@@ -600,6 +620,20 @@ def _ready_target(name: str, options: tuple[str, ...]) -> Target:
     if reason:
         raise LSNNError(f"{target.name}: {reason}")
     return target
+
+
+def _check_samples(task: Task, split: Any, samples: int | None) -> None:
+    """Refuse more samples than there are."""
+    if samples is not None and samples > task.n_samples(split):
+        raise LSNNError(
+            f"--samples {samples}: the {split} split of task {task.name!r} has {task.n_samples(split)}"
+        )
+
+
+def _check_new(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file."""
+    if path.exists() and not overwrite:
+        raise LSNNError(f"{path}: already exists; use --overwrite or another --out")
 
 
 def _warn(network: QuantizedNetwork, losses: ConversionReport | None) -> None:

@@ -47,6 +47,9 @@ class TrainingConfig(Section):
         None, gt=0, le=1, description="stop when the validation accuracy reaches this"
     )
     divergence_loss: float = Field(1e3, gt=0, description="a loss above this stops the run")
+    divergence_gradient: float = Field(
+        1e5, gt=0, description="a norm of the gradient above this stops the run"
+    )
 
     @model_validator(mode="after")
     def _restarts_lie_within_a_cosine_schedule(self) -> TrainingConfig:

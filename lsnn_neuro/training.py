@@ -49,7 +49,7 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, *, wrap: Wrap | None = None, device: str = "cpu"):
-        self.recipe, self.device = recipe, torch.device(device)
+        self.recipe, self.device = recipe, _device(device)
         self.task = make_task(recipe.task)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
@@ -137,6 +137,13 @@ class Trainer:
                 f"iteration {self.iteration}: loss is {loss}, gradient norm is {norm}; lower "
                 "training.lr or network.gamma, or set training.clip_gradient"
             )
+        largest = self.recipe.training.divergence_gradient
+        if norm > largest:
+            raise TrainingError(
+                f"iteration {self.iteration}: the gradient explodes, its norm is {norm:.4g}, above "
+                f"training.divergence_gradient = {largest:g}; lower training.lr, network.gamma or the "
+                "scale of the recurrent weights"
+            )
         if loss > limit:
             raise TrainingError(
                 f"iteration {self.iteration}: the run diverges, loss is {loss:.4g}, above "
@@ -212,6 +219,17 @@ class Trainer:
         self.seconds = checkpoint.progress["seconds"]
 
 
+def _device(name: str) -> torch.device:
+    """A torch device that can be used here."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch raises both
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"device {name!r}: can't be used here ({reason}); use cpu") from None
+    return device
+
+
 def train(
     recipe: Recipe,
     run_dir: Path,
@@ -236,7 +254,13 @@ def train(
                 f"{last}: holds a network without the state to go on from (a copy of {BEST}, or made "
                 "by an older version)"
             )
-        if not recipe.same_run(saved.recipe, saved.progress["iteration"]):
+        done = saved.progress["iteration"]
+        if done > recipe.training.iterations:
+            raise TrainingError(
+                f"{last}: has come to iteration {done}, beyond training.iterations = "
+                f"{recipe.training.iterations}; resume with more"
+            )
+        if not recipe.same_run(saved.recipe, done):
             raise TrainingError(
                 f"{last}: belongs to another recipe; resume with {run_dir / 'recipe.toml'} "
                 "(only training.iterations, restarts and stop_at_accuracy may change, and the "

@@ -196,3 +196,9 @@ def check(network: QuantizedNetwork, values: ValueRange = SPIKES) -> list[Violat
     - values: what the inputs send (:func:`quantize.network.value_range`)
     """
     return [violation for rule in RULES for violation in rule(network, values)]
+
+
+NAMES = frozenset(
+    {"accumulator", "adaptation", "current", "current-input", "driven", "graded-exponent"}
+)
+"""The names of all rules."""

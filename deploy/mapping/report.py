@@ -10,13 +10,13 @@ from typing import Any
 from deploy.mapping.alternatives import Alternative, alternatives
 from deploy.mapping.chips import Chip
 from deploy.mapping.energy import LOIHI1_LSNN, Estimate, estimate
-from deploy.mapping.filling import CORE_LIMITS, Core, event_widths
+from deploy.mapping.filling import CORE_LIMITS, REMEDIES, Core, event_widths
 from deploy.mapping.metrics import NeuroBenchMetrics, neurobench_metrics
 from deploy.mapping.neurons import neuron_models
 from deploy.mapping.picture import cores_svg
 from deploy.mapping.placement import Placement, try_to_place
 from lsnn_neuro.arrays import Events
-from quantize.design_rules import Violation
+from quantize.design_rules import NAMES, Violation
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
 
@@ -77,6 +77,12 @@ def resources(
         estimate=None if placement is None else estimate(placement, inputs, record),
         metrics=neurobench_metrics(network, inputs, record),
     )
+
+
+def rule_names() -> frozenset[str]:
+    """The names of all design rules, the limits of chips included."""
+    limits = (limit.replace("_", "-") for limit in REMEDIES)
+    return NAMES | {"cores", "neuron-model", *limits}
 
 
 def resources_json(found: Resources) -> dict[str, Any]:

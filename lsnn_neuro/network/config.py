@@ -14,7 +14,9 @@ from lsnn_neuro.registry import NEURONS
 from lsnn_neuro.section import Section
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Milliseconds = Annotated[float, Field(gt=0)]
+TAU_MAX = 1e6
+"""Longest time constant, ms: beyond it a decay is none."""
+Milliseconds = Annotated[float, Field(gt=0, le=TAU_MAX)]
 Learning = Literal["bptt", "random-feedback", "liquid"]
 SignRule = Literal["dale", "free", "unconstrained"]
 Constants = dict[str, float | int | bool | str | tuple[float, float]]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network.config import Learning, SignRule
+from lsnn_neuro.network.config import TAU_MAX, Learning, SignRule
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projection
 from lsnn_neuro.neurons.neuron import Neuron
@@ -225,6 +225,8 @@ def _constant(
     if what == "time_constant":
         if float(torch.as_tensor(value).min()) <= 0:
             raise NetworkError(f"{label}: {key} is {value} ms, must be above 0")
+        if float(torch.as_tensor(value).max()) > TAU_MAX:
+            raise NetworkError(f"{label}: {key} is {value} ms, allowed are {TAU_MAX:g} at most")
         value = torch.exp(-dt / value) if isinstance(value, torch.Tensor) else math.exp(-dt / value)
     if isinstance(value, torch.Tensor):
         value = value.double().numpy()

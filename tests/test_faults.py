@@ -1,0 +1,128 @@
+"""What used to be accepted, or to end in a traceback, ends in one line that helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import main
+
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "models" / "delayed-xor"
+
+
+def lsnn_neuro(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def said(*arguments: object) -> str:
+    """The one line of a command that fails."""
+    result = lsnn_neuro(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def small(folder: Path, **training: object) -> Path:
+    """A recipe that trains in a moment."""
+    fields = {"iterations": 4, "batch_size": 4, "validate_every": 2, **training}
+    lines = "".join(f"{name} = {value}\n" for name, value in fields.items())
+    file = folder / "small.toml"
+    file.write_text(
+        'name = "small"\n[task]\nname = "store-recall"\ngroup_size = 2\nsymbol_steps = 4\nsymbols = 4\n'
+        "expected_delay = 1\nvalidation = 8\ntest = 8\n[network]\nregular = 6\nadaptive = 2\n"
+        f"input_connectivity = 0.5\nreadout_connectivity = 0.5\n[training]\n{lines}"
+    )
+    return file
+
+
+@pytest.mark.parametrize("device", ["cuda", "foo", "cpu:x"])
+def test_a_device_that_is_not_there(device: str, tmp_path: Path) -> None:
+    line = said("train", small(tmp_path), "--out", tmp_path / "run", "--device", device)
+    assert f"device {device!r}: can't be used here" in line
+    assert line.endswith("use cpu")
+
+
+def test_a_run_that_is_beyond_the_end_it_is_given_is_left_alone(tmp_path: Path) -> None:
+    recipe, run = small(tmp_path), tmp_path / "run"
+    assert lsnn_neuro("train", recipe, "--out", run).exit_code == 0
+    before = (run / "recipe.toml").read_bytes()
+    shorter = ("--resume", "--set", "training.iterations=2")
+    line = said("train", recipe, "--out", run, *shorter)
+    assert "has come to iteration 4, beyond training.iterations = 2" in line
+    assert (run / "recipe.toml").read_bytes() == before
+
+
+def test_a_runs_own_recipe_goes_on_in_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lsnn_neuro("train", small(tmp_path), "--out", "elsewhere").exit_code == 0
+    result = lsnn_neuro(
+        "train", "elsewhere/recipe.toml", "--resume", "--set", "training.iterations=6", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    assert not Path("runs").exists()
+    assert len(Path("elsewhere/metrics.jsonl").read_text().splitlines()) == 6
+
+
+def test_quantize_leaves_the_bits_that_are_set(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    bits = ("--quantize", "--set", "quantization.weight_bits=4")
+    assert lsnn_neuro("train", small(tmp_path), "--out", run, *bits).exit_code == 0
+    assert "weight_bits = 4" in (run / "recipe.toml").read_text()
+
+
+def test_a_gradient_that_explodes_stops_the_run(tmp_path: Path) -> None:
+    recipe = small(tmp_path, divergence_gradient=1e-9)
+    line = said("train", recipe, "--out", tmp_path / "run")
+    assert "the gradient explodes, its norm is" in line
+    assert "above training.divergence_gradient = 1e-09" in line
+
+
+def test_misspelt_fields_are_answered_by_what_was_meant(tmp_path: Path) -> None:
+    wrong = ("--set", "training.iteration=10", "--set", "network.tau_a=1e9")
+    line = said("train", small(tmp_path), "--out", tmp_path / "run", *wrong)
+    assert "training.iteration: there is no such field (did you mean iterations?), got 10" in line
+    assert "network.tau_a: Input should be less than or equal to 1000000, got 1000000000.0" in line
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_more_samples_than_there_are(command: str, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "a", "--target", "emulator") if command == "export" else ()
+    line = said(command, MODEL, "--samples", 100_000, *out)
+    assert "--samples 100000: the test split of task 'delayed-xor' has 2048" in line
+
+
+def test_a_rule_that_is_none_can_not_be_allowed(tmp_path: Path) -> None:
+    asked = ("--target", "emulator", "--allow", "nonsense")
+    line = said("export", MODEL, "--out", tmp_path / "a", *asked)
+    assert (
+        "--allow nonsense: there is no such design rule; there are accumulator, adaptation" in line
+    )
+
+
+def test_files_are_not_written_over(tmp_path: Path) -> None:
+    out = tmp_path / "network.nir"
+    out.write_text("mine")
+    command = ("convert", MODEL, "--to", "nir", "--extended", "--out", out)
+    assert "already exists; use --overwrite or another --out" in said(*command)
+    assert out.read_text() == "mine"
+    assert lsnn_neuro(*command, "--overwrite").exit_code == 0
+    network = tmp_path / "network.safetensors"
+    network.write_text("mine")
+    command = ("import", "nir", out, "--out", network)
+    assert "already exists" in said(*command)
+    assert lsnn_neuro(*command, "--overwrite").exit_code == 0
+
+
+def test_a_network_that_breaks_a_rule_of_the_chip_is_not_all_right(tmp_path: Path) -> None:
+    good = lsnn_neuro("inspect", MODEL, "--json")
+    assert (good.exit_code, json.loads(good.stdout)["violations"]) == (0, [])
+    line = said("inspect", MODEL, "--chip", "loihi1")
+    assert line.startswith("Error: design rule neuron-model: ")
