@@ -19,20 +19,19 @@ from lsnn_neuro import __version__
 from lsnn_neuro.errors import LSNNError
 
 if TYPE_CHECKING:
+    from deploy.model import Model
     from deploy.parity import Comparison
     from deploy.target import Target
     from lsnn_neuro.player import Player
     from lsnn_neuro.tasks.base import Task
-    from quantize.conversion_report import ConversionReport, PopulationReport
-    from quantize.network import QuantizedNetwork
-    from results.networks import Trained
+    from quantize.conversion_report import PopulationReport
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 WATCHED = 4
 """Samples of an export on which firing rates and saturated states are looked at."""
-FLOAT = "float"
+FLOAT, DEFAULT_TARGET = "float", "emulator"
 
 
 class TargetName(click.ParamType):  # type: ignore[type-arg]  # older clicks can't be subscripted
@@ -141,11 +140,11 @@ def train(
       lsnn-neuro train recipes/smnist-rows.toml --set training.lr=0.005 --set seed=1
       lsnn-neuro train runs/smnist-rows/recipe.toml --resume
     """
+    from deploy.model import load
     from lsnn_neuro.checkpoint import LAST
     from lsnn_neuro.recipe import load_recipe
     from lsnn_neuro.training import summary
     from lsnn_neuro.training import train as run_training
-    from results.networks import load_trained
 
     loaded = load_recipe(recipe, overrides, sections=["quantization"] if quantize else [])
     own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
@@ -158,15 +157,15 @@ def train(
         device=device,
         progress=not as_json,
     )
-    _warn_of_quantization(load_trained(run_dir))
+    _warn(load(run_dir))
     result = {"run": str(run_dir), **summary(trainer)}
     _show(result, as_json)
 
 
 @main.command()
 @click.argument("path", type=EXISTING)
-@click.option("--target", type=TargetName(FLOAT), default=FLOAT,
-              show_default=True, help="What runs the network.")  # fmt: skip
+@click.option("--target", type=TargetName(FLOAT),
+              help="What runs the network; default float, of an artifact its own target.")  # fmt: skip
 @click.option("--split", type=click.Choice(("validation", "test")), default="test",
               show_default=True)  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1), help="First so many; default all.")
@@ -175,7 +174,7 @@ def train(
 @target_options
 @as_json
 def evaluate(
-    path: Path, target: str, split: Any, samples: int | None, batch_size: int, data: str | None,
+    path: Path, target: str | None, split: Any, samples: int | None, batch_size: int, data: str | None,
     target_options: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Score the network at PATH (run folder, checkpoint or artifact) on held-out samples.
@@ -185,16 +184,18 @@ def evaluate(
       lsnn-neuro evaluate runs/smnist-rows
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
+    from deploy.model import load
     from deploy.player import TargetPlayer
     from lsnn_neuro.evaluation import evaluate as run_on
     from lsnn_neuro.player import FloatPlayer
     from lsnn_neuro.tasks import make_task
-    from results.networks import load_quantized, load_recipe_of, load_trained
 
-    where = None if target == FLOAT else _ready_target(target, target_options)
+    model = load(path)
+    name = target or (model.artifact.target if model.artifact else FLOAT)
+    where = None if name == FLOAT else _ready_target(name, target_options)
     if where is None and target_options:
         raise LSNNError(f"--target-option {target_options[0]}: target {FLOAT!r} has none")
-    config = load_recipe_of(path).task
+    config = model.recipe.task
     if data is not None:
         if "data" not in type(config).model_fields:
             raise LSNNError(f"{path}: task {config.name!r} reads no data; leave --data out")
@@ -202,20 +203,19 @@ def evaluate(
     task = make_task(config)
     _check_samples(task, split, samples)
     start = time.perf_counter()
+    _warn(model)
     player: Player
-    if where is None:
-        trained = load_trained(path)
-        _warn_of_quantization(trained)
-        player = FloatPlayer(trained.network)
+    if where is not None:
+        player = TargetPlayer(model.integers, where)
+    elif model.float_network is None:
+        raise LSNNError(f"{path}: holds integers alone; choose another --target than {FLOAT}")
     else:
-        quantized, losses = load_quantized(path)
-        _warn(quantized, losses)
-        player = TargetPlayer(quantized, where)
+        player = FloatPlayer(model.float_network)
     result = run_on(task, player, split, batch_size=batch_size, max_samples=samples)
     seconds = time.perf_counter() - start
-    about: dict[str, Any] = {"target": target, "split": split}
-    for name, baseline in task.baselines(split, samples).items():
-        about[f"{baseline.metric.name}_{name.replace(' ', '_')}"] = baseline.value
+    about: dict[str, Any] = {"target": name, "split": split}
+    for of, baseline in task.baselines(split, samples).items():
+        about[f"{baseline.metric.name}_{of.replace(' ', '_')}"] = baseline.value
     _show(about | result.as_dict() | {"seconds": seconds}, as_json)
 
 
@@ -249,15 +249,14 @@ def export(
     from deploy.artifact import write_artifact
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_files, rule_names
+    from deploy.model import load
     from lsnn_neuro.checkpoint import BEST
-    from lsnn_neuro.tasks import make_task
     from quantize.activity import measure_activity, rates_of
     from quantize.aware import record_torch
     from quantize.design_rules import check
     from quantize.emulator import emulate
     from quantize.network import value_range
     from results.levels import held_out
-    from results.networks import load_imported, load_recipe_of, load_trained
 
     placed_on = load_chip(chip)
     unknown = sorted(set(allow) - rule_names())
@@ -265,26 +264,21 @@ def export(
         raise LSNNError(
             f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
         )
-    recipe, imported = load_recipe_of(checkpoint), load_imported(checkpoint)
+    model = load(checkpoint, weight_bits=weight_bits)
+    quantized, recipe, report = model.integers, model.recipe, model.report
     files: dict[str, bytes] = {"recipe.toml": recipe.to_toml().encode()}
     about: dict[str, Any] = {"name": recipe.name}
-    if imported is None:
-        trained = load_trained(checkpoint)
-        quantized, report = trained.quantized(weight_bits)
-        files[BEST], about["conversion"] = trained.file.read_bytes(), asdict(report)
+    if model.file is not None and report is not None:
+        files[BEST], about["conversion"] = model.file.read_bytes(), asdict(report)
         _print_flags(report.flags())
-    elif weight_bits is not None:
-        raise LSNNError(f"{checkpoint}: is quantized already; leave --weight-bits out")
-    else:
-        quantized = imported
-    task = make_task(recipe.task)
+    task = model.task
     _check_samples(task, "test", samples)
     inputs, _ = next(held_out(task, quantized, samples, samples))
     golden = emulate(quantized, inputs)
     few = inputs[:, :WATCHED]
     rates = None
-    if imported is None:
-        net = trained.spiking_network
+    if report is not None:
+        net = model.float_network
         rates = rates_of(record_torch(net, net, few, name="float").spikes, quantized.dt)
     for activity in measure_activity(quantized, few, rates):
         _print_flags(activity.flags())
@@ -341,18 +335,19 @@ def parity(
       lsnn-neuro parity artifacts/first --target loihi-sim --json
       lsnn-neuro parity models/smnist-1ms --samples 200
     """
-    from deploy.artifact import MANIFEST, load_artifact
+    from deploy.model import load
     from deploy.parity import compare_levels, join_levels
     from deploy.report.parity import parity_json, print_parity
+    from deploy.target import REFERENCE
     from results.levels import parity_runs
-    from results.networks import load_quantized
 
-    loaded = load_artifact(path) if (path / MANIFEST).is_file() else None
-    quantized, losses = (loaded.network, None) if loaded else load_quantized(path)
-    _warn(quantized, losses)
-    name = target or (loaded.target if loaded else "emulator")
+    model = load(path)
+    _warn(model)
+    name = target or (model.artifact.target if model.artifact else DEFAULT_TARGET)
     where = _ready_target(name, target_options)
-    runs = parity_runs(path, quantized, where, artifact=loaded, samples=samples)
+    if where.level == REFERENCE and target is None:
+        click.echo("P2 left out: no --target", err=True)
+    runs = parity_runs(model, where, samples=samples)
     levels = join_levels([compare_levels(run.sides) for run in runs])
     if as_json:
         click.echo(json.dumps(parity_json(levels), indent=2))
@@ -384,17 +379,19 @@ def report(
     Example:
       lsnn-neuro report artifacts/first --target loihi-sim --open
     """
-    from deploy.artifact import load_artifact
     from deploy.mapping.chips import load_chip
+    from deploy.model import load
     from deploy.report.html import parity_page
     from deploy.report.page import render
     from lsnn_neuro.files import write_text
     from results.levels import gather_evidence, parity_runs
 
-    loaded = load_artifact(artifact)
-    where = _ready_target(target or loaded.target, target_options)
-    runs = parity_runs(artifact, loaded.network, where, artifact=loaded, samples=samples)
-    evidence = gather_evidence(loaded, load_chip(chip), runs)
+    model = load(artifact)
+    if model.artifact is None:
+        raise LSNNError(f"{artifact}: not an artifact; make one with lsnn-neuro export")
+    where = _ready_target(target or model.artifact.target, target_options)
+    runs = parity_runs(model, where, samples=samples)
+    evidence = gather_evidence(model.artifact, load_chip(chip), runs)
     file = out or artifact / "report.html"
     write_text(file, render(parity_page(evidence)))
     click.echo(file)
@@ -441,14 +438,14 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
       lsnn-neuro inspect artifacts/first --chip loihi1
       lsnn-neuro inspect --system
     """
-    from deploy.artifact import MANIFEST, load_artifact, versions
+    from deploy.artifact import versions
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_json, resources_lines
+    from deploy.model import load
     from deploy.targets import TARGETS
     from lsnn_neuro.network import kernel
     from quantize.design_rules import check
     from quantize.network import SPIKES, value_range
-    from results.networks import load_imported, load_trained
 
     if path is None and not system:
         raise click.UsageError("give a PATH or --system")
@@ -461,38 +458,14 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
             "targets": {k: v or "ready" for k, v in reasons.items()},
         }
     if path is not None:
-        imported = load_imported(path)
-        if imported is None:
-            trained = load_trained(path)
-            quantized, report = trained.quantized()
-            progress = trained.checkpoint.progress
-            result |= {
-                "recipe": trained.recipe.to_dict("json"),
-                "progress": {k: v for k, v in progress.items() if k != "rng"},
-                "synapses": quantized.n_synapses,
-                "populations": [_population_json(p) for p in report.populations],
-                "projections": [asdict(p) for p in report.projections],
-            }
-        else:
-            quantized = imported
-            result |= {
-                "recipe": quantized.provenance.recipe,
-                "synapses": quantized.n_synapses,
-                "populations": [
-                    {"name": p.name, "neurons": p.size, "neuron": p.neuron.name}
-                    for p in quantized.populations
-                ],
-                "projections": [
-                    {"name": p.name, "synapses": p.n_synapses, "weight_exp": p.weight_exp}
-                    for p in quantized.projections
-                ],
-            }
+        model = load(path)
+        quantized = model.integers
+        result |= _described(model)
         spikes: tuple[Any, ...] = ()
         values = SPIKES
-        if (path / MANIFEST).is_file():
-            artifact = load_artifact(path)
-            spikes = (artifact.inputs, artifact.golden)
-            values = value_range(artifact.inputs)
+        if model.artifact is not None:
+            spikes = (model.artifact.inputs, model.artifact.golden)
+            values = value_range(model.artifact.inputs)
         found = resources(quantized, load_chip(chip), *spikes)
         violations = [*check(quantized, values), *found.violations]
         result["violations"] = [str(violation) for violation in violations]
@@ -522,10 +495,10 @@ def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> 
       lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
     """
     from deploy.interchange import netx, nir
-    from results.networks import load_quantized
+    from deploy.model import load
 
     _check_new(out, overwrite)
-    network, _ = load_quantized(path, for_netx=to == "netx")
+    network = load(path, for_netx=to == "netx").integers
     if to == "nir":
         nir.save(network, out, extended=extended)
     elif extended:
@@ -605,6 +578,32 @@ def completion(shell: str) -> None:
     click.echo(complete(main, {}, "lsnn-neuro", "_LSNN_NEURO_COMPLETE").source())
 
 
+def _described(model: Model) -> dict[str, Any]:
+    """What a network is, and what became of it where it was quantized now."""
+    network = model.integers
+    found: dict[str, Any] = {"recipe": network.provenance.recipe}
+    if model.checkpoint is not None:
+        progress = model.checkpoint.progress
+        found["recipe"] = model.recipe.to_dict("json")
+        found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
+    found["synapses"] = network.n_synapses
+    if model.report is not None:
+        return found | {
+            "populations": [_population_json(p) for p in model.report.populations],
+            "projections": [asdict(p) for p in model.report.projections],
+        }
+    return found | {
+        "populations": [
+            {"name": p.name, "neurons": p.size, "neuron": p.neuron.name}
+            for p in network.populations
+        ],
+        "projections": [
+            {"name": p.name, "synapses": p.n_synapses, "weight_exp": p.weight_exp}
+            for p in network.projections
+        ],
+    }
+
+
 def _population_json(report: PopulationReport) -> dict[str, Any]:
     """What became of a population; a time constant is a pair, wanted and got, in ms."""
     values = {k: v for k, v in asdict(report).items() if k != "time_constants" and v is not None}
@@ -636,30 +635,24 @@ def _check_new(path: Path, overwrite: bool) -> None:
         raise LSNNError(f"{path}: already exists; use --overwrite or another --out")
 
 
-def _warn(network: QuantizedNetwork, losses: ConversionReport | None) -> None:
-    """Say which design rules a network breaks, and what was lost where it was quantized now."""
+def _warn(model: Model) -> None:
+    """Say which design rules a network breaks, and what was lost, or why it can't be quantized."""
     from quantize.design_rules import check
 
-    for violation in check(network):
+    if model.network is None:
+        if model.spec is not None:  # of an LSTM nobody expects it
+            click.echo(f"quantization: {model.why_not}", err=True)
+        return
+    for violation in check(model.network):
         click.echo(f"design rule {violation}", err=True)
-    if losses is not None:
-        _print_flags(losses.flags())
+    if model.report is not None:
+        _print_flags(model.report.flags())
 
 
 def _print_flags(flags: Iterable[str]) -> None:
     """Say what was lost beyond the design's limits."""
     for flag in flags:
         click.echo(f"quantization: {flag}", err=True)
-
-
-def _warn_of_quantization(trained: Trained) -> None:
-    """The same of a network that would be quantized: nothing about an LSTM, why not where it can't be."""
-    if not trained.spikes:
-        return
-    try:
-        _warn(*trained.quantized())
-    except LSNNError as error:
-        click.echo(f"quantization: {error}", err=True)
 
 
 def _demand_parity(levels: Mapping[str, Comparison]) -> None:

@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from lsnn_neuro import files, migrations
 from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network import spec_file
-from lsnn_neuro.network.lstm import LSTM
-from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, parse_recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lsnn_neuro.network.lstm import LSTM
+    from lsnn_neuro.network.module import SpikingNetwork
 
 Array = npt.NDArray[Any]
 
@@ -97,6 +99,10 @@ class Checkpoint:
 
     def network(self, path: Path) -> SpikingNetwork | LSTM:
         """The trained network; ``path`` names the file in errors."""
+        import torch
+
+        from lsnn_neuro.network.module import SpikingNetwork
+
         if self.spec is not None:
             return SpikingNetwork(self.spec)
         generator = torch.Generator().manual_seed(self.recipe.seed)
@@ -157,6 +163,8 @@ def module_tensors(network: nn.Module) -> dict[str, Array]:
 
 def load_tensors(network: nn.Module, arrays: Mapping[str, Array], path: Path) -> None:
     """Put tensors into a module, whose every tensor must be there; ``path`` names the file in errors."""
+    import torch
+
     state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         network.load_state_dict(state)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deploy.model import load
 from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.tasks.labels import ClassLabels
@@ -24,7 +25,6 @@ from results.learning_to_learn import IN_FLOAT, ON_INTEGERS
 from results.literature import LSNN_FAMILIES
 from results.metrics import read_metrics
 from results.navigation import first_episodes, paths_and_trials, walked_at_random
-from results.networks import load_trained
 
 TRACED = 6
 """How many neurons' thresholds are drawn."""
@@ -174,10 +174,9 @@ def raster(families: Families) -> Figure | None:
     model = next((families[n].first for n in LSNN_FAMILIES if n in families), None)
     if model is None:
         return None
-    trained = load_trained(model.folder)
-    assert not isinstance(trained.task, Navigation)  # none of those families
-    batch = next(trained.task.batches("test", 1, 1))
-    network, _ = trained.quantized()
+    trained = load(model.folder)
+    task: Any = trained.task
+    batch, network = next(task.batches("test", 1, 1)), trained.integers
     record = emulate(network, batch.inputs)
     trains = {"input": batch.inputs[:, 0]} | {p.name: p.spikes[:, 0] for p in record.spikes}
     thresholds = _thresholds(network, batch.inputs[:, 0])

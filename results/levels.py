@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from deploy.artifact import Artifact
 from deploy.mapping.chips import Chip
+from deploy.model import Model
 from deploy.parity import Comparison, Side, compare_levels, join_levels
 from deploy.player import TargetPlayer
 from deploy.report.evidence import Evidence, TaskScore
@@ -19,11 +19,9 @@ from deploy.report.parity import failed_levels
 from deploy.target import REFERENCE, Target
 from deploy.targets import get_target
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.errors import DataError, NetworkError
+from lsnn_neuro.errors import DataError, NetworkError, RecipeError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.recipe import Recipe
-from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Score, join_scores
@@ -31,7 +29,6 @@ from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState
-from results.networks import load_imported, load_recipe_of, load_trained
 
 BATCH = 128
 """Samples that run side by side when many are compared."""
@@ -58,28 +55,17 @@ class ParityRun:
     sides: Sides
 
 
-def parity_runs(
-    path: Path,
-    quantized: QuantizedNetwork,
-    target: Target,
-    *,
-    artifact: Artifact | None,
-    samples: int | None,
-) -> Iterator[ParityRun]:
-    """An artifact's golden samples in one batch, or the first ``samples`` of the test set in several.
-
-    - path: where the float network is; quantized: the integer one
-    """
-    network = None if load_imported(path) else load_trained(path).spiking_network
-    recipe = load_recipe_of(path)
+def parity_runs(model: Model, target: Target, *, samples: int | None) -> Iterator[ParityRun]:
+    """An artifact's golden samples in one batch, or the first ``samples`` of the test set in several."""
+    quantized, network, artifact = model.integers, model.float_network, model.artifact
     if artifact is None or samples is not None:
-        task, limit = make_task(recipe.task), samples or PARITY_SAMPLES
+        task, limit = model.task, samples or PARITY_SAMPLES
         loops = closed_loop(task, quantized, target, BATCH, limit)
         for inputs, labels in held_out(task, quantized, BATCH, limit):
             _, sides = _sides(quantized, network, inputs, target)
             if not sides:
                 raise NetworkError(
-                    f"{path}: was made elsewhere, so there is no float network to compare the emulator "
+                    f"{model.path}: was made elsewhere, so there is no float network to compare the emulator "
                     "with; choose another --target"
                 )
             yield ParityRun(inputs=inputs, labels=labels, sides=sides | next(loops, {}))
@@ -87,10 +73,10 @@ def parity_runs(
     events = artifact.inputs
     emulator, sides = _sides(quantized, network, events, target)
     golden = Side(record=replace(artifact.golden, target=GOLDEN))
-    task, labels = _matching_task(recipe, quantized, events)
+    matching, labels = _matching_task(model, events)
     n = events.shape[1]
-    if task is not None:
-        sides |= next(closed_loop(task, quantized, target, n, n), {})
+    if matching is not None:
+        sides |= next(closed_loop(matching, quantized, target, n, n), {})
     yield ParityRun(
         inputs=events,
         labels=labels,
@@ -130,9 +116,7 @@ def closed_loop(
         yield {f"{target.level} closed loop": (ours, theirs)}
 
 
-def _matching_task(
-    recipe: Recipe, quantized: QuantizedNetwork, inputs: Events
-) -> tuple[Task | None, Labels | None]:
+def _matching_task(model: Model, inputs: Events) -> tuple[Task | None, Labels | None]:
     """The task whose first test samples these are, and their labels.
 
     Neither, if they are not, or if the task's data are not at hand: an artifact may be where they are
@@ -140,9 +124,9 @@ def _matching_task(
     """
     n = inputs.shape[1]
     try:
-        task: Task = make_task(recipe.task)
-        heard, labels = next(held_out(task, quantized, n, n))
-    except DataError:
+        task = model.task
+        heard, labels = next(held_out(task, model.integers, n, n))
+    except (DataError, RecipeError):
         return None, None
     return (task, labels) if np.array_equal(heard, inputs) else (None, None)
 

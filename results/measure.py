@@ -10,6 +10,7 @@ from torch import nn
 
 from deploy.emulated import EmulatorTarget
 from deploy.mapping.metrics import neurobench_metrics
+from deploy.model import load
 from deploy.parity import Comparison, compare, join
 from deploy.player import TargetPlayer
 from deploy.targets import get_target
@@ -32,7 +33,6 @@ from results.card import Card, Integers, ParityCount
 from results.learning_to_learn import IN_FLOAT, ON_INTEGERS, curves
 from results.levels import closed_loop, held_out
 from results.metrics import METRICS, RECIPE, read_metrics
-from results.networks import load_trained
 
 BATCH = 250
 RANDOM_WALK = "random walk"
@@ -43,23 +43,22 @@ LAVA_SAMPLES = 16
 
 def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     """The card of a model's folder. ``lava_samples``: how many P2 compares; 0 leaves P2 out."""
-    trained = load_trained(folder)
+    trained = load(folder)
+    assert trained.checkpoint is not None  # a model's folder has one
     recipe, progress = trained.recipe, trained.checkpoint.progress
-    task, network = trained.task, trained.network
+    task, network = trained.task, trained.float_network
     last = [progress, *read_metrics(folder)][-1]
     parameters = count_parameters(network)
     dormant, integers = 0, None
     players: dict[str, Player] = {IN_FLOAT: FloatPlayer(network)}
     tested = evaluate(task, players[IN_FLOAT], "test")
     scores = {IN_FLOAT: tested}
-    if trained.spikes:
+    if trained.spec is not None:
         dormant = count_dormant(trained.spec)
-        quantized, _ = trained.quantized()
+        quantized = trained.integers
         players[ON_INTEGERS] = TargetPlayer(quantized, EmulatorTarget())
         scores[ON_INTEGERS] = evaluate(task, players[ON_INTEGERS], "test")
-        integers = _integers(
-            task, trained.spiking_network, quantized, scores[ON_INTEGERS], lava_samples
-        )
+        integers = _integers(task, network, quantized, scores[ON_INTEGERS], lava_samples)
     scores |= task.baselines("test")
     trained_for = recipe.section("quantization")
     return Card(

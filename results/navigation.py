@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from deploy.model import load
 from deploy.player import TargetPlayer
 from deploy.targets import get_target
 from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.navigation.arena import WALL
 from lsnn_neuro.tasks.navigation.episodes import Episodes, random_walk
 from lsnn_neuro.tasks.navigation.task import Navigation
-from results.networks import load_trained
 
 EPISODES = 256
 SHOWN = 3
@@ -86,13 +86,13 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
 
 def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
     """A model's task, and what it does in the first test episodes: on integers, an LSTM in float."""
-    trained = load_trained(model)
+    trained = load(model)
     task = trained.task
     assert isinstance(task, Navigation)  # whoever calls has seen to that
     player: Player = (
-        TargetPlayer(trained.quantized()[0], get_target("emulator"))
-        if trained.spikes
-        else FloatPlayer(trained.network)
+        TargetPlayer(trained.integers, get_target("emulator"))
+        if trained.network is not None
+        else FloatPlayer(trained.float_network)
     )
     episodes, _ = next(task.played("test", player, EPISODES, EPISODES))
     return task, episodes

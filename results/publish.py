@@ -6,13 +6,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from deploy.model import load
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, module_tensors
 from lsnn_neuro.errors import FileFormatError
 from results.card import CARD, Card
 from results.measure import LAVA_SAMPLES, measure
 from results.metrics import METRICS, RECIPE, read_metrics, write_thinned
-from results.networks import load_trained
 
 
 def publish(
@@ -28,10 +28,12 @@ def publish(
             raise FileFormatError(f"{out}: already exists; use --overwrite or another --out")
         if not (out / CARD).is_file() and any(out.iterdir()):
             raise FileFormatError(f"{out}: is not a model and is not overwritten; choose another")
-    trained = load_trained(run)
+    trained = load(run)
+    if trained.checkpoint is None:
+        raise FileFormatError(f"{run}: holds no trained network; give a run or a checkpoint")
     compact = replace(
         trained.checkpoint,
-        arrays={} if trained.spikes else module_tensors(trained.network),
+        arrays=module_tensors(trained.float_network) if trained.spec is None else {},
         progress={k: v for k, v in trained.checkpoint.progress.items() if k != "rng"},
         resumable=False,
     )

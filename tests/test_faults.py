@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,71 @@ def test_a_network_that_breaks_a_rule_of_the_chip_is_not_all_right(tmp_path: Pat
     assert (good.exit_code, json.loads(good.stdout)["violations"]) == (0, [])
     line = said("inspect", MODEL, "--chip", "loihi1")
     assert line.startswith("Error: design rule neuron-model: ")
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of a small model, for the emulator."""
+    out = tmp_path_factory.mktemp("artifacts") / "a"
+    asked = ("--target", "emulator", "--out", out, "--samples", 4, "--weight-bits", 2)
+    assert lsnn_neuro("export", MODEL, *asked).exit_code == 0
+    return out
+
+
+def changed(artifact: Path, folder: Path) -> Path:
+    copy = folder / "changed"
+    shutil.copytree(artifact, copy)
+    return copy
+
+
+def test_an_artifact_is_evaluated_as_it_was_exported(artifact: Path) -> None:
+    asked = ("--samples", 64, "--json")
+    as_exported = json.loads(lsnn_neuro("evaluate", artifact, *asked).stdout)
+    assert as_exported["target"] == "emulator"
+    in_float = json.loads(lsnn_neuro("evaluate", artifact, "--target", "float", *asked).stdout)
+    assert in_float["accuracy"] > as_exported["accuracy"]  # of the network with 2-bit weights
+
+
+def test_inspect_shows_the_network_of_the_artifact(artifact: Path) -> None:
+    shown = json.loads(lsnn_neuro("inspect", artifact, "--json").stdout)
+    whole = json.loads(lsnn_neuro("inspect", MODEL, "--json").stdout)
+    assert shown["synapses"] < whole["synapses"]  # 2 bits round more of them to 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "inspect", "parity"])
+@pytest.mark.parametrize("what", ["truncated", "version", "manifest", "no manifest"])
+def test_a_broken_artifact_is_refused(
+    artifact: Path, tmp_path: Path, what: str, command: str
+) -> None:
+    broken = changed(artifact, tmp_path)
+    manifest, network = broken / "manifest.json", broken / "network.safetensors"
+    if what == "truncated":
+        network.write_bytes(network.read_bytes()[:-8])
+    elif what == "version":
+        fields = json.loads(manifest.read_text()) | {"format_version": 99}
+        manifest.write_text(json.dumps(fields))
+    elif what == "manifest":
+        manifest.write_text(manifest.read_text()[:-40])
+    else:
+        manifest.unlink()
+    assert str(broken) in said(command, broken)
+
+
+def test_parity_of_a_run_says_that_lava_is_left_out() -> None:
+    result = lsnn_neuro("parity", MODEL, "--samples", 2)
+    assert result.exit_code == 0
+    assert "P2 left out: no --target" in result.output
+
+
+def test_an_imported_network_whose_task_is_not_known_keeps_its_golden_spikes(
+    artifact: Path, tmp_path: Path
+) -> None:
+    bare = changed(artifact, tmp_path)
+    for name in ("best.safetensors", "recipe.toml"):
+        (bare / name).unlink()
+    manifest = json.loads((bare / "manifest.json").read_text())
+    kept = {k: v for k, v in manifest["sha256"].items() if (bare / k).exists()}
+    manifest = manifest | {"sha256": kept, "format_version": 1}  # as release 0.1.0 wrote one
+    (bare / "manifest.json").write_text(json.dumps(manifest))
+    levels = json.loads(lsnn_neuro("parity", bare, "--target", "emulator", "--json").stdout)
+    assert set(levels) == {"golden"}

@@ -47,9 +47,10 @@ def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
 DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
-        "__version__", "arrays", "errors", "files", "migrations", "network.dynamics", "network.graph",
+        "__version__", "arrays", "checkpoint", "errors", "files", "migrations", "network.dynamics",
+        "network.graph",
         "network.kernel", "network.spec", "network.spec_file", "neurons", "recipe", "registry", "section",
-        "session",
+        "session", "tasks",
     )
 )  # fmt: skip
 """What the later stages use of the float side; none of it needs torch."""

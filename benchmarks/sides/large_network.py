@@ -148,7 +148,7 @@ def older_network(drawing: Drawing) -> Any:
     from torch import nn
 
     from lsnn_neuro.network import LSNN  # type: ignore[attr-defined]
-    from lsnn_neuro.network.config import LSNNConfig  # type: ignore[attr-defined]
+    from lsnn_neuro.recipe import LSNNConfig  # type: ignore[attr-defined]
 
     n = drawing.neurons
     two = LSNNConfig(regular=1, adaptive=1)  # then its tensors make way for those of n neurons

@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import tomli_w
 import torch
+from results.networks import Trained, forward_for, load_trained
 from torch import Tensor, nn
 
 import lsnn_neuro
@@ -49,7 +50,6 @@ from quantize.aware import QuantizationAware
 from quantize.emulator import emulate
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
-from results.networks import Trained, load_trained
 
 Json = dict[str, Any]
 Bools = npt.NDArray[np.bool_]
@@ -258,7 +258,7 @@ def log_of(model: Path) -> Json:
 def log_of_own_run(model: Path) -> Json:
     """Iterations 1 and 50 of a run by today's code, as a log would have them."""
     recipe = load_recipe(str(model / "recipe.toml"))
-    trainer = Trainer(recipe)
+    trainer = Trainer(recipe, wrap=forward_for(recipe))
     lines = {str(i): {"iteration": i, **trainer.train_step()} for i in range(1, LOGGED + 1)}
     published = log_of(model)[str(LOGGED)]
     assert list(published) == list(lines["1"]) == list(lines[str(LOGGED)])
@@ -368,7 +368,7 @@ def keep_run(run: Path, folder: Path) -> None:
 def continued(run: Path) -> list[Json]:
     """The metrics of the two iterations that follow a run's last checkpoint."""
     saved = Checkpoint.load(run / LAST)
-    trainer = Trainer(saved.recipe)
+    trainer = Trainer(saved.recipe, wrap=forward_for(saved.recipe))
     trainer.restore(saved)
     return [{"iteration": trainer.iteration + 1, **trainer.train_step()} for _ in range(2)]
 
@@ -412,7 +412,7 @@ def write_runs(files: Path, scratch: Path) -> None:
     for kind in KINDS:
         print(kind, flush=True)
         recipe = parse_recipe(tiny(kind), kind)
-        train(recipe, scratch / kind, progress=False)
+        train(recipe, scratch / kind, wrap=forward_for(recipe), progress=False)
         keep_run(scratch / kind, files / "trained" / kind)
 
 

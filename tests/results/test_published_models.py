@@ -6,6 +6,7 @@ import pytest
 from published_models import MODELS, NAMES, recipe_of
 
 from deploy.emulated import EmulatorTarget
+from deploy.model import load
 from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import evaluate
@@ -13,17 +14,16 @@ from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks import make_task
 from results.card import Card
 from results.measure import count_dormant, count_parameters
-from results.networks import load_trained
 
 QUICK = ("delayed-xor", "navigation", "navigation-lstm")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_those_of_the_card(name):
-    card, trained = Card.load(MODELS / name), load_trained(MODELS / name)
+    card, trained = Card.load(MODELS / name), load(MODELS / name)
     assert card.belongs_to(MODELS / name)
-    parameters = count_parameters(trained.network)
-    dormant = count_dormant(trained.spec) if trained.spikes else 0
+    parameters = count_parameters(trained.float_network)
+    dormant = count_dormant(trained.spec) if trained.spec else 0
     assert (card.parameters, card.places) == (parameters, parameters + dormant)
 
 
@@ -31,16 +31,16 @@ def test_parameters_are_those_of_the_card(name):
     "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in NAMES]
 )
 def test_scores_are_those_of_the_card(name):
-    card, trained = Card.load(MODELS / name), load_trained(MODELS / name)
+    card, trained = Card.load(MODELS / name), load(MODELS / name)
     try:
         task = make_task(recipe_of(name).task)
     except DataError as error:
         pytest.skip(str(error))
-    assert evaluate(task, FloatPlayer(trained.network), "test").value == pytest.approx(
+    assert evaluate(task, FloatPlayer(trained.float_network), "test").value == pytest.approx(
         card.score, rel=1e-6
     )
-    assert trained.spikes == (card.integers is not None)
-    if trained.spikes:
-        network, _ = trained.quantized()
+    assert (trained.spec is not None) == (card.integers is not None)
+    if trained.spec is not None:
+        network = trained.integers
         found = evaluate(task, TargetPlayer(network, EmulatorTarget()), "test").value
         assert found == pytest.approx(card.integers.score, rel=1e-12)
