@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from deploy.target import Target
     from lsnn_neuro.player import Player
     from lsnn_neuro.tasks.base import Task
-    from quantize.conversion_report import PopulationReport
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -202,8 +201,6 @@ def evaluate(
         config = config.model_copy(update={"data": data})
     task = make_task(config)
     _check_samples(task, split, samples)
-    start = time.perf_counter()
-    _warn(model)
     player: Player
     if where is not None:
         player = TargetPlayer(model.integers, where)
@@ -211,6 +208,8 @@ def evaluate(
         raise LSNNError(f"{path}: holds integers alone; choose another --target than {FLOAT}")
     else:
         player = FloatPlayer(model.float_network)
+    _warn(model)
+    start = time.perf_counter()
     result = run_on(task, player, split, batch_size=batch_size, max_samples=samples)
     seconds = time.perf_counter() - start
     about: dict[str, Any] = {"target": name, "split": split}
@@ -345,10 +344,10 @@ def parity(
     _warn(model)
     name = target or (model.artifact.target if model.artifact else DEFAULT_TARGET)
     where = _ready_target(name, target_options)
-    if where.level == REFERENCE and target is None:
-        click.echo("P2 left out: no --target", err=True)
     runs = parity_runs(model, where, samples=samples)
     levels = join_levels([compare_levels(run.sides) for run in runs])
+    if where.level == REFERENCE and target is None:
+        click.echo("P2 left out: no --target", err=True)
     if as_json:
         click.echo(json.dumps(parity_json(levels), indent=2))
     else:
@@ -587,10 +586,13 @@ def _described(model: Model) -> dict[str, Any]:
         found["recipe"] = model.recipe.to_dict("json")
         found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
     found["synapses"] = network.n_synapses
-    if model.report is not None:
+    losses = asdict(model.report) if model.report else None
+    if model.artifact is not None:
+        losses = model.artifact.manifest.get("conversion")
+    if losses is not None:
         return found | {
-            "populations": [_population_json(p) for p in model.report.populations],
-            "projections": [asdict(p) for p in model.report.projections],
+            "populations": [_population_json(p) for p in losses["populations"]],
+            "projections": losses["projections"],
         }
     return found | {
         "populations": [
@@ -604,10 +606,10 @@ def _described(model: Model) -> dict[str, Any]:
     }
 
 
-def _population_json(report: PopulationReport) -> dict[str, Any]:
+def _population_json(losses: Mapping[str, Any]) -> dict[str, Any]:
     """What became of a population; a time constant is a pair, wanted and got, in ms."""
-    values = {k: v for k, v in asdict(report).items() if k != "time_constants" and v is not None}
-    return values | {t.name: (t.wanted, t.got) for t in report.time_constants}
+    values = {k: v for k, v in losses.items() if k != "time_constants" and v is not None}
+    return values | {t["name"]: (t["wanted"], t["got"]) for t in losses["time_constants"]}
 
 
 def _ready_target(name: str, options: tuple[str, ...]) -> Target:

@@ -45,10 +45,12 @@ def test_an_artifact_goes_to_nir_and_comes_back_equal(tmp_path, artifact):
     assert done.exit_code == 0, done.output
     assert f"{network.n_synapses} synapses" in done.output
     np.testing.assert_array_equal(pack(load(back)), pack(network))
-    assert run("import", "nir", there, "--out", back, "--recipe", "store-recall").exit_code == 0
+    assert run("import", "nir", there, "--out", back).exit_code == 1  # it is there
+    replace = ("--out", back, "--overwrite")
+    assert run("import", "nir", there, *replace, "--recipe", "store-recall").exit_code == 0
     assert load(back).provenance.recipe == "store-recall"
-    assert run("import", "nir", there, "--out", back, "--recipe", "none-such").exit_code == 1
-    assert run("import", "nir", there, "--out", back).exit_code == 0
+    assert run("import", "nir", there, *replace, "--recipe", "none-such").exit_code == 1
+    assert run("import", "nir", there, *replace).exit_code == 0
     again = tmp_path / "again.nir"  # what was imported can be converted in turn
     assert run("convert", back, "--to", "nir", "--out", again, "--extended").exit_code == 0
     assert again.read_bytes() == there.read_bytes()
