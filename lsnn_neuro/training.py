@@ -137,17 +137,17 @@ class Trainer:
                 f"iteration {self.iteration}: loss is {loss}, gradient norm is {norm}; lower "
                 "training.lr or network.gamma, or set training.clip_gradient"
             )
+        if loss > limit:
+            raise TrainingError(
+                f"iteration {self.iteration}: the run diverges, loss is {loss:.4g}, above "
+                f"training.divergence_loss = {limit:g}; lower training.lr"
+            )
         largest = self.recipe.training.divergence_gradient
         if norm > largest:
             raise TrainingError(
                 f"iteration {self.iteration}: the gradient explodes, its norm is {norm:.4g}, above "
                 f"training.divergence_gradient = {largest:g}; lower training.lr, network.gamma or the "
                 "scale of the recurrent weights"
-            )
-        if loss > limit:
-            raise TrainingError(
-                f"iteration {self.iteration}: the run diverges, loss is {loss:.4g}, above "
-                f"training.divergence_loss = {limit:g}; lower training.lr"
             )
 
     def checkpoint(self, *, resumable: bool) -> Checkpoint:
