@@ -9,14 +9,16 @@
 #include <thread>
 #include <vector>
 
+#if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
+#endif
 
 class Crew {
  public:
   // The crew of the calling thread. A process that was forked starts a new one: threads are not copied.
   static Crew &mine() {
     static thread_local Owner owner;
-    if (!owner.crew || owner.crew->process_ != getpid()) owner.crew = new Crew;
+    if (!owner.crew || owner.crew->process_ != this_process()) owner.crew = new Crew;
     return *owner.crew;
   }
 
@@ -49,11 +51,11 @@ class Crew {
   struct Owner {
     Crew *crew = nullptr;
     ~Owner() {
-      if (crew && crew->process_ == getpid()) delete crew;
+      if (crew && crew->process_ == this_process()) delete crew;
     }
   };
 
-  Crew() : process_(getpid()) {}
+  Crew() : process_(this_process()) {}
   ~Crew() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -81,7 +83,15 @@ class Crew {
     }
   }
 
-  const pid_t process_;
+  static long this_process() {
+#if defined(__unix__) || defined(__APPLE__)
+    return long(getpid());
+#else
+    return 0;  // processes don't fork there
+#endif
+  }
+
+  const long process_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
