@@ -88,7 +88,7 @@ ROWS = (
     ),
     Row(family="smnist-1ms-current", network="LSNN, 120 + 100, adaptation current (as on Loihi 1)"),
     Row(family="smnist-1ms-atrlif", network="LSNN, 120 + 100, Lava's ATRLIF neurons"),
-    Row(family="psmnist", network="LSNN, 120 + 100, DEEP R 12 %, pixels permuted"),
+    Row(family="psmnist", network="LSNN, 150 + 150, DEEP R 40 %, pixels permuted"),
 )
 
 LSNN_FAMILIES = ("smnist-1ms", "smnist-1ms-paper")
