@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 WATCHED = 4
 """Samples of an export on which firing rates and saturated states are looked at."""
+GOLDEN_SAMPLES = 16
 FLOAT, DEFAULT_TARGET = "float", "emulator"
 
 
@@ -189,11 +190,10 @@ def evaluate(
     from lsnn_neuro.player import FloatPlayer
     from lsnn_neuro.tasks import make_task
 
+    chosen = _target_or_float(target, target_options) if target else None
     model = load(path)
     name = target or (model.artifact.target if model.artifact else FLOAT)
-    where = None if name == FLOAT else _ready_target(name, target_options)
-    if where is None and target_options:
-        raise LSNNError(f"--target-option {target_options[0]}: target {FLOAT!r} has none")
+    where = chosen if target else _target_or_float(name, target_options)
     config = model.recipe.task
     if data is not None:
         if "data" not in type(config).model_fields:
@@ -222,8 +222,8 @@ def evaluate(
 @click.argument("checkpoint", type=EXISTING)
 @click.option("--target", type=TargetName(), required=True, help="What it is for.")
 @click.option("--out", type=FOLDER, required=True, help="Artifact folder to write.")
-@click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True,
-              help="Test samples whose spikes are kept as golden.")  # fmt: skip
+@click.option("--samples", type=click.IntRange(min=1),
+              help="Test samples whose spikes are kept as golden; default 16, or all.")  # fmt: skip
 @click.option("--weight-bits", type=click.IntRange(2, 8), help="Width of weights; default 8, or "
               "what the recipe trained with.")  # fmt: skip
 @chip_option
@@ -232,7 +232,7 @@ def evaluate(
 @click.option("--overwrite", is_flag=True, help="Replace an artifact that is there.")
 @as_json
 def export(
-    checkpoint: Path, target: str, out: Path, samples: int, weight_bits: int | None, chip: str,
+    checkpoint: Path, target: str, out: Path, samples: int | None, weight_bits: int | None, chip: str,
     allow: tuple[str, ...], overwrite: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Quantize the run or checkpoint CHECKPOINT and write an artifact folder for a target.
@@ -272,6 +272,7 @@ def export(
         _print_flags(report.flags())
     task = model.task
     _check_samples(task, "test", samples)
+    samples = samples or GOLDEN_SAMPLES
     inputs, _ = next(held_out(task, quantized, samples, samples))
     golden = emulate(quantized, inputs)
     few = inputs[:, :WATCHED]
@@ -378,6 +379,7 @@ def report(
     Example:
       lsnn-neuro report artifacts/first --target loihi-sim --open
     """
+    from deploy.artifact import MANIFEST
     from deploy.mapping.chips import load_chip
     from deploy.model import load
     from deploy.report.html import parity_page
@@ -385,9 +387,12 @@ def report(
     from lsnn_neuro.files import write_text
     from results.levels import gather_evidence, parity_runs
 
+    if not (artifact / MANIFEST).is_file():
+        raise LSNNError(
+            f"{artifact}: not an artifact (no {MANIFEST}); make one with lsnn-neuro export"
+        )
     model = load(artifact)
-    if model.artifact is None:
-        raise LSNNError(f"{artifact}: not an artifact; make one with lsnn-neuro export")
+    assert model.artifact is not None
     where = _ready_target(target or model.artifact.target, target_options)
     runs = parity_runs(model, where, samples=samples)
     evidence = gather_evidence(model.artifact, load_chip(chip), runs)
@@ -470,8 +475,8 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
         result["violations"] = [str(violation) for violation in violations]
         result |= {"resources": resources_json(found)} if as_json else resources_lines(found)
     _show(result, as_json)
-    if result.get("violations"):
-        raise LSNNError(f"design rule {result['violations'][0]}")
+    if path is not None and found.violations:
+        raise LSNNError(f"design rule {found.violations[0]}")
 
 
 @main.command()
@@ -610,6 +615,15 @@ def _population_json(losses: Mapping[str, Any]) -> dict[str, Any]:
     """What became of a population; a time constant is a pair, wanted and got, in ms."""
     values = {k: v for k, v in losses.items() if k != "time_constants" and v is not None}
     return values | {t["name"]: (t["wanted"], t["got"]) for t in losses["time_constants"]}
+
+
+def _target_or_float(name: str, options: tuple[str, ...]) -> Target | None:
+    """The target of this name; None, without options, for the float network."""
+    if name != FLOAT:
+        return _ready_target(name, options)
+    if options:
+        raise LSNNError(f"--target-option {options[0]}: target {FLOAT!r} has none")
+    return None
 
 
 def _ready_target(name: str, options: tuple[str, ...]) -> Target:
