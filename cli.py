@@ -190,17 +190,19 @@ def evaluate(
     from lsnn_neuro.player import FloatPlayer
     from lsnn_neuro.tasks import make_task
 
-    chosen = _target_or_float(target, target_options) if target else None
+    where = _target_of_user(target, target_options) if target not in (None, FLOAT) else None
     model = load(path)
-    name = target or (model.artifact.target if model.artifact else FLOAT)
-    where = chosen if target else _target_or_float(name, target_options)
+    if target is None and model.artifact is not None:
+        where = _target_of_file(model.artifact.target, target_options)
+    if where is None and target_options:
+        raise LSNNError(f"--target-option {target_options[0]}: target {FLOAT!r} has none")
     config = model.recipe.task
     if data is not None:
         if "data" not in type(config).model_fields:
             raise LSNNError(f"{path}: task {config.name!r} reads no data; leave --data out")
         config = config.model_copy(update={"data": data})
     task = make_task(config)
-    _check_samples(task, split, samples)
+    _check_samples(model, split, samples, task)
     player: Player
     if where is not None:
         player = TargetPlayer(model.integers, where)
@@ -212,7 +214,7 @@ def evaluate(
     start = time.perf_counter()
     result = run_on(task, player, split, batch_size=batch_size, max_samples=samples)
     seconds = time.perf_counter() - start
-    about: dict[str, Any] = {"target": name, "split": split}
+    about: dict[str, Any] = {"target": where.name if where else FLOAT, "split": split}
     for of, baseline in task.baselines(split, samples).items():
         about[f"{baseline.metric.name}_{of.replace(' ', '_')}"] = baseline.value
     _show(about | result.as_dict() | {"seconds": seconds}, as_json)
@@ -249,6 +251,7 @@ def export(
     from deploy.mapping.chips import load_chip
     from deploy.mapping.report import resources, resources_files, rule_names
     from deploy.model import load
+    from deploy.targets import target_of_user
     from lsnn_neuro.checkpoint import BEST
     from quantize.activity import measure_activity, rates_of
     from quantize.aware import record_torch
@@ -257,7 +260,7 @@ def export(
     from quantize.network import value_range
     from results.levels import held_out
 
-    placed_on = load_chip(chip)
+    placed_on, name = load_chip(chip), target_of_user(target).name
     unknown = sorted(set(allow) - rule_names())
     if unknown:
         raise LSNNError(
@@ -270,10 +273,9 @@ def export(
     if model.file is not None and report is not None:
         files[BEST], about["conversion"] = model.file.read_bytes(), asdict(report)
         _print_flags(report.flags())
-    task = model.task
-    _check_samples(task, "test", samples)
+    _check_samples(model, "test", samples)
     samples = samples or GOLDEN_SAMPLES
-    inputs, _ = next(held_out(task, quantized, samples, samples))
+    inputs, _ = next(held_out(model.task, quantized, samples, samples))
     golden = emulate(quantized, inputs)
     few = inputs[:, :WATCHED]
     rates = None
@@ -294,7 +296,7 @@ def export(
     write_artifact(
         out,
         quantized,
-        target=target,
+        target=name,
         inputs=inputs,
         golden=golden,
         about=about | {"violations": [asdict(violation) for violation in violations]},
@@ -303,7 +305,7 @@ def export(
     )
     result = {
         "artifact": str(out),
-        "target": target,
+        "target": name,
         "neurons": quantized.n_neurons,
         "synapses": quantized.n_synapses,
         "golden_samples": inputs.shape[1],
@@ -343,8 +345,8 @@ def parity(
 
     model = load(path)
     _warn(model)
-    name = target or (model.artifact.target if model.artifact else DEFAULT_TARGET)
-    where = _ready_target(name, target_options)
+    where = _chosen_target(target, model, target_options)
+    _check_samples(model, "test", samples)
     runs = parity_runs(model, where, samples=samples)
     levels = join_levels([compare_levels(run.sides) for run in runs])
     if where.level == REFERENCE and target is None:
@@ -393,7 +395,8 @@ def report(
         )
     model = load(artifact)
     assert model.artifact is not None
-    where = _ready_target(target or model.artifact.target, target_options)
+    where = _chosen_target(target, model, target_options)
+    _check_samples(model, "test", samples)
     runs = parity_runs(model, where, samples=samples)
     evidence = gather_evidence(model.artifact, load_chip(chip), runs)
     file = out or artifact / "report.html"
@@ -617,29 +620,43 @@ def _population_json(losses: Mapping[str, Any]) -> dict[str, Any]:
     return values | {t["name"]: (t["wanted"], t["got"]) for t in losses["time_constants"]}
 
 
-def _target_or_float(name: str, options: tuple[str, ...]) -> Target | None:
-    """The target of this name; None, without options, for the float network."""
-    if name != FLOAT:
-        return _ready_target(name, options)
-    if options:
-        raise LSNNError(f"--target-option {options[0]}: target {FLOAT!r} has none")
-    return None
+def _chosen_target(named: str | None, model: Model, options: tuple[str, ...]) -> Target:
+    """The target that a user names, else that of an artifact, else the emulator."""
+    if named is not None:
+        return _target_of_user(named, options)
+    return _target_of_file(model.artifact.target if model.artifact else DEFAULT_TARGET, options)
 
 
-def _ready_target(name: str, options: tuple[str, ...]) -> Target:
-    """The target of this name, or why it can't run here."""
+def _target_of_user(name: str, options: tuple[str, ...]) -> Target:
+    """The target that a user names, or why it can't run here."""
     from deploy.targets import target_of_user
 
-    target = target_of_user(name, options)
+    return _ready(target_of_user(name), options)
+
+
+def _target_of_file(name: str, options: tuple[str, ...]) -> Target:
+    """The same of a name in a file, which stands for what is in the table and nothing else."""
+    from deploy.targets import get_target
+
+    return _ready(get_target(name), options)
+
+
+def _ready(target: Target, options: tuple[str, ...]) -> Target:
+    from deploy.targets import with_options
+
+    target = with_options(target, options)
     reason = target.unavailable()
     if reason:
         raise LSNNError(f"{target.name}: {reason}")
     return target
 
 
-def _check_samples(task: Task, split: Any, samples: int | None) -> None:
-    """Refuse more samples than there are."""
-    if samples is not None and samples > task.n_samples(split):
+def _check_samples(model: Model, split: Any, samples: int | None, task: Task | None = None) -> None:
+    """Refuse more samples than there are; ``task``: the model's, or it with other data."""
+    if samples is None:
+        return
+    task = task or model.task
+    if samples > task.n_samples(split):
         raise LSNNError(
             f"--samples {samples}: the {split} split of task {task.name!r} has {task.n_samples(split)}"
         )

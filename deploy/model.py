@@ -107,13 +107,16 @@ def load(path: Path, *, weight_bits: int | None = None, for_netx: bool = False) 
 def _of_artifact(path: Path) -> Model:
     """An artifact, every file of it checked; float as it was when that is inside."""
     artifact, file = load_artifact(path), path / BEST
-    if file.is_file():
+    checked = artifact.manifest[
+        "sha256"
+    ]  # of what stands beside it nobody knows where it comes from
+    if BEST in checked:
         checkpoint = Checkpoint.load(file)
         return Model(
             path=path, network=artifact.network, artifact=artifact, checkpoint=checkpoint, file=file,
             recipe_found=checkpoint.recipe,
         )  # fmt: skip
-    recipe = load_recipe(str(path / RECIPE)) if (path / RECIPE).is_file() else None
+    recipe = load_recipe(str(path / RECIPE)) if RECIPE in checked else None
     return Model(path=path, network=artifact.network, artifact=artifact, recipe_found=recipe)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from deploy.target import Target
@@ -23,42 +23,46 @@ TARGETS = Registry(
 
 
 def get_target(name: str, options: Any = None) -> Target:
-    """The target of this name, with its own options, a dataclass; by default those it comes with."""
+    """The target of this name in the table, which is all that a file may name.
+
+    - options: its own, a dataclass; by default those it comes with
+    """
     made: Target = TARGETS[name]()
-    return made if options is None else with_options(made, vars(options))
+    return made if options is None else _with(made, vars(options))
 
 
-def target_of_user(name: str, options: Iterable[str] = ()) -> Target:
-    """The target that a user names: also ``module:Class`` or ``FILE.py:Class``; options ``key=value``."""
-    made: Target = TARGETS.named_by_user(name)()
-    own = {field.name: getattr(made.options, field.name) for field in _options(made)}
+def target_of_user(text: str) -> Target:
+    """The target that a user names on the command line: also ``module:Class`` or ``FILE.py:Class``."""
+    kind = TARGETS.named_by_user(text)
+    if not (isinstance(kind, type) and issubclass(kind, Target)):
+        raise RecipeError(f"target {text!r}: is no subclass of deploy.target.Target")
+    return kind()
+
+
+def with_options(target: Target, texts: Iterable[str]) -> Target:
+    """The same target with some options set by ``key=value``; RecipeError over what it has not."""
+    own = vars(target.options) if target.options is not None else {}
     values = {}
-    for text in options:
+    for text in texts:
         key, equals, value = text.partition("=")
         if not equals or key not in own:
             known = f"it has {', '.join(own)}" if own else "it has none"
-            raise RecipeError(f"target {made.name!r}: there is no option {text!r}; {known}")
+            raise RecipeError(f"target {target.name!r}: there is no option {text!r}; {known}")
         try:
             values[key] = _of_type(value, own[key])
         except ValueError:
             kind = type(own[key]).__name__
             raise RecipeError(
-                f"target {made.name!r}: option {key} is {value!r}, expected {kind}"
+                f"target {target.name!r}: option {key} is {value!r}, expected {kind}"
             ) from None
-    return with_options(made, values) if values else made
+    return _with(target, values) if values else target
 
 
-def with_options(target: Target, values: dict[str, Any]) -> Target:
-    """The same target with other options."""
+def _with(target: Any, values: dict[str, Any]) -> Target:
     if target.options is None:
         raise RecipeError(f"target {target.name!r}: it has no options")
-    made: Any = target
-    chosen: Target = replace(made, options=replace(made.options, **values))
-    return chosen
-
-
-def _options(target: Target) -> tuple[Any, ...]:
-    return () if target.options is None else fields(target.options)
+    made: Target = replace(target, options=replace(target.options, **values))
+    return made
 
 
 def _of_type(text: str, like: Any) -> Any:

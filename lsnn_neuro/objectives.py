@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.player import FloatPlayer
-from lsnn_neuro.sections import TrainingConfig
 from lsnn_neuro.tasks.base import SupervisedTask
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,7 +17,7 @@ from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network.config import NetworkConfig
 from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS
 from lsnn_neuro.section import Section
-from lsnn_neuro.sections import TrainingConfig
+from lsnn_neuro.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere on Python 3.14
@@ -164,7 +164,7 @@ def parse_recipe(data: Mapping[str, Any], source: str) -> Recipe:
 def _class_of(name: str, value: Any) -> type[Section]:
     """The class of a section; RecipeError over an unknown name."""
     if name not in (*SECTIONS, "task", "network"):
-        known = [*Recipe.model_fields, *SECTIONS]
+        known = ["name", "seed", "task", "network", *SECTIONS]
         raise RecipeError(f"there is no such section or field {_like(name, known)}, got {value!r}")
     if not isinstance(value, Mapping):
         raise RecipeError(f"is no section, got {value!r}")

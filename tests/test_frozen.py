@@ -240,7 +240,7 @@ def test_spikes_readout_and_gradients_are_what_they_were(
         assert near({k: found[k] for k in ("readout", "loss", "gradients")}, frozen, 1e-4)
         return
     assert found["readout"]["sha256"] == frozen["readout"]["sha256"]
-    assert found["loss"] == pytest.approx(frozen["loss"], rel=1e-4)  # torch sums as numbers lie
+    assert found["loss"] == pytest.approx(frozen["loss"], rel=1e-4)  # torch's order of sums
     # learnt constants start anew from what they had become, and fixed weights get their gain in another
     # place than they did: there only the last digits are others
     moved = {k for k in found["gradients"] if k.startswith("log_factor")}

@@ -78,7 +78,8 @@ class Task(ABC):
 
     It is made of its ``Config``, the section task of a recipe.
 
-    - closed_loop: whether what the network does decides what it hears next
+    - closed_loop: whether what the network does decides what it hears next; where it does not, the task is
+      a :class:`SupervisedTask`
     """
 
     name: str

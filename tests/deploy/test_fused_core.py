@@ -1,6 +1,7 @@
 """The fused network in real Lava: the emulator's integers, the stock graph's too, and it says so."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from lsnn_neuro.errors import RecipeError
 from quantize.emulator import trace_reference
 from quantize.loihi import STATE_MAX
 
+MODEL = Path(__file__).parents[2] / "models" / "delayed-xor"
 SATURATING, NEGATIVE_EXPONENT = 9, 6
 
 
@@ -129,7 +131,7 @@ def test_options_that_choose_nothing_in_a_fused_network_are_refused(other):
         ),
     ],
 )
-def test_command_line_refuses_lava_options_that_would_choose_nothing(arguments, said):
-    result = CliRunner().invoke(main, ["evaluate", "nowhere", "--target", *arguments])
+def test_command_line_refuses_options_that_would_choose_nothing(arguments, said):
+    result = CliRunner().invoke(main, ["evaluate", str(MODEL), "--target", *arguments])
     assert result.exit_code == 1
     assert said in result.output

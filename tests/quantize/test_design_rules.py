@@ -1,12 +1,16 @@
 """Each design rule has a network that breaks it and one that just does not."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from random_networks import li, neurons
 
+from deploy.mapping.report import rule_names
 from quantize.design_rules import (
+    NAMES,
     RULES,
     accumulator_stays_in_16_bits,
     adaptation_stands_above_rounding,
@@ -147,3 +151,11 @@ def test_a_graded_input_under_a_negative_exponent_is_reported():
     assert (violation.rule, violation.value, violation.limit) == ("graded-exponent", -1, 0)
     assert violation.object == "projection 'in', weight_exp under graded inputs"
     assert check(network(n_inputs=1, mantissa=2, exponent=0), (-1, 1)) == []
+
+
+def test_the_names_of_all_rules_are_known():
+    root = Path(__file__).parents[2]
+    files = [root / "quantize" / "design_rules.py", *(root / "deploy" / "mapping").glob("*.py")]
+    used = {name for f in files for name in re.findall(r'rule="([a-z-]+)"', f.read_text())}
+    assert used - {"cores", "neuron-model"} == NAMES
+    assert used <= rule_names()
