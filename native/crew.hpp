@@ -22,6 +22,9 @@ class Crew {
     return *owner.crew;
   }
 
+  // Whether it is at work: a signal's handler may call the kernel in the middle of another call.
+  bool busy() const { return busy_; }
+
   // Lets up to n helpers do the work; fewer where the system has no more threads. It must outlive wait().
   void start(int64_t n, const std::function<void()> &work) {
     while (int64_t(threads_.size()) < n) {
@@ -32,6 +35,7 @@ class Crew {
       }
     }
     std::lock_guard<std::mutex> lock(mutex_);
+    busy_ = true;
     work_ = &work;
     wanted_ = n < int64_t(threads_.size()) ? n : int64_t(threads_.size());
     running_ = wanted_;
@@ -42,7 +46,9 @@ class Crew {
   // Whether the helpers are done, after at most a tenth of a second.
   bool wait() {
     std::unique_lock<std::mutex> lock(mutex_);
-    return done_.wait_for(lock, std::chrono::milliseconds(100), [&] { return running_ == 0; });
+    const bool done = done_.wait_for(lock, std::chrono::milliseconds(100), [&] { return running_ == 0; });
+    busy_ = !done;
+    return done;
   }
 
   Crew(const Crew &) = delete;
@@ -98,4 +104,5 @@ class Crew {
   const std::function<void()> *work_ = nullptr;  // of this round, for helpers 0 to wanted - 1
   int64_t wanted_ = 0, running_ = 0, round_ = 0;
   bool over_ = false;
+  bool busy_ = false;  // the calling thread's alone
 };

@@ -34,10 +34,10 @@ class Workers {
         }
       }
     };
-    if (n < 2) {
+    Crew &crew = Crew::mine();
+    if (n < 2 || crew.busy()) {
       body(true);
     } else {
-      Crew &crew = Crew::mine();
       const std::function<void()> help = [&] { body(false); };
       crew.start(n - 1, help);
       body(true);

@@ -271,6 +271,26 @@ def test_other_threads_of_python_run_meanwhile():
     assert ticks > 10
 
 
+def test_a_signals_handler_may_call_the_kernel_in_the_middle_of_a_call():
+    made, x, inside = network(), np.ones((500_000, 48, IN), bool), []
+    expected = made.forward(x, threads=2)["readout"].copy()
+
+    def handle(*_):
+        inside.append(made.forward(x[:50], threads=2)["readout"].copy())
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        found = made.forward(x, threads=2)["readout"].copy()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    np.testing.assert_array_equal(found, expected)
+    assert inside
+    for one in inside:
+        np.testing.assert_array_equal(one, expected[:50])
+
+
 def answer(seed):
     net = random_graph(seed, fast=True)
     return emulate(net, random_inputs(seed, net, n_steps=20, n_samples=40)).readout
