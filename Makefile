@@ -74,7 +74,7 @@ bench-step: $(VENV)/installed ## only the training step beside the peers' (half 
 	exit $$failed
 
 results: $(VENV)/installed ## write docs/results.md and its figures from models/
-	$(BIN)/python -m results
+	$(BIN)/python -m experiments
 
 wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

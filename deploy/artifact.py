@@ -2,14 +2,17 @@
 
 ::
 
-    manifest.json          what it is, for which target, versions, SHA-256 of every other file and of itself
+    manifest.json          what it is: release, target, class names, encoder, how a decision is read, what the
+                           probe does not reach, SHA-256 of every other file and of itself
     network.safetensors    the QuantizedNetwork
     golden.safetensors     inputs of some samples and what the emulator made of them
+    probe.safetensors      the same of inputs that are made to reach every source and limit
+    encoder.safetensors    constants of the encoder that are arrays, where it has some
     best.safetensors       the float checkpoint it came from (only training and P0, P1 need it)
     recipe.toml            the recipe of that checkpoint
-    run.py                 for Lava targets: run the golden samples and compare
+    run.py                 for targets other than the emulator: run golden samples and probe, and compare
 
-Artifacts of format 1, whose manifest has no hash of its own, are read too.
+Older formats are read too: 1, whose manifest has no hash of its own, and 2, without a probe and an encoder.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -27,13 +29,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deploy.probe import Probe
 from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
-from lsnn_neuro.files import read, sha256, write, write_bytes, write_text
+from lsnn_neuro.files import new_folder, read, sha256, write, write_bytes, write_text
+from lsnn_neuro.registry import ENCODERS
+from lsnn_neuro.tasks.encoder import Encoder
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, SpikeRecord
@@ -41,26 +47,24 @@ from quantize.record import PopulationSpikes, SpikeRecord
 MANIFEST, NETWORK, GOLDEN, SCRIPT = (
     "manifest.json", "network.safetensors", "golden.safetensors", "run.py",
 )  # fmt: skip
-FORMAT_VERSION, OLDEST_FORMAT = 2, 1
+PROBE, ENCODER = "probe.safetensors", "encoder.safetensors"
+FORMAT_VERSION, OLDEST_FORMAT = 3, 1
 _OWN_HASH = "manifest_sha256"
 _LIBRARIES = ("lava-nc", "numpy", "scipy", "safetensors")
 
 _SCRIPT_TEXT = '''\
-"""Run this artifact's golden samples on {target} and compare every spike with the emulator's."""
+"""Run this artifact on {target} and compare every spike with the emulator's."""
 
 from pathlib import Path
 
-from deploy.artifact import load_artifact
-from deploy.parity import compare
-from deploy.targets import get_target
+import deploy
 
 if __name__ == "__main__":  # Lava starts processes of its own
-    artifact = load_artifact(Path(__file__).parent)
-    record = get_target("{target}").run(artifact.network, artifact.inputs)
-    result = compare(artifact.golden, record)
-    print(f"{{result.samples}} samples, {{result.spikes}} spikes, {{result.mismatches}} mismatches")
-    print(f"{{result.readout_mismatches}} readout integers differ")
-    raise SystemExit(not result.exact)
+    report = deploy.parity(deploy.load(Path(__file__).parent), deploy.get_target("{target}"))
+    for level, result in report.levels.items():
+        print(f"{{level}}: {{result.samples}} samples, {{result.spikes}} spikes, {{result.mismatches}} differ, "
+              f"{{result.readout_mismatches}} readout integers differ")
+    raise SystemExit(bool(report.failed))
 '''
 
 
@@ -69,6 +73,7 @@ class Artifact:
     """An artifact folder that has been read and checked.
 
     - inputs: golden inputs, bool or int8, shape (time, sample, input); golden: what the emulator made of them
+    - probe: the same of the probe, None in older formats; encoder: of raw data, where the task has one
     """
 
     folder: Path
@@ -76,6 +81,13 @@ class Artifact:
     network: QuantizedNetwork
     inputs: Events
     golden: SpikeRecord
+    probe: tuple[Events, SpikeRecord] | None = None
+    encoder: Encoder | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What its outputs stand for; empty if that is not known."""
+        return tuple(self.manifest.get("class_names") or ())
 
     @property
     def target(self) -> str:
@@ -91,6 +103,8 @@ def write_artifact(
     inputs: Events,
     golden: SpikeRecord,
     about: Mapping[str, Any],
+    probe: Probe | None = None,
+    encoder: Encoder | None = None,
     files: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -98,15 +112,7 @@ def write_artifact(
 
     ``about`` (JSON values) goes into the manifest, ``files`` (name -> content) beside it.
     """
-    if folder.exists() and not overwrite:
-        raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-        raise FileFormatError(
-            f"{folder}: is not an artifact and is not overwritten; choose another"
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new = Path(temporary) / "new"
+    with new_folder(folder, MANIFEST, overwrite=overwrite) as new:
         file_format.save(network, new / NETWORK)
         save_golden(new / GOLDEN, inputs, golden)
         for name, content in (files or {}).items():
@@ -115,16 +121,31 @@ def write_artifact(
             write_text(new / SCRIPT, _SCRIPT_TEXT.format(target=target))
         manifest = {
             "format_version": FORMAT_VERSION,
+            "release": __version__,
             "target": target,
             "versions": versions(),
             **about,
+            "encoder": None if encoder is None else _save_encoder(new / ENCODER, encoder),
+            "probe": None if probe is None else _save_probe(new / PROBE, probe),
             "sha256": {file.name: sha256(file) for file in sorted(new.iterdir())},
         }
         manifest[_OWN_HASH] = _hash(manifest)
         write_text(new / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-        if folder.exists():
-            folder.replace(Path(temporary) / "old")
-        new.replace(folder)
+
+
+def _save_encoder(path: Path, encoder: Encoder) -> dict[str, Any]:
+    if arrays := encoder.arrays():
+        write(path, ENCODER_KIND, {"encoder": encoder.name}, arrays)
+    return {"name": encoder.name, "raw": encoder.raw, "settings": encoder.settings()}
+
+
+def _save_probe(path: Path, probe: Probe) -> dict[str, Any]:
+    save_golden(path, probe.inputs, probe.record)
+    steps, samples, _ = probe.inputs.shape
+    return {
+        "samples": samples, "steps": steps,
+        "not_reached": {"silent_neurons": probe.silent, "limits": probe.unsaturated},
+    }  # fmt: skip
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -144,7 +165,26 @@ def load_artifact(folder: Path) -> Artifact:
             )
     network = file_format.load(folder / NETWORK)
     inputs, golden = load_golden(folder / GOLDEN)
-    return Artifact(folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden)
+    probe = load_golden(folder / PROBE) if PROBE in manifest["sha256"] else None
+    return Artifact(
+        folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe,
+        encoder=_load_encoder(folder, manifest),
+    )  # fmt: skip
+
+
+def _load_encoder(folder: Path, manifest: Mapping[str, Any]) -> Encoder | None:
+    """The encoder, one of those in the registry."""
+    if (about := manifest.get("encoder")) is None:
+        return None
+    listed = ENCODER in manifest["sha256"]
+    try:
+        arrays = read(folder / ENCODER, ENCODER_KIND).arrays if listed else {}
+        encoder: Encoder = ENCODERS[str(about["name"])].of(dict(about["settings"]), arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{folder / MANIFEST}: its encoder can't be read ({error}); export it again"
+        ) from error
+    return encoder
 
 
 def _load_manifest(folder: Path) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from deploy.target import REFERENCE, Target
-from lsnn_neuro.arrays import Events, FloatArray, IntArray
+from lsnn_neuro.arrays import Events, IntArray
 from lsnn_neuro.errors import RecipeError
-from quantize.emulator import check_inputs, emulate, session, trace
+from quantize.emulator import EmulatorSession, check_inputs, emulate, trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
@@ -71,7 +71,7 @@ class EmulatorTarget(Target):
         self, network: QuantizedNetwork, n_samples: int, n_steps: int
     ) -> Iterator[EmulatorSession]:
         """The network at rest, to run ``n_steps`` steps, some at a time."""
-        yield EmulatorSession(network, n_samples)
+        yield EmulatorSession(network, n_samples, record=True)
 
     def states(
         self, network: QuantizedNetwork, inputs: Events, step: int
@@ -79,26 +79,6 @@ class EmulatorTarget(Target):
         """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
         check_step(inputs, step)
         return next(islice(trace(network, inputs), step, None))
-
-
-class EmulatorSession:
-    """A network on the emulator that runs some steps at a time."""
-
-    lag = 0
-
-    def __init__(self, network: QuantizedNetwork, n_samples: int):
-        self._network, self._session = network, session(network, n_samples)
-        self._inputs: list[Events] = []
-
-    def step(self, inputs: Events) -> FloatArray:
-        """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
-        self._inputs.append(inputs.copy())
-        return self._session.step(inputs)
-
-    def record(self) -> SpikeRecord:
-        """What the network did: the same steps again, in one go."""
-        inputs: Any = np.concatenate(self._inputs)  # int8 where some steps are
-        return EmulatorTarget().run(self._network, inputs)
 
 
 def check_step(inputs: Events, step: int) -> None:

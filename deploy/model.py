@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from deploy.artifact import GOLDEN, MANIFEST, NETWORK, Artifact, load_artifact
 from lsnn_neuro import __version__
 from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint
-from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
+from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.files import kind_of, sha256
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
@@ -25,23 +26,33 @@ from quantize.network import Provenance, QuantizedNetwork
 RECIPE = "recipe.toml"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Model:
     """A network, in integers and in float as far as there are both, and where it comes from.
 
-    - network: None where there is none, and ``why_not`` says why
+    ``load`` makes them of files; of networks of one's own: ``Model(network=network, float_network=net)``.
+
+    - network: in integers; None where there is none, and ``why_not`` says why
+    - float_network: a torch module; one of a checkpoint is read when it is asked for, which needs torch
     - report: what its quantization lost, if that was now
-    - artifact: where it was exported; checkpoint: where it was trained; file: the checkpoint's
+    - path: where it was found; artifact: as which it was exported; checkpoint: of its training, in ``file``
+    - notes: what a user should know of how it was read
     """
 
-    path: Path
-    network: QuantizedNetwork | None = None
-    why_not: str = ""
-    report: ConversionReport | None = None
-    recipe_found: Recipe | None = None
-    artifact: Artifact | None = None
-    checkpoint: Checkpoint | None = None
-    file: Path | None = None
+    def __init__(
+        self, *, network: QuantizedNetwork | None = None, float_network: Any = None,
+        why_not: str = "there is no integer network", report: ConversionReport | None = None,
+        path: Path | None = None, recipe: Recipe | None = None, artifact: Artifact | None = None,
+        checkpoint: Checkpoint | None = None, file: Path | None = None, notes: Iterable[str] = (),
+    ):  # fmt: skip
+        self.network, self.why_not, self.report = network, why_not, report
+        self.path, self.artifact, self.checkpoint, self.file = path, artifact, checkpoint, file
+        self.known_recipe, self.notes = recipe, tuple(notes)
+        self._float_network = float_network
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "the network" if self.path is None else str(self.path)
 
     @property
     def integers(self) -> QuantizedNetwork:
@@ -50,42 +61,78 @@ class Model:
             raise NetworkError(self.why_not)
         return self.network
 
-    @cached_property
+    @property
+    def has_float(self) -> bool:
+        """Whether a float network is known."""
+        return self._float_network is not None or self.checkpoint is not None
+
+    @property
     def float_network(self) -> Any:
         """The trained network as a torch module; None where only integers are known."""
-        if self.checkpoint is None or self.file is None:
-            return None
-        return self.checkpoint.network(self.file)
+        if self._float_network is None and self.checkpoint is not None and self.file is not None:
+            self._float_network = self.checkpoint.network(self.file)
+        return self._float_network
 
     @property
     def spec(self) -> NetworkSpec | None:
-        """The trained network, if it spikes."""
+        """The trained network, if a checkpoint holds it and it spikes."""
         return None if self.checkpoint is None else self.checkpoint.spec
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What its outputs stand for, as far as that is known."""
+        if self.artifact is not None and self.artifact.class_names:
+            return self.artifact.class_names
+        return () if self.checkpoint is None else self.checkpoint.class_names
 
     @property
     def recipe(self) -> Recipe:
         """The recipe, which names the task; RecipeError where it is not known."""
-        if self.recipe_found is None:
-            assert self.network is not None
+        if self.known_recipe is None:
             raise RecipeError(
-                f"{self.path}: its recipe is {self.network.provenance.recipe!r}, none of the built-in ones, "
-                "so its task is not known; export the run or checkpoint it came from"
+                f"{self.name}: its task is not known; name one (--task RECIPE), or give inputs (--inputs FILE, "
+                "or --inputs random)"
             )
-        return self.recipe_found
+        return self.known_recipe
 
     @cached_property
     def task(self) -> Task:
-        """The task. Reads its data, which the network itself does not need."""
-        task: Task = make_task(self.recipe.task)
-        return task
+        """The task. Reads its data, which the network itself does not need.
+
+        A file may not say which of its user's folders is opened: only the places that the package's own
+        recipes name are, else DataError asks for ``--data``.
+        """
+        config = self.recipe.task
+        place = getattr(config, "data", None)
+        if place is not None and place not in default_places(config):
+            raise DataError(
+                f"{self.name}: its recipe reads {place!r}; files open no folders by themselves, so name it: "
+                f"--data {shlex.quote(str(place))}"
+            )
+        return self.with_task(make_task(config))
+
+    def with_task(self, task: Task) -> Task:
+        """A task with the network's own classes, in its order; DataError where that can't be."""
+        return task.relabelled(self.class_names) if self.class_names else task
 
 
-def load(path: Path, *, weight_bits: int | None = None, for_netx: bool = False) -> Model:
+def default_places(config: Any) -> set[str]:
+    """Where a task of this kind may read its data unasked: as the package's own recipes do."""
+    found = {str(type(config).model_fields["data"].default)}
+    for name in built_in():
+        task = load_recipe(name).task
+        if task.name == config.name:
+            found.add(task.data)
+    return found
+
+
+def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = False) -> Model:
     """What a path holds: an artifact, an integer network, or a run, model or checkpoint, quantized now.
 
     - weight_bits: width of the weights of what is quantized now; by default the one it was trained for
     - for_netx: then its weights are as netx has them, even and without exponents
     """
+    path = Path(path)
     if (path / MANIFEST).is_file():
         found = _of_artifact(path)
     elif any((path / name).is_file() for name in (NETWORK, GOLDEN)):
@@ -94,7 +141,7 @@ def load(path: Path, *, weight_bits: int | None = None, for_netx: bool = False) 
         network = file_format.load(path)
         name = network.provenance.recipe
         recipe = load_recipe(name) if name in built_in() else None
-        found = Model(path=path, network=network, recipe_found=recipe)
+        found = Model(path=path, network=network, recipe=recipe)
     else:
         return _of_run(
             path, WEIGHT_BITS - 1 if for_netx else weight_bits, 0 if for_netx else WEIGHT_EXP_MAX
@@ -107,17 +154,15 @@ def load(path: Path, *, weight_bits: int | None = None, for_netx: bool = False) 
 def _of_artifact(path: Path) -> Model:
     """An artifact, every file of it checked; float as it was when that is inside."""
     artifact, file = load_artifact(path), path / BEST
-    checked = artifact.manifest[
-        "sha256"
-    ]  # of what stands beside it nobody knows where it comes from
+    checked = artifact.manifest["sha256"]  # what stands beside it unlisted is not part of it
     if BEST in checked:
         checkpoint = Checkpoint.load(file)
         return Model(
             path=path, network=artifact.network, artifact=artifact, checkpoint=checkpoint, file=file,
-            recipe_found=checkpoint.recipe,
+            recipe=checkpoint.recipe,
         )  # fmt: skip
     recipe = load_recipe(str(path / RECIPE)) if RECIPE in checked else None
-    return Model(path=path, network=artifact.network, artifact=artifact, recipe_found=recipe)
+    return Model(path=path, network=artifact.network, artifact=artifact, recipe=recipe)
 
 
 def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:
@@ -126,6 +171,7 @@ def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:
     checkpoint = Checkpoint.load(file)
     recipe = checkpoint.recipe
     network, report, why_not = None, None, ""
+    notes = [] if path == file else _edited(path / RECIPE, recipe)
     if checkpoint.spec is None:
         why_not = f"{file}: an LSTM can't be quantized; only spiking networks run on Loihi"
     else:
@@ -141,6 +187,34 @@ def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:
         except NetworkError as error:
             why_not = str(error)
     return Model(
-        path=path, network=network, report=report, why_not=why_not, recipe_found=recipe,
-        checkpoint=checkpoint, file=file,
+        path=path, network=network, report=report, why_not=why_not, recipe=recipe,
+        checkpoint=checkpoint, file=file, notes=notes,
     )  # fmt: skip
+
+
+def _edited(file: Path, trained: Recipe) -> list[str]:
+    """What is to be said of a recipe beside a checkpoint that is not the one it was trained by."""
+    if not file.is_file():
+        return []
+    try:
+        beside = load_recipe(str(file))
+    except RecipeError as error:
+        return [f"{error}; the recipe inside the checkpoint counts"]
+    ours, theirs = (
+        _flat({name: r.to_dict("json")[name] for name in ("task", "network")})
+        for r in (trained, beside)
+    )
+    changed = [f for f in ours | theirs if ours.get(f) != theirs.get(f)]
+    return [
+        f"{file}: {field} is {theirs.get(field)!r}, but the network was trained with {ours.get(field)!r}, which "
+        "counts; name other data with --data, another task with --task"
+        for field in changed[:1]
+    ]
+
+
+def _flat(fields: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """Fields by their whole names."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found |= _flat(value, f"{within}{name}.") if isinstance(value, dict) else {within + name: value}
+    return found

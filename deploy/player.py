@@ -13,7 +13,7 @@ from quantize.network import QuantizedNetwork
 class TargetPlayer:
     """An integer network on a target.
 
-    - records: whether its sessions are asked what happened; the emulator then runs everything again
+    - records: whether its sessions are asked what happened
     """
 
     def __init__(self, network: QuantizedNetwork, target: Target, *, records: bool = False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from hardware_cases import Case
 
-from deploy.parity import compare
+from deploy.comparison import compare
 from deploy.target import Target
 from deploy.targets import get_target
 

@@ -36,6 +36,10 @@ class NetworkError(LSNNError):
     """A network description has a wrong shape, type, range or endpoint."""
 
 
+class DesignRuleError(NetworkError):
+    """A network breaks a rule of the chip that was not allowed to be broken."""
+
+
 class TrainingError(LSNNError):
     """A training run can't start or can't go on."""
 

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class Kind:
 CHECKPOINT = Kind(name="checkpoint", version=4, oldest=1)
 NETWORK = Kind(name="quantized network", version=3, oldest=1)
 GOLDEN = Kind(name="golden spikes", version=2, oldest=1)
+ENCODER = Kind(name="encoder", version=1, oldest=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,26 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     write_bytes(path, text.encode())
+
+
+@contextmanager
+def new_folder(folder: Path, mark: str, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder that appears complete or not at all: it is filled elsewhere and moved at the end.
+
+    - mark: the file by which a folder is known to be one of the kind that may be overwritten
+    """
+    if folder.exists() and not overwrite:
+        raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
+    if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise FileFormatError(f"{folder}: holds no {mark} and is not overwritten; choose another")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.replace(Path(temporary) / "old")
+        new.replace(folder)
 
 
 def write(path: Path, kind: Kind, header: Mapping[str, Any], arrays: Arrays) -> None:

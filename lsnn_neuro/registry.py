@@ -155,3 +155,12 @@ SECTIONS = Registry(
     },
 )
 """The other sections of a recipe, in the order in which it is written."""
+
+ENCODERS = Registry(
+    "encoder",
+    "lsnn_neuro.encoders",
+    {
+        "image-sequence": "lsnn_neuro.tasks.sequential_mnist:ImageEncoder",
+    },
+)
+"""How raw data become inputs, as artifacts keep it."""

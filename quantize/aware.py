@@ -33,9 +33,8 @@ from lsnn_neuro.network.module import (
 from lsnn_neuro.network.population import TrainedPopulation
 from lsnn_neuro.network.real import Real
 from lsnn_neuro.neurons.neuron import Role, State
-from lsnn_neuro.session import LocalSession
 from quantize.conversion import Integers, convert, to_integers
-from quantize.emulator import session
+from quantize.emulator import EmulatorSession
 from quantize.loihi import CURRENT_INPUT_MAX, DECAY_ONE, STATE_MAX, STATE_ONE, WEIGHT_BITS
 from quantize.network import ANY_EVENT, QuantizedPopulation
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
@@ -227,10 +226,10 @@ class QuantizationAware(nn.Module):
         o = output.readout.double()
         return replace(output, readout=o / torch.from_numpy(scale).to(o) + offset)
 
-    def session(self, n_samples: int) -> LocalSession:
+    def session(self, n_samples: int) -> EmulatorSession:
         """The integers of the network as it is now, to run some steps at a time."""
         quantized, _ = convert(self.network.to_spec(), weight_bits=self.weight_bits)
-        return session(quantized, n_samples)
+        return EmulatorSession(quantized, n_samples)
 
     @torch.no_grad()
     def states(self, inputs: Events, step: int) -> tuple[PopulationState, ...]:

@@ -25,6 +25,7 @@ from scipy.sparse import csr_array
 
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network import kernel
 from lsnn_neuro.network.dynamics import (
     NetworkState,
     RunningNetwork,
@@ -32,9 +33,7 @@ from lsnn_neuro.network.dynamics import (
     at_rest,
     simulate,
 )
-from lsnn_neuro.network.kernel import outputs_of
 from lsnn_neuro.neurons.neuron import Role, State
-from lsnn_neuro.session import LocalSession
 from quantize.arithmetic import Ints, Loihi, shift
 from quantize.emulator_kernel import KernelEmulator, kernel_obstacle
 from quantize.loihi import STATE_SHIFT
@@ -218,26 +217,68 @@ def emulate_reference(
     return spikes, readout
 
 
-def session(network: QuantizedNetwork, n_samples: int) -> LocalSession:
-    """The network as something to run some steps at a time: in a closed loop."""
-    if kernel_obstacle(network, ANY_EVENT) is None:  # whatever comes
-        read = outputs_of(KernelEmulator(network).session(n_samples), network)
+class EmulatorSession:
+    """A network on the emulator, at rest at first, that runs some steps at a time: for closed loops.
 
-        def run(inputs: Events) -> npt.NDArray[np.int32]:
-            check_inputs(network, inputs)
-            return read(inputs)
-    else:
-        emulator = Emulator(network, n_samples)
+    - record: whether to keep what it does
+    """
 
-        def run(inputs: Events) -> npt.NDArray[np.int32]:
-            check_inputs(network, inputs)
-            readout = []
-            for x in inputs:
-                emulator.step(x)
-                readout.append(emulator.readout)
-            return np.stack(readout)
+    lag = 0
 
-    return LocalSession(run=run, scale=network.output_scale, bias=network.output_offset)
+    def __init__(self, network: QuantizedNetwork, n_samples: int, *, record: bool = False):
+        self.network, self.n_samples = network, n_samples
+        self._kept: list[tuple[npt.NDArray[Any] | None, npt.NDArray[np.int32]]] = []
+        self._record = record
+        self._seconds = 0.0
+        self._spikes = record or any(p.spiking for p in network.output_populations)
+        self._kernel, self._loop = None, None
+        if kernel_obstacle(network, ANY_EVENT) is None:  # whatever comes
+            self._kernel = KernelEmulator(network).session(n_samples)
+        else:
+            self._loop = Emulator(network, n_samples)
+
+    def step(self, inputs: Events) -> npt.NDArray[np.float64]:
+        """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""
+        check_inputs(self.network, inputs)
+        begin = time.perf_counter()
+        trains, readout = self._on_kernel(inputs) if self._kernel else self._on_loop(inputs)
+        if self._record:
+            self._kept.append((trains, readout))
+        self._seconds += time.perf_counter() - begin
+        return self.network.to_float(readout)
+
+    def _on_kernel(self, inputs: Events) -> tuple[Any, npt.NDArray[np.int32]]:
+        assert self._kernel is not None
+        found = self._kernel.run(inputs, spikes=self._spikes)
+        trains = kernel.unpack_spikes(found["spikes"], self.n_samples) if self._spikes else None
+        return trains, kernel.outputs(self.network, found["readout"], trains)
+
+    def _on_loop(self, inputs: Events) -> tuple[Any, npt.NDArray[np.int32]]:
+        assert self._loop is not None
+        trains, readout = [], []
+        for x in inputs:
+            self._loop.step(x)
+            spikes = [self._loop.spikes(p.name) for p in self.network.spiking]
+            trains.append(np.concatenate(spikes, axis=1) if spikes else None)
+            readout.append(self._loop.readout)
+        return np.stack(trains) if self.network.spiking else None, np.stack(readout)
+
+    def record(self) -> SpikeRecord:
+        """What the network did in all steps so far; NetworkError if that was not kept."""
+        if not self._kept:
+            raise NetworkError("session: nothing was kept; open it with record=True and run it")
+        places, network = self.network.places(), self.network
+        trains = [part for part, _ in self._kept]
+        joined = np.concatenate(trains) if network.spiking else None  # type: ignore[arg-type]
+        return SpikeRecord(
+            spikes=tuple(
+                PopulationSpikes(name=p.name, spikes=np.ascontiguousarray(joined[..., places[p.name]]))
+                for p in network.spiking
+            ),
+            readout=np.concatenate([part for _, part in self._kept]),
+            target="emulator",
+            seconds=self._seconds,
+        )
 
 
 def trace(network: QuantizedNetwork, inputs: Events) -> Iterator[tuple[PopulationState, ...]]:

@@ -10,8 +10,8 @@ import pytest
 from tiny_runs import succeed
 
 from deploy.artifact import load_artifact
-from results.card import Card
-from results.navigation import trial_lengths
+from deploy.publishing.card import Card
+from experiments.navigation import trial_lengths
 
 TINY = (
     "task.actions=8", "task.steps_per_action=4", "task.place_cells=3", "task.validation=4", "task.test=6",

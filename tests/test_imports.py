@@ -1,4 +1,4 @@
-"""Imports point one way only: cli -> results -> deploy -> quantize -> lsnn_neuro."""
+"""Imports point one way only: cli -> deploy -> quantize -> lsnn_neuro."""
 
 import ast
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"lsnn_neuro", "quantize", "deploy", "results", "cli"}
+OURS = {"lsnn_neuro", "quantize", "deploy", "experiments", "cli"}
 
 
 def modules(package):
@@ -40,7 +40,7 @@ def test_there_are_modules_to_check():
 
 @pytest.mark.parametrize("path", modules("lsnn_neuro"), ids=named)
 def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
-    wrong = [n for n in imports(path) if under(n, "quantize", "deploy", "results", "cli", "lava")]
+    wrong = [n for n in imports(path) if under(n, "quantize", "deploy", "experiments", "cli", "lava")]
     assert not wrong
 
 
@@ -65,7 +65,7 @@ TORCH_DOOR = tuple(
 def test_quantize_comes_through_the_named_door(path):
     door = (*DOOR, *TORCH_DOOR) if path.name == "aware.py" else DOOR
     for name in imports(path):
-        assert not under(name, "deploy", "results", "cli", "lava")
+        assert not under(name, "deploy", "experiments", "cli", "lava")
         assert not under(name, "lsnn_neuro") or under(name, *door), name
         assert not under(name, "torch") or path.name == "aware.py", name
 
@@ -73,12 +73,12 @@ def test_quantize_comes_through_the_named_door(path):
 @pytest.mark.parametrize("path", modules("deploy"), ids=named)
 def test_deploy_needs_neither_torch_nor_the_float_side(path):
     for name in imports(path):
-        assert not under(name, "torch", "results", "cli", "quantize.aware"), name
+        assert not under(name, "torch", "experiments", "cli", "quantize.aware"), name
         assert not under(name, "lsnn_neuro") or under(name, *DOOR), name
 
 
-@pytest.mark.parametrize("path", modules("results"), ids=named)
-def test_results_stand_beneath_the_command_line(path):
+@pytest.mark.parametrize("path", modules("experiments"), ids=named)
+def test_experiments_stand_beneath_the_command_line(path):
     assert not [name for name in imports(path) if under(name, "cli")]
 
 
@@ -87,7 +87,7 @@ def test_results_stand_beneath_the_command_line(path):
     [
         ["lsnn_neuro", "lsnn_neuro.tasks.base", *(n for n in DOOR if "__" not in n)],
         ["quantize", "quantize.conversion", "quantize.emulator", "quantize.file_format"],
-        ["deploy.targets", "deploy.artifact", "deploy.parity"],
+        ["deploy.targets", "deploy.artifact", "deploy.comparison"],
     ],
     ids=lambda names: names[0],
 )

@@ -12,7 +12,7 @@ from deploy.targets import TARGETS
 from lsnn_neuro.registry import NEURONS, TASKS
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("lsnn_neuro", "quantize", "deploy", "results")
+PACKAGES = ("lsnn_neuro", "quantize", "deploy")
 OWN = (
     "lsnn_neuro/neurons/", "lsnn_neuro/registry.py", "lsnn_neuro/migrations.py", "lsnn_neuro/tasks/",
     "deploy/targets.py", "deploy/emulated.py", "deploy/lava/target.py", "deploy/loihi2.py",

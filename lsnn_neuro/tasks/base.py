@@ -16,6 +16,7 @@ import numpy.typing as npt
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
+from lsnn_neuro.tasks.encoder import Encoder
 from lsnn_neuro.tasks.labels import FloatArray, IntArray, Labels
 from lsnn_neuro.tasks.score import Score
 
@@ -80,6 +81,8 @@ class Task(ABC):
 
     - closed_loop: whether what the network does decides what it hears next; where it does not, the task is
       a :class:`SupervisedTask`
+    - class_names: what each output stands for, where outputs are classes that have names
+    - encoder: how raw data become inputs; None where the task makes its inputs itself
     """
 
     name: str
@@ -88,6 +91,8 @@ class Task(ABC):
     n_inputs: int
     n_outputs: int
     n_steps: int
+    class_names: tuple[str, ...] = ()
+    encoder: Encoder | None = None
 
     @abstractmethod
     def n_samples(self, split: Split) -> int:
@@ -105,6 +110,22 @@ class Task(ABC):
     def baselines(self, split: Split, max_samples: int | None = None) -> Mapping[str, Score]:
         """Scores of what has learnt nothing, by name; none where chance is plain."""
         return {}
+
+    def curves(self, players: Mapping[str, Player]) -> Mapping[str, list[float]]:
+        """What a model's card shows as curves, by name, of some players on the test split; nothing."""
+        return {}
+
+    def relabelled(self, class_names: tuple[str, ...]) -> Task:
+        """The task with the classes that a network was trained on; DataError where they are others.
+
+        A task whose classes come from the data puts them in the network's order.
+        """
+        if self.class_names and self.class_names != class_names:
+            raise DataError(
+                f"task {self.name!r}: the data's classes are {', '.join(self.class_names)}, the network was "
+                f"trained on {', '.join(class_names)}"
+            )
+        return self
 
 
 class SupervisedTask(Task):

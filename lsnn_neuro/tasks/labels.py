@@ -9,7 +9,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from scipy.special import expit
 
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.encoder import decision_windows
 from lsnn_neuro.tasks.score import ACCURACY, ERROR_RATE, SQUARED_ERROR, Score
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Labels(ABC):
     def score(self, readout: npt.NDArray[Any]) -> Score:
         """The score of a readout, (time, sample, output), offsets included."""
 
+    def decision(self) -> dict[str, Any]:
+        """How a decision is read from the readout, as JSON values for an artifact."""
+        return {"labels": type(self).__name__}
+
     @abstractmethod
     def check_within(self, n_steps: int, n_samples: int) -> None:
         """Refuse labels that lie outside a batch of so many steps and samples."""
@@ -52,6 +57,8 @@ class WindowLabels(Labels):
     - sample: index of the sample within its batch
     - start, stop: the window of readout steps [start, stop)
     """
+
+    rule: ClassVar[str] = "sum of the readout over the window"
 
     sample: IntArray
     start: IntArray
@@ -113,6 +120,11 @@ class WindowLabels(Labels):
         if self.stop.max() > n_steps:
             raise DataError(f"a label's window ends at step {self.stop.max()} of {n_steps}")
 
+    def decision(self) -> dict[str, Any]:
+        """How a decision is read: by what rule, over which windows [start, stop) of steps."""
+        windows = decision_windows(self.start, self.stop)
+        return {"labels": type(self).__name__, "rule": self.rule, "windows": windows}
+
     def sums(self, readout: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Sum of the readout over each window.
 
@@ -166,6 +178,8 @@ class ClassLabels(WindowLabels):
     - class_map: what each output counts as when it is scored, shape (output,), for tasks that train
       finer classes than they score (phones); by default every output counts as itself
     """
+
+    rule = "the output with the largest sum over the window"
 
     target: IntArray
     class_map: IntArray | None = None
@@ -265,6 +279,8 @@ class ValueLabels(WindowLabels):
       auxiliary task), not scored
     """
 
+    rule = "the mean of the readout over the window"
+
     target: FloatArray
     sigmoid: bool = False
     auxiliary: FloatArray | None = None
@@ -326,6 +342,8 @@ class SequenceLabels(WindowLabels):
     - labels: the reference sequence of each sample, without equal neighbours
     - class_map: as in :class:`ClassLabels`, without the blank
     """
+
+    rule = "the output with the largest sum over each window, repetitions and the last output left out"
 
     labels: tuple[IntArray, ...]
     class_map: IntArray | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,6 +12,9 @@ from lsnn_neuro.encoders import population
 from lsnn_neuro.tasks.base import Batch, FloatArray, Split
 from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ValueLabels
+
+if TYPE_CHECKING:
+    from lsnn_neuro.player import Player
 
 HIDDEN = 10  # units of a teacher
 
@@ -114,6 +118,12 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
         w2, b2 = rng.uniform(-1, 1, (n, HIDDEN, 1)), rng.uniform(-1, 1, (n, 1, 1))
         hidden = self._sigmoid(x @ w1 + b1)
         return x, self._sigmoid(hidden @ w2 + b2)[..., 0]
+
+    def curves(self, players: Mapping[str, Player]) -> Mapping[str, list[float]]:
+        """Mean squared error by example, of networks and of predictors that are fitted to the examples."""
+        from lsnn_neuro.tasks.fitted_predictors import curves
+
+        return curves(self, players)
 
     def _sigmoid(self, u: FloatArray) -> FloatArray:
         s: FloatArray = 1 / (1 + np.exp(-self.config.slope * u))

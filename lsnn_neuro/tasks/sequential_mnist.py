@@ -6,8 +6,8 @@ shuffled order (Le, Jaitly, Hinton 2015).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from lsnn_neuro.tasks.base import (
     check_split,
     sample_ranges,
 )
+from lsnn_neuro.tasks.encoder import Arrays, Encoder
 from lsnn_neuro.tasks.labels import ClassLabels
 
 
@@ -126,15 +127,74 @@ class SequentialMNISTConfig(Section):
         return channels * (1 if self.layout == "pixels" else self.side) + 1
 
 
-class SequentialMNIST(SupervisedTask):
-    """The task as Bellec et al. 2018 set it up, with a few variations.
+class ImageEncoder(Encoder):
+    """An image as spikes: pixel by pixel, or row by row, and at last the cue.
 
     The image's grey levels are one signal (layout "pixels", rows from top to bottom) or one signal
     per column ("rows"), coded by :func:`lsnn_neuro.encoders.threshold_crossing` or
     :func:`lsnn_neuro.encoders.levels_reached`. Inputs are ordered by column, then by channel; the
-    last input is the cue. Training samples are drawn with replacement.
+    last input is the cue.
     """
 
+    name = "image-sequence"
+    raw = f"images, uint8, shape (sample, {SIDE}, {SIDE})"
+    _FIELDS = (
+        "layout", "downsample", "permutation", "ms_per_pixel", "coding", "thresholds", "cue_steps",
+        "decision_steps",
+    )  # fmt: skip
+
+    def __init__(self, config: SequentialMNISTConfig):
+        """Code images as a section says."""
+        self.config = config
+        self._order: npt.NDArray[np.intp] | None = None
+        if config.permutation is not None:
+            self._order = pixel_order(config.permutation, config.side**2)
+
+    def settings(self) -> dict[str, Any]:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        return self.config.model_dump(mode="json", include=set(self._FIELDS))
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], arrays: Arrays) -> ImageEncoder:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        return cls(SequentialMNISTConfig(**settings))
+
+    def encode(self, images: Any) -> npt.NDArray[np.bool_]:
+        """Input spikes of some images.
+
+        - images: uint8, shape (sample, 28, 28)
+        - returns: shape (time, sample, input)
+        """
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+            raise DataError(
+                f"images are {images.dtype} of shape {images.shape}, "
+                f"expected uint8 of shape (sample, {SIDE}, {SIDE})"
+            )
+        config, n = self.config, len(images)
+        signals = average_pool(images, config.downsample).transpose(1, 2, 0)  # (row, column, image)
+        if config.layout == "pixels":
+            signals = signals.reshape(-1, n, 1)  # (pixel, image, 1)
+            if self._order is not None:
+                signals = signals[self._order]
+        else:
+            signals = signals.transpose(0, 2, 1)  # (row, image, column)
+        signals = signals.repeat(config.ms_per_pixel, axis=0)  # (time, image, signal)
+        encoder = threshold_crossing if config.coding == "crossing" else levels_reached
+        spikes = encoder(signals, config.thresholds)  # (time, image, signal, channel)
+        inputs = np.zeros((config.n_steps, n, config.n_inputs), np.bool_)
+        inputs[: config.image_steps, :, :-1] = spikes.reshape(config.image_steps, n, -1)
+        inputs[:, :, -1] = cue(config.n_steps, config.image_steps, config.n_steps)[:, None]
+        return inputs
+
+
+class SequentialMNIST(SupervisedTask):
+    """The task as Bellec et al. 2018 set it up, with a few variations; inputs are :class:`ImageEncoder`'s.
+
+    Training samples are drawn with replacement.
+    """
+
+    encoder: ImageEncoder
     Config = SequentialMNISTConfig
 
     name = "sequential-mnist"
@@ -145,9 +205,7 @@ class SequentialMNIST(SupervisedTask):
         self.n_inputs = config.n_inputs
         self.n_outputs = N_CLASSES
         self.n_steps = config.n_steps
-        self._order: npt.NDArray[np.intp] | None = None
-        if config.permutation is not None:
-            self._order = pixel_order(config.permutation, config.side**2)
+        self.encoder = ImageEncoder(config)
         splits = load_images(config.data, config.validation)
         self._train = splits.train
         self._splits = {"validation": splits.validation, "test": splits.test}
@@ -174,31 +232,8 @@ class SequentialMNIST(SupervisedTask):
         return len(self._split(split))
 
     def encode(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-        """Input spikes of some images.
-
-        - images: uint8, shape (sample, 28, 28)
-        - returns: shape (time, sample, input)
-        """
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
-            raise DataError(
-                f"images are {images.dtype} of shape {images.shape}, "
-                f"expected uint8 of shape (sample, {SIDE}, {SIDE})"
-            )
-        config, n = self.config, len(images)
-        signals = average_pool(images, config.downsample).transpose(1, 2, 0)  # (row, column, image)
-        if config.layout == "pixels":
-            signals = signals.reshape(-1, n, 1)  # (pixel, image, 1)
-            if self._order is not None:
-                signals = signals[self._order]
-        else:
-            signals = signals.transpose(0, 2, 1)  # (row, image, column)
-        signals = signals.repeat(config.ms_per_pixel, axis=0)  # (time, image, signal)
-        encoder = threshold_crossing if config.coding == "crossing" else levels_reached
-        spikes = encoder(signals, config.thresholds)  # (time, image, signal, channel)
-        inputs = np.zeros((self.n_steps, n, self.n_inputs), np.bool_)
-        inputs[: config.image_steps, :, :-1] = spikes.reshape(config.image_steps, n, -1)
-        inputs[:, :, -1] = cue(self.n_steps, config.image_steps, self.n_steps)[:, None]
-        return inputs
+        """Input spikes of some images; see :meth:`ImageEncoder.encode`."""
+        return self.encoder.encode(images)
 
     def _split(self, split: Split) -> LabelledImages:
         check_split(split)

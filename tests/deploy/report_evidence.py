@@ -11,8 +11,8 @@ from random_networks import random_inputs, random_network
 
 from deploy.artifact import load_artifact, write_artifact
 from deploy.mapping.chips import load_chip
-from deploy.parity import Side, compare_levels
-from deploy.report.evidence import Evidence, TaskScore
+from deploy.comparison import Side, compare_levels
+from deploy.reporting.evidence import Evidence, TaskScore
 from lsnn_neuro.arrays import Events
 from quantize.conversion_report import (
     ConversionReport,

@@ -11,8 +11,8 @@ from random_graphs import random_graph
 from random_networks import random_events, random_inputs
 
 from deploy.artifact import MANIFEST, SCRIPT, Artifact, load_artifact, write_artifact
-from deploy.parity import compare
-from deploy.report.conversion import conversion_section
+from deploy.comparison import compare
+from deploy.reporting.conversion import conversion_section
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import FileFormatError
 from quantize.emulator import emulate

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deploy.parity import compare, explain, join, van_rossum
-from deploy.report.parity import failed_levels, parity_json
+from deploy.comparison import compare, explain, join, van_rossum
+from deploy.reporting.summary import failed_levels, parity_json
 from lsnn_neuro.errors import TargetFailedError
 from lsnn_neuro.neurons.neuron import State
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord

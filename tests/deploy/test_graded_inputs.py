@@ -18,7 +18,7 @@ from tiny_runs import succeed
 from deploy.artifact import load_artifact, write_artifact
 from deploy.lava.neurons.neuron import lava_neurons
 from deploy.loihi2 import Loihi2Target
-from deploy.parity import compare
+from deploy.comparison import compare
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate, trace_reference

@@ -24,13 +24,13 @@ from report_evidence import (
     side,
 )
 
-from deploy.parity import Side, compare_levels
-from deploy.report.distances import TAU, distances
-from deploy.report.evidence import Evidence
-from deploy.report.figures import NEURONS_MAX, SPIKES_MAX, Figure, Panel, raster, scatter
-from deploy.report.html import parity_page
-from deploy.report.neuron import ASKED_AFTER, ASKED_BEFORE, representative, trace_neuron
-from deploy.report.page import Page, Section, number, render
+from deploy.comparison import Side, compare_levels
+from deploy.reporting.distances import TAU, distances
+from deploy.reporting.evidence import Evidence
+from deploy.reporting.figures import NEURONS_MAX, SPIKES_MAX, Figure, Panel, raster, scatter
+from deploy.reporting.html import parity_page
+from deploy.reporting.neuron import ASKED_AFTER, ASKED_BEFORE, representative, trace_neuron
+from deploy.reporting.page import Page, Section, number, render
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.neurons.ahp import AHP
 from lsnn_neuro.neurons.alif import ALIF

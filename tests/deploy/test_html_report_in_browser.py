@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from report_evidence import SPIKING, changed_at, evidence, network
 
-from deploy.report.html import parity_page
-from deploy.report.page import render
+from deploy.reporting.html import parity_page
+from deploy.reporting.page import render
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -15,7 +15,7 @@ from deploy.emulated import EmulatorTarget
 from deploy.interchange.loihi1 import load
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget
-from deploy.parity import compare
+from deploy.comparison import compare
 from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError, FileFormatError
 from lsnn_neuro.evaluation import evaluate

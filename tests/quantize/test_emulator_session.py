@@ -15,7 +15,7 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.kernel import SWITCH
 from lsnn_neuro.network.module import SpikingNetwork
 from quantize.aware import QuantizationAware
-from quantize.emulator import emulate, session
+from quantize.emulator import EmulatorSession, emulate
 from quantize.network import QuantizedNetwork
 
 cuts = st.lists(st.integers(1, 29), max_size=5, unique=True).map(sorted)
@@ -32,7 +32,7 @@ def test_pieces_give_the_integers_of_one_run(
 ) -> None:
     network = random_graph(seed, fast=fast)
     inputs = random_inputs(seed, network, n_steps=30, n_samples=n_samples)
-    run = session(network, n_samples)
+    run = EmulatorSession(network, n_samples)
     pieces = np.concatenate([run.step(piece) for piece in np.split(inputs, cuts)])
     assert np.array_equal(pieces, read(network, inputs))
 
@@ -41,7 +41,7 @@ def test_pieces_give_the_integers_of_one_run(
 def test_graded_events_count_in_a_session(fast: bool) -> None:
     network = random_graph(1, fast=fast, graded=True)
     events = random_events(1, network, n_steps=30, n_samples=2)
-    run = session(network, 2)
+    run = EmulatorSession(network, 2)
     pieces = np.concatenate([run.step(events[:7]), run.step(events[7:])])
     assert np.array_equal(pieces, read(network, events))
 
@@ -50,15 +50,15 @@ def test_graded_events_count_in_a_session(fast: bool) -> None:
 def test_inputs_that_do_not_fit_are_refused(fast: bool) -> None:
     network = random_graph(1, fast=fast)
     with pytest.raises(NetworkError, match=r"shape \(3, 2, 77\), expected \(time, sample, "):
-        session(network, 2).step(np.zeros((3, 2, 77), bool))
+        EmulatorSession(network, 2).step(np.zeros((3, 2, 77), bool))
 
 
 def test_the_reference_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_graph(3, fast=True)
     inputs = random_inputs(3, network, n_steps=30, n_samples=2)
-    native = session(network, 2).step(inputs)
+    native = EmulatorSession(network, 2).step(inputs)
     monkeypatch.setenv(SWITCH, "off")
-    run = session(network, 2)
+    run = EmulatorSession(network, 2)
     assert np.array_equal(np.concatenate([run.step(inputs[:7]), run.step(inputs[7:])]), native)
 
 

@@ -1,0 +1,344 @@
+"""What can be done with a trained or integer network: the verbs behind the command line, for Python too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.artifact import Artifact, load_artifact, versions, write_artifact
+from deploy.emulated import EmulatorTarget
+from deploy.levels import Gathering, Sides, emulator_side
+from deploy.mapping.chips import Chip, load_chip
+from deploy.mapping.report import Resources, resources, resources_files, rule_names
+from deploy.model import Model
+from deploy.parity_report import ParityReport
+from deploy.player import TargetPlayer
+from deploy.probe import make_probe
+from deploy.samples import Samples, batches_of, samples_of
+from deploy.target import Target
+from deploy.targets import TARGETS, get_target
+from lsnn_neuro.arrays import Events
+from lsnn_neuro.checkpoint import BEST
+from lsnn_neuro.errors import DataError, DesignRuleError, NetworkError, RecipeError
+from lsnn_neuro.evaluation import evaluate as score
+from lsnn_neuro.files import write_text
+from lsnn_neuro.player import FloatPlayer, Player
+from lsnn_neuro.tasks.base import Split, Task
+from lsnn_neuro.tasks.score import Score
+from quantize.activity import PopulationActivity, measure_activity, rates_of
+from quantize.design_rules import Violation, check
+from quantize.network import SPIKES, QuantizedNetwork, value_range
+from quantize.record import SpikeRecord
+
+FLOAT = "float"
+"""In place of a target: the float network, in torch."""
+SAMPLES = 16
+"""Samples that are exported or compared where nothing says how many."""
+WATCHED = 4
+"""Samples of an export on which firing rates and saturated states are looked at."""
+BATCH = 128
+"""Samples that run side by side when many are compared."""
+NO_RULES: tuple[str, ...] = ()
+
+
+def run(network: Model | QuantizedNetwork, inputs: Events, target: Target | None = None) -> SpikeRecord:
+    """Run a network on a target, by default the emulator.
+
+    - inputs: bool or int8, (time, sample, input)
+    - returns: spikes of every population and the readout, see :class:`quantize.record.SpikeRecord`
+    """
+    integers = network.integers if isinstance(network, Model) else network
+    return (target or EmulatorTarget()).run(integers, inputs)
+
+
+def evaluate(
+    model: Model, target: Target | str | None = None, *, task: Task | None = None, split: Split = "test",
+    max_samples: int | None = None, batch_size: int = 250,
+) -> Score:  # fmt: skip
+    """Score a network on held-out samples of its task.
+
+    - target: what runs it: a target, "float", or by default an artifact's own target, else float
+    - task: by default the one it was trained on; max_samples: None for all
+    """
+    task = model.task if task is None else model.with_task(task)
+    check_samples(task, split, max_samples)
+    return score(
+        task, player_of(model, target), split, batch_size=batch_size, max_samples=max_samples
+    )
+
+
+def player_of(model: Model, target: Target | str | None = None) -> Player:
+    """A model as something to play tasks on; see :func:`evaluate`."""
+    if target is None:
+        target = FLOAT if model.artifact is None else get_target(model.artifact.target)
+    if not isinstance(target, str):
+        return TargetPlayer(model.integers, target)
+    if not model.has_float:
+        raise NetworkError(f"{model.name}: holds integers alone; choose another --target than {FLOAT}")
+    return FloatPlayer(model.float_network)
+
+
+def parity(
+    model: Model, target: Target | None = None, *, inputs: Events | None = None, task: Task | None = None,
+    max_samples: int | None = None,
+) -> ParityReport:  # fmt: skip
+    """Prove spike by spike that a network is the same on every side: levels P0 to P3.
+
+    - target: compared with the emulator on its own level; None leaves that level out
+    - inputs: (time, sample, input); by default an artifact's golden samples and probe, else test samples of
+      ``task``, by default the model's own, 16 or ``max_samples`` of them
+    """
+    sides, gathering = Sides.of(model, target), Gathering(model.integers)
+    if model.artifact is not None and inputs is None and task is None and max_samples is None:
+        return _parity_of_artifact(model, model.artifact, sides, gathering)
+    played = None if inputs is not None else task or model.task
+    n = max_samples or SAMPLES
+    loops: Iterator[SpikeRecord] = iter(()) if played is None else sides.closed_loops(played, BATCH, n)
+    for samples in _batches(model, inputs, played, n):
+        gathering.add(sides.run(samples, loop=next(loops, None)), samples)
+    return gathering.report(sides.skipped)
+
+
+def _batches(
+    model: Model, inputs: Events | None, task: Task | None, max_samples: int
+) -> Iterator[Samples]:
+    """Given inputs, or test samples of a task, in batches."""
+    if inputs is not None:
+        yield from batches_of(Samples(inputs=inputs), BATCH)
+    elif task is not None:
+        check_samples(task, "test", max_samples)
+        yield from samples_of(task, model.integers, batch_size=BATCH, max_samples=max_samples)
+
+
+def _parity_of_artifact(
+    model: Model, artifact: Artifact, sides: Sides, gathering: Gathering
+) -> ParityReport:
+    """Golden samples on every level, and the probe on the emulator and the target."""
+    task, samples = _matching_task(model, artifact)
+    n = artifact.inputs.shape[1]
+    loops = iter(()) if task is None else sides.closed_loops(task, n, n)
+    gathering.add(sides.run(samples, kept=artifact.golden, loop=next(loops, None)), samples)
+    found = gathering.report(sides.skipped)
+    if artifact.probe is None:
+        return found
+    probed = sides.run_probe(*artifact.probe)
+    return replace(found, levels={**found.levels, **probed})
+
+
+def _matching_task(model: Model, artifact: Artifact) -> tuple[Task | None, Samples]:
+    """The task whose first test samples the golden ones are, and their labels.
+
+    None, if they are not, or if the task's data are not at hand: an artifact may be where they are not,
+    since speech is licensed, and parity needs none of it.
+    """
+    n = artifact.inputs.shape[1]
+    try:
+        task = model.task
+        found = next(samples_of(task, model.integers, batch_size=n, max_samples=n))
+    except (DataError, RecipeError):
+        return None, Samples(inputs=artifact.inputs)
+    if not np.array_equal(found.inputs, artifact.inputs):
+        return None, Samples(inputs=artifact.inputs)
+    return task, found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inspection:
+    """What a network is on a chip: where it fits, what it costs, which rules it breaks."""
+
+    model: Model
+    resources: Resources
+    violations: list[Violation]
+
+
+def inspect(model: Model, chip: Chip | str = "loihi2") -> Inspection:
+    """Place a network on a chip and check the design rules; of an artifact also what its golden samples cost."""
+    artifact = model.artifact
+    known = () if artifact is None else (artifact.inputs, artifact.golden)
+    found = resources(model.integers, _chip(chip), *known)
+    values = SPIKES if artifact is None else value_range(artifact.inputs)
+    return Inspection(
+        model=model, resources=found, violations=[*check(model.integers, values), *found.violations]
+    )
+
+
+def _chip(chip: Chip | str) -> Chip:
+    return load_chip(chip) if isinstance(chip, str) else chip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Export:
+    """What an export came to.
+
+    - activity: firing rates and saturated states on some samples; violations: design rules that are broken
+      and were allowed
+    """
+
+    artifact: Artifact
+    chip: Chip
+    resources: Resources
+    activity: tuple[PopulationActivity, ...]
+    violations: list[Violation]
+
+    def summary(self) -> dict[str, Any]:
+        """The most important of it, as JSON values; energy is an estimate from the literature's figures."""
+        network, placement = self.artifact.network, self.resources.placement
+        estimate = self.resources.estimate
+        return {
+            "artifact": str(self.artifact.folder),
+            "target": self.artifact.target,
+            "neurons": network.n_neurons,
+            "synapses": network.n_synapses,
+            "golden_samples": self.artifact.inputs.shape[1],
+            "chip": self.chip.name,
+            "cores": len(placement.cores) if placement else None,
+            "microjoule_estimate": estimate.joule * 1e6 if estimate else None,
+        }
+
+
+def export(
+    model: Model, folder: Path | str, *, target: Target | type[Target], inputs: Events | None = None,
+    task: Task | None = None, max_samples: int | None = None, chip: Chip | str = "loihi2",
+    allow: Collection[str] = NO_RULES, overwrite: bool = False,
+    tell: Callable[[Iterable[object]], None] = lambda lines: None,
+) -> Export:  # fmt: skip
+    """Write a network as an artifact for a target: checked, placed, with golden and probe spikes.
+
+    - inputs: golden ones, (time, sample, input); by default test samples of ``task``, by default the
+      model's own, 16 or ``max_samples`` of them
+    - chip: where it must find a place; allow: names of design rules it may break
+    - tell: is given what is lost and which rules are broken, as it is found
+
+    DesignRuleError names the first rule that is broken; nothing is written then.
+    """
+    check_rules(allow)
+    played = None if inputs is not None else task or model.task
+    samples = _golden(model, inputs, played, max_samples)
+    side = emulator_side(model.integers, samples)
+    activity = watch(model, samples.inputs[:, :WATCHED])
+    tell(f"quantization: {flag}" for a in activity for flag in a.flags())
+    placed_on = _chip(chip)
+    found = resources(model.integers, placed_on, samples.inputs, side.record)
+    values = value_range(samples.inputs)
+    violations = [*check(model.integers, values), *found.violations]
+    tell(f"design rule {violation}" for violation in violations)
+    refuse(violations, allow)
+    own_encoder = None if played is None else played.encoder
+    about, files = _about(model, samples, played), resources_files(found)
+    if model.file is not None and model.report is not None:
+        files[BEST] = model.file.read_bytes()
+    if model.known_recipe is not None:
+        files["recipe.toml"] = model.known_recipe.to_toml().encode()
+    write_artifact(
+        Path(folder), model.integers, target=target.name, inputs=samples.inputs, golden=side.record,
+        about=about | {"violations": [asdict(violation) for violation in violations]},
+        probe=make_probe(model.integers, values[1]), encoder=own_encoder, files=files, overwrite=overwrite,
+    )  # fmt: skip
+    return Export(
+        artifact=load_artifact(Path(folder)), chip=placed_on, resources=found, activity=activity,
+        violations=violations,
+    )  # fmt: skip
+
+
+def _golden(
+    model: Model, inputs: Events | None, task: Task | None, max_samples: int | None
+) -> Samples:
+    """The samples that are exported."""
+    if task is None:
+        assert inputs is not None
+        return Samples(inputs=inputs)
+    check_samples(task, "test", max_samples)
+    n = max_samples or SAMPLES
+    return next(samples_of(task, model.integers, batch_size=n, max_samples=n))
+
+
+def _about(model: Model, samples: Samples, task: Task | None) -> dict[str, Any]:
+    """What a manifest says of the network beside its files."""
+    names = model.class_names or (() if task is None else task.class_names)
+    found: dict[str, Any] = {
+        "name": model.integers.provenance.recipe if model.known_recipe is None else model.known_recipe.name,
+        "class_names": list(names) or None,
+        "decision": None if samples.labels is None else samples.labels.decision(),
+    }
+    if model.report is not None:
+        found["conversion"] = asdict(model.report)
+    elif model.artifact is not None and "conversion" in model.artifact.manifest:
+        found["conversion"] = model.artifact.manifest["conversion"]
+    return found
+
+
+def watch(model: Model, inputs: Events) -> tuple[PopulationActivity, ...]:
+    """Firing rates and saturated states on integers, beside the rates in float if they can be had."""
+    rates = None
+    if model.report is not None and model.has_float:
+        try:
+            from quantize.aware import record_torch
+        except ImportError:
+            pass
+        else:
+            net = model.float_network
+            rates = rates_of(record_torch(net, net, inputs, name=FLOAT).spikes, model.integers.dt)
+    return measure_activity(model.integers, inputs, rates)
+
+
+def report(
+    model: Model, target: Target | None = None, *, out: Path | None = None, inputs: Events | None = None,
+    task: Task | None = None, max_samples: int | None = None, chip: Chip | str = "loihi2",
+) -> tuple[Path, ParityReport]:  # fmt: skip
+    """Write the parity of a network as one HTML file; gives the file and what is in it.
+
+    - out: by default ``report.html`` in an artifact's folder; the others: see :func:`parity`
+    """
+    from deploy.reporting.html import parity_page
+    from deploy.reporting.page import render
+    from deploy.reporting.report import Report
+
+    if out is None:
+        if model.artifact is None:
+            raise NetworkError(f"{model.name}: is no artifact to write a report into; name a file (--out)")
+        out = model.artifact.folder / "report.html"
+    found = parity(model, target, inputs=inputs, task=task, max_samples=max_samples)
+    write_text(out, render(parity_page(Report.of(found, model, _chip(chip)))))
+    return out, found
+
+
+def system() -> dict[str, Any]:
+    """What computes here: the kernel, versions, and every target with why it can't run."""
+    from lsnn_neuro.network import kernel
+
+    reasons = {name: TARGETS[name]().unavailable() for name in TARGETS}
+    return {
+        "kernel": kernel.description(),
+        "versions": versions(),
+        "targets": {name: reason or "ready" for name, reason in reasons.items()},
+    }
+
+
+def check_samples(task: Task, split: Split, max_samples: int | None) -> None:
+    """Refuse more samples than there are."""
+    if max_samples is not None and max_samples > task.n_samples(split):
+        raise RecipeError(
+            f"--samples {max_samples}: the {split} split of task {task.name!r} has {task.n_samples(split)}"
+        )
+
+
+def check_rules(allow: Collection[str]) -> None:
+    """Refuse names of design rules that are none."""
+    unknown = sorted(set(allow) - rule_names())
+    if unknown:
+        raise RecipeError(
+            f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
+        )
+
+
+def refuse(violations: Collection[Violation], allow: Collection[str]) -> None:
+    """Refuse a network that breaks rules which are not allowed to be broken."""
+    broken = sorted({violation.rule for violation in violations} - set(allow))
+    if broken:
+        first = next(violation for violation in violations if violation.rule in broken)
+        options = " ".join(f"--allow {rule}" for rule in broken)
+        raise DesignRuleError(f"design rule {first}; {options} exports all the same")

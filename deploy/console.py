@@ -1,0 +1,241 @@
+"""What the commands share: names and options of the command line, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from deploy.model import Model
+from deploy.samples import named_inputs
+from deploy.target import Target
+from deploy.targets import TARGETS, get_target, target_of_user, with_options
+from deploy.tasks import task_of_user
+from lsnn_neuro.errors import LSNNError, RecipeError
+from quantize.design_rules import check
+
+DEFAULT_TARGET = "emulator"
+
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+EXISTING = click.Path(path_type=Path)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+target_options = click.option(
+    "--target-option", "options", multiple=True, metavar="KEY=VALUE",
+    help="How the target runs, e.g. model=fused on loihi-sim.",
+)  # fmt: skip
+chip_option = click.option(
+    "--chip", default="loihi2", show_default=True, metavar="NAME|FILE",
+    help="Chip to place the network on: loihi2, loihi1, or a chip file (TOML).",
+)  # fmt: skip
+data_option = click.option(
+    "--data", metavar="FOLDER", help="Where the task's data come from, in place of the recipe's choice."
+)
+task_option = click.option(
+    "--task", metavar="RECIPE|NAME|FILE.py:Class",
+    help="The task, in place of the network's own: that of a recipe, or one by name.",
+)  # fmt: skip
+inputs_option = click.option(
+    "--inputs", metavar="FILE|random",
+    help="Inputs in place of a task's: an .npy or .npz file (time, sample, input), or random spikes.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a network is to be run on, as users say it: ``--samples``, ``--task``, ``--data``, ``--inputs``."""
+
+    samples: int | None
+    task: str | None
+    data: str | None
+    inputs: str | None
+
+    def resolved(self, model: Model) -> dict[str, Any]:
+        """The same as arguments of a verb."""
+        if self.inputs is not None and (self.task or self.data or self.samples):
+            raise click.UsageError("--inputs stands alone: leave --task, --data and --samples out")
+        inputs = None if self.inputs is None else named_inputs(self.inputs, model.integers)
+        task = task_of_user(model, self.task, self.data)
+        return {"max_samples": self.samples, "inputs": inputs, "task": task}
+
+
+def given_options(samples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options of :class:`Given`, handed over as the argument ``given``; ``samples``: help of --samples."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def gathered(
+            *, samples: int | None, task: str | None, data: str | None, inputs: str | None, **others: Any
+        ) -> None:  # fmt: skip
+            command(given=Given(samples, task, data, inputs), **others)
+
+        number = click.option("--samples", type=click.IntRange(min=1), help=samples)
+        return number(task_option(data_option(inputs_option(gathered))))
+
+    return decorate
+
+
+class TargetName(click.ParamType):  # type: ignore[type-arg]  # older clicks can't be subscripted
+    """The name of a target: built in, installed, ``module:Class`` or ``FILE.py:Class``."""
+
+    name = "target"
+
+    def __init__(self, *further: str):
+        self._further = further
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself; a usage error if there is no such target."""
+        if ":" not in value and value not in self._names():
+            self.fail(f"there is no target {value!r}; there are {', '.join(self._names())}")
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(n) for n in self._names() if n.startswith(incomplete)]
+
+    def _names(self) -> list[str]:
+        return [*self._further, *TARGETS]
+
+
+class Commands(click.Group):
+    """Shows users' errors as one line; everything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except LSNNError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except OSError as error:  # a full disk, no permission ...
+            if ctx.params.get("debug"):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
+
+
+def chosen_target(named: str | None, options: Iterable[str], model: Model) -> Target:
+    """The target that a user names, else that of an artifact, else the emulator; ready to run.
+
+    A name in a file stands for what is in the table and nothing else.
+    """
+    if named is not None:
+        target = target_of_user(named)
+    else:
+        target = get_target(model.artifact.target if model.artifact else DEFAULT_TARGET)
+    target = with_options(target, options)
+    if reason := target.unavailable():
+        raise LSNNError(f"{target.name}: {reason}")
+    return target
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file."""
+    if path.exists() and not overwrite:
+        raise RecipeError(f"{path}: already exists; use --overwrite or another --out")
+
+
+def tell(lines: Iterable[object]) -> None:
+    """Lines that are not results, on stderr."""
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def warn(model: Model) -> None:
+    """Say which design rules a network breaks, and what was lost, or why it can't be quantized."""
+    tell(model.notes)
+    if model.network is None:
+        if model.spec is not None:  # of an LSTM nobody expects it
+            tell([f"quantization: {model.why_not}"])
+        return
+    tell(f"design rule {violation}" for violation in check(model.network))
+    if model.report is not None:
+        tell(f"quantization: {flag}" for flag in model.report.flags())
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """Print a result as JSON, or one field a line."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    for key, value in result.items():
+        if isinstance(value, Mapping):
+            click.echo(f"{key}:")
+            _show_fields(value, "  ")
+        elif isinstance(value, list):
+            click.echo(f"{key}:")
+            for item in value:
+                click.echo(f"  {item if isinstance(item, str) else _on_a_line(item)}")
+        else:
+            click.echo(f"{key}: {as_text(value)}")
+
+
+def _show_fields(fields: Mapping[str, Any], indent: str) -> None:
+    for key, value in fields.items():
+        if isinstance(value, Mapping):
+            click.echo(f"{indent}{key}:")
+            _show_fields(value, indent + "  ")
+        else:
+            click.echo(f"{indent}{key}: {as_text(value)}")
+
+
+def _on_a_line(fields: Mapping[str, Any]) -> str:
+    return "  ".join(f"{key} {as_text(value)}" for key, value in fields.items())
+
+
+def as_text(value: Any) -> str:
+    """A value as people read it: numbers with six digits at most."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(as_text, value))
+    return str(value)
+
+
+def described(model: Model) -> dict[str, Any]:
+    """What a network is, and what became of it where it was quantized now."""
+    network = model.integers
+    found: dict[str, Any] = {"recipe": network.provenance.recipe}
+    if model.checkpoint is not None:
+        progress = model.checkpoint.progress
+        found["recipe"] = model.recipe.to_dict("json")
+        found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
+    if model.class_names:
+        found["classes"] = list(model.class_names)
+    found["synapses"] = network.n_synapses
+    losses = asdict(model.report) if model.report else None
+    if model.artifact is not None:
+        losses = model.artifact.manifest.get("conversion")
+    if losses is not None:
+        return found | {
+            "populations": [_population_losses(p) for p in losses["populations"]],
+            "projections": losses["projections"],
+        }
+    return found | {
+        "populations": [
+            {"name": p.name, "neurons": p.size, "neuron": p.neuron.name}
+            for p in network.populations
+        ],
+        "projections": [
+            {"name": p.name, "synapses": p.n_synapses, "weight_exp": p.weight_exp}
+            for p in network.projections
+        ],
+    }
+
+
+def _population_losses(losses: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of a population; a time constant is a pair, wanted and got, in ms."""
+    values = {k: v for k, v in losses.items() if k != "time_constants" and v is not None}
+    return values | {t["name"]: (t["wanted"], t["got"]) for t in losses["time_constants"]}

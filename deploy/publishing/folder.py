@@ -1,0 +1,46 @@
+"""Make a small folder, fit to be committed, out of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from deploy.model import load
+from deploy.publishing.card import CARD, Card
+from deploy.publishing.log import METRICS, RECIPE, read_metrics, write_thinned
+from deploy.publishing.measurement import LAVA_SAMPLES, measure
+from deploy.tasks import task_of_user
+from lsnn_neuro import files
+from lsnn_neuro.checkpoint import BEST, module_tensors
+from lsnn_neuro.errors import FileFormatError
+
+
+def publish(
+    run: Path, out: Path, *, lava_samples: int = LAVA_SAMPLES, data: str | None = None,
+    overwrite: bool = False,
+) -> Card:  # fmt: skip
+    """Write a run's best network, recipe, thinned log and card into a folder.
+
+    The folder appears complete or not at all. This is where the test split is looked at: once, when
+    nothing is left to choose.
+
+    - data: where the task's data are, in place of what the recipe says
+    """
+    trained = load(run)
+    if trained.checkpoint is None:
+        raise FileFormatError(f"{run}: holds no trained network; give a run or a checkpoint")
+    compact = replace(
+        trained.checkpoint,
+        arrays=module_tensors(trained.float_network) if trained.spec is None else {},
+        progress={k: v for k, v in trained.checkpoint.progress.items() if k != "rng"},
+        resumable=False,
+    )
+    metrics = read_metrics(run)
+    task = task_of_user(trained, None, data) or trained.task
+    with files.new_folder(out, CARD, overwrite=overwrite) as new:
+        compact.save(new / BEST)
+        files.write_text(new / RECIPE, trained.recipe.to_toml())
+        write_thinned(metrics, new / METRICS)
+        card = measure(new, task=task, lava_samples=lava_samples)
+        card.save(new)
+    return card

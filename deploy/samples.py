@@ -1,0 +1,120 @@
+"""Inputs to run a network on: a task's test samples, a file's, or random ones."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from deploy.emulated import EmulatorTarget
+from deploy.player import TargetPlayer
+from lsnn_neuro.arrays import Events
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.tasks.base import Split, SupervisedTask, Task
+from lsnn_neuro.tasks.labels import Labels
+from quantize.network import QuantizedNetwork
+from quantize.record import SpikeRecord
+
+RANDOM = "random"
+"""What users give for a file of inputs to have them drawn."""
+RANDOM_SAMPLES, RANDOM_STEPS = 16, 200
+LARGEST = 2**31
+"""Bytes of inputs that are read from a file, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """Some inputs, (time, sample, input), and what is known of them.
+
+    - labels: of a task; record: what the emulator did with them, where that is known already
+    """
+
+    inputs: Events
+    labels: Labels | None = None
+    record: SpikeRecord | None = None
+
+
+def samples_of(
+    task: Task, network: QuantizedNetwork, *, batch_size: int, max_samples: int, split: Split = "test"
+) -> Iterator[Samples]:  # fmt: skip
+    """The first samples of a split, ``batch_size`` at a time.
+
+    In a closed loop what a network hears depends on what it does: then the network itself plays the task
+    on the emulator, which leaves its record.
+    """
+    if not task.closed_loop:
+        for batch in cast(SupervisedTask, task).batches(split, batch_size, max_samples):
+            yield Samples(inputs=batch.inputs, labels=batch.labels)
+        return
+    player = TargetPlayer(network, EmulatorTarget(), records=True)
+    for trials in task.trials(split, player, batch_size=batch_size, max_samples=max_samples):
+        yield Samples(inputs=trials.inputs, labels=trials.labels, record=trials.record)
+
+
+def batches_of(samples: Samples, batch_size: int) -> Iterator[Samples]:
+    """Inputs without labels, ``batch_size`` at a time."""
+    for first in range(0, samples.inputs.shape[1], batch_size):
+        yield Samples(inputs=samples.inputs[:, first : first + batch_size])
+
+
+def named_inputs(text: str, network: QuantizedNetwork, seed: int = 0) -> Events:
+    """Inputs that a user names: a file, or "random"."""
+    return random_inputs(network, seed=seed) if text == RANDOM else read_inputs(Path(text), network)
+
+
+def random_inputs(
+    network: QuantizedNetwork, *, n_steps: int = RANDOM_STEPS, n_samples: int = RANDOM_SAMPLES, seed: int = 0
+) -> Events:  # fmt: skip
+    """Spikes at random, each sample with a probability of its own, from 1 % to 50 % a step."""
+    rng = np.random.default_rng(seed)
+    probability = np.geomspace(0.01, 0.5, n_samples)[:, None]
+    return rng.random((n_steps, n_samples, network.n_inputs), np.float32) < probability
+
+
+def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
+    """Inputs from an ``.npy`` file, or from the array ``inputs`` of an ``.npz`` file.
+
+    - returns: bool or int8, (time, sample, input); zeros and ones of any type are spikes. DataError names the
+      file, and what is wrong with it
+    """
+    array = _read(file)
+    if array.ndim != 3 or array.shape[2] != network.n_inputs or 0 in array.shape:
+        raise DataError(
+            f"{file}: inputs of shape {array.shape}, expected (time, sample, {network.n_inputs})"
+        )
+    if array.dtype in (np.bool_, np.int8):
+        return array
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{file}: inputs are {array.dtype}, expected numbers")
+    wrong = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, np.bool_)
+    wrong |= (array != np.round(array)) | (array < -128) | (array > 127)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise DataError(
+            f"{file}: inputs[{', '.join(map(str, at))}] is {array[at]}, expected whole numbers, -128 to 127"
+        )
+    whole = array.astype(np.int8)
+    return whole.astype(np.bool_) if ((whole == 0) | (whole == 1)).all() else whole
+
+
+def _read(file: Path) -> Any:
+    if not file.is_file():
+        raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file, or {RANDOM!r}")
+    if file.stat().st_size > LARGEST:
+        raise DataError(
+            f"{file}: {file.stat().st_size} bytes; inputs are read up to {LARGEST}, give fewer samples"
+        )
+    try:
+        found: Any = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            if "inputs" not in found.files:
+                raise DataError(f"{file}: holds no array 'inputs', only {', '.join(found.files)}")
+            return found["inputs"]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
