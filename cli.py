@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.parity import Comparison
     from deploy.target import Target
     from lsnn_neuro.player import Player
-    from lsnn_neuro.tasks.base import Task
+    from lsnn_neuro.tasks.task import Task
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

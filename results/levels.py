@@ -23,9 +23,9 @@ from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError, RecipeError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.module import SpikingNetwork
-from lsnn_neuro.tasks.base import SupervisedTask, Task
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Score, join_scores
+from lsnn_neuro.tasks.task import SupervisedTask, Task
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork

@@ -85,7 +85,7 @@ def test_results_stand_beneath_the_command_line(path):
 @pytest.mark.parametrize(
     "names",
     [
-        ["lsnn_neuro", "lsnn_neuro.tasks.base", *(n for n in DOOR if "__" not in n)],
+        ["lsnn_neuro", "lsnn_neuro.tasks.task", *(n for n in DOOR if "__" not in n)],
         ["quantize", "quantize.conversion", "quantize.emulator", "quantize.file_format"],
         ["deploy.targets", "deploy.artifact", "deploy.parity"],
     ],

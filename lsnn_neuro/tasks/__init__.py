@@ -1,6 +1,6 @@
 """Tasks: what a network hears, and what it should answer when.
 
-One file per task, all behind the protocol of :mod:`lsnn_neuro.tasks.base`. In comes a configuration (the
+One file per task, all behind the protocol of :mod:`lsnn_neuro.tasks.task`. In comes a configuration (the
 section task of a recipe), out come batches of input spikes with the decisions to be made on them. NumPy
 only.
 """

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import Batch
 
 N_GROUPS = 3  # bit 0, bit 1, go
 _GO = 2
@@ -48,7 +48,7 @@ class DelayedXORConfig(HeldOutConfig):
         return N_GROUPS * self.cue_steps + 2 * self.delay[1]
 
 
-class DelayedXOR(DrawnTask[DelayedXORConfig]):
+class DelayedXOR(GeneratedTask[DelayedXORConfig]):
     """Two bits shown by the same inputs, a delay between them and another before the go cue.
 
     Every cue is a burst of Poisson spikes of one group: "bit 0" or "bit 1", the same again for the

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import population
-from lsnn_neuro.tasks.base import Batch, FloatArray, Split
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ValueLabels
+from lsnn_neuro.tasks.task import Batch, FloatArray, Split
 
 HIDDEN = 10  # units of a teacher
 
@@ -53,7 +53,7 @@ class LearningToLearnConfig(HeldOutConfig):
         return self
 
 
-class LearningToLearn(DrawnTask[LearningToLearnConfig]):
+class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     """Every episode has a function of its own, drawn from a family, and shows it by examples.
 
     An example lasts ``example_steps``. Its input, and the right answer to the example before, come

@@ -21,7 +21,9 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
+from lsnn_neuro.tasks.task import (
     Batch,
     IntArray,
     Split,
@@ -30,8 +32,6 @@ from lsnn_neuro.tasks.base import (
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 UNLABELLED = -1
 

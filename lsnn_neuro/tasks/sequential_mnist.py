@@ -18,7 +18,8 @@ from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
@@ -26,7 +27,6 @@ from lsnn_neuro.tasks.base import (
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.labels import ClassLabels
 
 
 class SequentialMNISTConfig(Section):

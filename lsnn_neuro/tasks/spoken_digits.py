@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
@@ -21,8 +23,6 @@ from lsnn_neuro.tasks.base import (
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.labels import ClassLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 N_CLASSES = 10
 

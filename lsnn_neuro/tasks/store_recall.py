@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import Batch
 
 VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
 N_GROUPS = 4  # value 0, value 1, store, recall
@@ -45,7 +45,7 @@ class StoreRecallConfig(HeldOutConfig):
         return self
 
 
-class StoreRecall(DrawnTask[StoreRecallConfig]):
+class StoreRecall(GeneratedTask[StoreRecallConfig]):
     """The task of Bellec et al. 2018 as in the authors' public tutorial.
 
     Every symbol is a random bit, shown by the inputs of group "value 0" or "value 1". With some of

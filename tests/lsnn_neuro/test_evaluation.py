@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
 from lsnn_neuro.tasks.score import ACCURACY, Score, join_scores
+from lsnn_neuro.tasks.task import Batch
 
 READOUT = np.array([[[1, 5], [4, 0]], [[3, 1], [4, 2]]])  # (time, sample, output)
 

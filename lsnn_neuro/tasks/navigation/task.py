@@ -10,8 +10,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT
-from lsnn_neuro.tasks.base import Split, Task, Trials, sample_ranges
-from lsnn_neuro.tasks.drawn import HeldOut, HeldOutConfig
+from lsnn_neuro.tasks.generated import HeldOut, HeldOutConfig
 from lsnn_neuro.tasks.navigation.arena import WALL, Arenas
 from lsnn_neuro.tasks.navigation.episodes import (
     HINT,
@@ -22,6 +21,7 @@ from lsnn_neuro.tasks.navigation.episodes import (
     random_walk,
 )
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.tasks.task import Split, Task, Trials, sample_ranges
 
 if TYPE_CHECKING:
     from lsnn_neuro.player import Player

@@ -1,4 +1,4 @@
-"""Sequences that are told without saying when: scores by edits, training by CTC."""
+"""Sequences of labels without their times: scores by edits, training by CTC."""
 
 import itertools
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.labels import SequenceLabels
 from lsnn_neuro.tasks.phones import UNLABELLED, sequence
+from lsnn_neuro.tasks.task import Batch
 
 BLANK = 3
 

@@ -4,10 +4,10 @@ import pytest
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.recipe import parse_recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch, sample_ranges
 from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
+from lsnn_neuro.tasks.task import Batch, sample_ranges
 
 
 def recipe(task):

@@ -1,4 +1,4 @@
-"""Tasks whose samples are drawn at random, as many as one likes."""
+"""Tasks whose samples are generated at random, as many as are needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
@@ -48,8 +48,8 @@ class HeldOut(Generic[Config]):
         return self.config.seed, _SPLIT_KEY[split], int(sample)
 
 
-class DrawnTask(HeldOut[Config], SupervisedTask):
-    """A task that can draw a batch; its held-out samples are batches of one, put side by side."""
+class GeneratedTask(HeldOut[Config], SupervisedTask):
+    """A task that draws its batches at random; its held-out samples are batches of one, put side by side."""
 
     def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
         """``size`` new samples."""
