@@ -72,9 +72,9 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
         self.n_outputs = 2
         self.n_steps = config.n_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples."""
-        bits, delays = self.draw(size, rng)
+        bits, delays = self.draw(batch_size, rng)
         return Batch(inputs=self.encode(bits, delays, rng), labels=self._decisions(bits))
 
     def draw(

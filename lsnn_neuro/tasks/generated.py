@@ -14,7 +14,7 @@ from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
@@ -51,18 +51,20 @@ class HeldOut(Generic[Config]):
 class GeneratedTask(HeldOut[Config], SupervisedTask):
     """A task that draws its batches at random; its held-out samples are batches of one, put side by side."""
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` new samples."""
-        check_size(size)
-        return self.new_batch(size, rng)
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` new samples."""
+        check_batch_size(batch_size)
+        return self.new_batch(batch_size, rng)
 
     @abstractmethod
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples; all that is random comes from ``rng``."""
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` samples of a split (None: all), ``size`` at a time."""
-        for samples in sample_ranges(self.n_samples(split), size, limit):
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` samples of a split (None: all), ``batch_size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), batch_size, max_samples):
             seeds = (self.seed_of(split, sample) for sample in samples)
             yield side_by_side([self.new_batch(1, np.random.default_rng(seed)) for seed in seeds])
 

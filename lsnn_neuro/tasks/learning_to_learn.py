@@ -88,9 +88,9 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
         self.n_outputs = 1 + (self.n_features + 1) * config.hints
         self.n_steps = config.examples * config.example_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many episodes."""
-        return self.encode(*self.draw(size, rng))
+        return self.encode(*self.draw(batch_size, rng))
 
     def episodes(self, split: Split) -> tuple[FloatArray, FloatArray]:
         """All episodes of a split as numbers, see :meth:`draw`."""

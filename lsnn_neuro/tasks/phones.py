@@ -28,7 +28,7 @@ from lsnn_neuro.tasks.task import (
     IntArray,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
@@ -146,19 +146,21 @@ class Phones(SupervisedTask):
             for name, part in self.recordings.items()
         }
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training pieces drawn at random, with replacement."""
-        check_size(size)
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training pieces drawn at random, with replacement."""
+        check_batch_size(batch_size)
         pieces, half = self._pieces["train"], self.config.max_frames // 2
-        size = self._in_pieces(size)
-        drawn = rng.integers(len(pieces), size=size)
-        moves = rng.integers(-half, half + 1, size=size)
+        n = self._in_pieces(batch_size)
+        drawn = rng.integers(len(pieces), size=n)
+        moves = rng.integers(-half, half + 1, size=n)
         chosen = [pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)]
         return self._batch(chosen, rng)
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` pieces of a split (None: all), ``size`` at a time."""
-        for samples in sample_ranges(self.n_samples(split), size, limit):
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` pieces of a split (None: all), ``batch_size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), batch_size, max_samples):
             first, last = self._in_pieces(samples.start), self._in_pieces(samples.stop)
             yield self._batch(self._pieces[split][first:last])
 

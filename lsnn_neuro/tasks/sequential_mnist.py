@@ -23,7 +23,7 @@ from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
@@ -152,10 +152,10 @@ class SequentialMNIST(SupervisedTask):
         self._train = splits.train
         self._splits = {"validation": splits.validation, "test": splits.test}
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training images drawn at random, with replacement."""
-        check_size(size)
-        drawn = self._train.take(rng.integers(len(self._train), size=size))
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training images drawn at random, with replacement."""
+        check_batch_size(batch_size)
+        drawn = self._train.take(rng.integers(len(self._train), size=batch_size))
         images, config = drawn.images, self.config
         if config.turn or config.stretch:
             images = distorted(images, config.turn, config.stretch, rng)
@@ -163,10 +163,12 @@ class SequentialMNIST(SupervisedTask):
             images = shifted(images, config.shift, rng)
         return self._batch(LabelledImages(images=images, labels=drawn.labels))
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` images of a split (None: all), ``size`` at a time."""
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` images of a split (None: all), ``batch_size`` at a time."""
         images = self._split(split)
-        for samples in sample_ranges(len(images), size, limit):
+        for samples in sample_ranges(len(images), batch_size, max_samples):
             yield self._batch(images.take(np.arange(samples.start, samples.stop)))
 
     def n_samples(self, split: Split) -> int:

@@ -19,7 +19,7 @@ from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
@@ -100,15 +100,17 @@ class SpokenDigits(SupervisedTask):
         )
         self._splits = {"validation": validation, "test": test}
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training recordings drawn at random, with replacement."""
-        check_size(size)
-        return self._batch(self._train, rng.integers(len(self._train), size=size), rng)
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training recordings drawn at random, with replacement."""
+        check_batch_size(batch_size)
+        return self._batch(self._train, rng.integers(len(self._train), size=batch_size), rng)
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` recordings of a split (None: all), ``size`` at a time."""
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` recordings of a split (None: all), ``batch_size`` at a time."""
         recordings = self._split(split)
-        for samples in sample_ranges(len(recordings), size, limit):
+        for samples in sample_ranges(len(recordings), batch_size, max_samples):
             yield self._batch(recordings, np.arange(samples.start, samples.stop))
 
     def n_samples(self, split: Split) -> int:

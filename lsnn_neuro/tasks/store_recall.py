@@ -70,9 +70,9 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
         self.n_outputs = 2
         self.n_steps = config.symbols * config.symbol_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many sequences."""
-        kinds, bits = self.draw(size, rng)
+        kinds, bits = self.draw(batch_size, rng)
         return Batch(inputs=self.encode(kinds, bits, rng), labels=self._decisions(kinds, bits))
 
     def draw(

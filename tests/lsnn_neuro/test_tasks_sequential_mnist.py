@@ -103,8 +103,8 @@ def test_average_pooling_by_hand():
 
 
 def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
-    whole = next(paper.batches("validation", 30, limit=30))
-    parts = list(paper.batches("validation", 7, limit=30))
+    whole = next(paper.batches("validation", 30, max_samples=30))
+    parts = list(paper.batches("validation", 7, max_samples=30))
     assert [part.size for part in parts] == [7, 7, 7, 7, 2]
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
@@ -185,7 +185,7 @@ def test_unknown_splits_and_empty_batches_are_refused(paper):
     with pytest.raises(DataError, match="at least 1"):
         paper.train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="at least 1"):
-        next(paper.batches("test", 4, limit=0))
+        next(paper.batches("test", 4, max_samples=0))
 
 
 @pytest.fixture(scope="module")

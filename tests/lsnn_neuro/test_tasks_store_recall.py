@@ -99,8 +99,8 @@ def test_active_groups_fire_at_50_hz(paper):
 
 
 def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
-    whole = next(paper.batches("validation", 9, limit=9))
-    parts = list(paper.batches("validation", 4, limit=9))
+    whole = next(paper.batches("validation", 9, max_samples=9))
+    parts = list(paper.batches("validation", 4, max_samples=9))
     assert [part.size for part in parts] == [4, 4, 1]
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
@@ -158,4 +158,4 @@ def test_unknown_splits_and_empty_batches_are_refused(paper):
     with pytest.raises(DataError, match="at least 1"):
         paper.train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="at least 1"):
-        next(paper.batches("test", 4, limit=0))
+        next(paper.batches("test", 4, max_samples=0))

@@ -120,10 +120,10 @@ def test_a_split_is_taken_in_order_up_to_its_limit():
     assert list(sample_ranges(10, 4, 99)) == list(sample_ranges(10, 4, None))
 
 
-@pytest.mark.parametrize(("size", "limit"), [(0, None), (4, 0), (-1, 3)])
-def test_empty_batches_are_refused(size, limit):
+@pytest.mark.parametrize(("batch_size", "max_samples"), [(0, None), (4, 0), (-1, 3)])
+def test_empty_batches_are_refused(batch_size, max_samples):
     with pytest.raises(DataError, match="must be at least 1"):
-        list(sample_ranges(10, size, limit))
+        list(sample_ranges(10, batch_size, max_samples))
 
 
 @pytest.mark.parametrize(
