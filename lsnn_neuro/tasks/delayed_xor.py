@@ -75,7 +75,7 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples."""
         bits, delays = self.draw(batch_size, rng)
-        return Batch(inputs=self.encode(bits, delays, rng), labels=self._decisions(bits))
+        return Batch(inputs=self.encode(bits, delays, rng), labels=self._labels(bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -103,7 +103,7 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
         rates = active.repeat(config.group_size, axis=-1) * np.float32(config.rate)
         return poisson(rates, DT, rng)
 
-    def _decisions(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
+    def _labels(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
         n = len(bits)
         return ClassLabels(
             sample=np.arange(n),

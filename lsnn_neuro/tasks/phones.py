@@ -21,7 +21,7 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
+from lsnn_neuro.tasks.labels import ClassLabels, Labels, SequenceLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 from lsnn_neuro.tasks.task import (
     Batch,
@@ -207,29 +207,32 @@ class Phones(SupervisedTask):
             inputs = config.augment(inputs, rng)
         if config.bidirectional:
             inputs = _with_direction(inputs)
-        asked = self._transcripts if config.answer == "sequence" else self._decisions
-        return Batch(
-            inputs=inputs, labels=asked([p.recording.target[p.start : p.stop] for p in pieces])
-        )
+        targets = [p.recording.target[p.start : p.stop] for p in pieces]
+        labels: Labels
+        if config.answer == "sequence":
+            labels = self._sequence_labels(targets)
+        else:
+            labels = self._class_labels(targets)
+        return Batch(inputs=inputs, labels=labels)
 
-    def _decisions(self, targets: list[IntArray]) -> ClassLabels:
-        """A decision on every labelled frame; heard both ways, on both of a piece's samples."""
+    def _class_labels(self, targets: list[IntArray]) -> ClassLabels:
+        """One decision for every labelled frame; if bidirectional, over both of a piece's samples."""
         judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
         piece = _index(judged)
         frame = np.concatenate(judged)
-        right = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
+        target = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
         class_map = self.folding.class_map
         if not self.config.bidirectional:
-            return ClassLabels(target=right, class_map=class_map, **self._windows(piece, frame))
+            return ClassLabels(target=target, class_map=class_map, **self._windows(piece, frame))
         from_end = np.array([len(target) - 1 for target in targets])[piece] - frame
         both = self._windows(
             np.concatenate([2 * piece, 2 * piece + 1]), np.concatenate([frame, from_end])
         )
         group = np.tile(np.arange(len(frame)), 2)
-        return ClassLabels(target=right, group=group, class_map=class_map, **both)
+        return ClassLabels(target=target, group=group, class_map=class_map, **both)
 
-    def _transcripts(self, targets: list[IntArray]) -> SequenceLabels:
-        """The phones in their order, to be told in any frames."""
+    def _sequence_labels(self, targets: list[IntArray]) -> SequenceLabels:
+        """The phones in their order, without their times."""
         frames = [np.arange(len(target)) for target in targets]
         return SequenceLabels(
             labels=tuple(sequence(target) for target in targets),

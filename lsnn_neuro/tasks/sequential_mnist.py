@@ -208,13 +208,13 @@ class SequentialMNIST(SupervisedTask):
 
     def _batch(self, images: LabelledImages) -> Batch:
         n = len(images)
-        decisions = ClassLabels(
+        labels = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - self.config.decision_steps),
             stop=np.full(n, self.n_steps),
             target=images.labels,
         )
-        return Batch(inputs=self.encode(images.images), labels=decisions)
+        return Batch(inputs=self.encode(images.images), labels=labels)
 
 
 def shifted(

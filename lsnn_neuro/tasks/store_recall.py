@@ -73,7 +73,7 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many sequences."""
         kinds, bits = self.draw(batch_size, rng)
-        return Batch(inputs=self.encode(kinds, bits, rng), labels=self._decisions(kinds, bits))
+        return Batch(inputs=self.encode(kinds, bits, rng), labels=self._labels(kinds, bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -117,7 +117,7 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
             inputs[start : start + config.symbol_steps] = poisson(held, DT, rng)
         return inputs
 
-    def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> ClassLabels:
+    def _labels(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> ClassLabels:
         """One decision per recall: the bit of the last store."""
         symbol = np.arange(self.config.symbols)
         last_store = np.maximum.accumulate(np.where(kinds == STORE, symbol, -1), axis=1)

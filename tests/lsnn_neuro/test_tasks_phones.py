@@ -24,11 +24,11 @@ def task(folder):
 
 def test_every_frame_is_a_decision_five_steps_long(task):
     batch = next(task.batches("test", 1))
-    asked = batch.labels
+    labels = batch.labels
     assert (task.n_steps, task.n_inputs) == (200, 26 * 5)
-    np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
-    np.testing.assert_array_equal(asked.stop - asked.start, 5)
-    assert [task.folding.classes[i] for i in asked.target] == (
+    np.testing.assert_array_equal(labels.start, 5 * np.arange(40))
+    np.testing.assert_array_equal(labels.stop - labels.start, 5)
+    assert [task.folding.classes[i] for i in labels.target] == (
         ["h#"] * 10 + ["iy"] * 10 + ["s"] * 10 + ["aa"] * 10
     )
 
@@ -135,16 +135,16 @@ def test_a_split_is_the_same_at_every_batch_size(folder):
     )
 
 
-@pytest.mark.parametrize(("asked", "n"), [(61, 60), (48, 48), (39, 39)])
-def test_timits_phones_are_trained_finer_than_they_are_scored(asked, n):
-    folding = fold_labels(TIMIT_PHONES, asked)
+@pytest.mark.parametrize(("n_classes", "n"), [(61, 60), (48, 48), (39, 39)])
+def test_timits_phones_are_trained_finer_than_they_are_scored(n_classes, n):
+    folding = fold_labels(TIMIT_PHONES, n_classes)
     assert len(folding.classes) == n
     assert len(set(folding.class_map)) == 39
     assert "q" not in folding.index
     counts_as = {phone: folding.class_map[index] for phone, index in folding.index.items()}
     assert counts_as["ih"] == counts_as["ix"] != counts_as["iy"]
     assert counts_as["bcl"] == counts_as["h#"] == counts_as["tcl"]
-    assert (folding.index["ih"] == folding.index["ix"]) == (asked == 39)
+    assert (folding.index["ih"] == folding.index["ix"]) == (n_classes == 39)
 
 
 def test_timits_classes_do_not_depend_on_which_of_them_occur():
@@ -232,14 +232,14 @@ def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
     assert backwards[..., -1].all()
     frames = backwards[..., :-1].reshape(43, 5, 2, -1)[:, 0]
     np.testing.assert_array_equal(frames[:40], plain.inputs.reshape(43, 5, 2, -1)[39::-1, 0])
-    asked = batch.labels
-    np.testing.assert_array_equal(asked.target, plain.labels.target)
-    n = len(asked.target)
-    np.testing.assert_array_equal(asked.start[:n], plain.labels.start)
+    labels = batch.labels
+    np.testing.assert_array_equal(labels.target, plain.labels.target)
+    n = len(labels.target)
+    np.testing.assert_array_equal(labels.start[:n], plain.labels.start)
     first = plain.labels.sample == 0  # its frame f is heard backwards as frame 39 - f
     ends = 5 * (39 - np.flatnonzero(first) + 3)
-    np.testing.assert_array_equal(asked.start[n:][first], ends)
-    np.testing.assert_array_equal(asked.sample[n:], 2 * plain.labels.sample + 1)
+    np.testing.assert_array_equal(labels.start[n:][first], ends)
+    np.testing.assert_array_equal(labels.sample[n:], 2 * plain.labels.sample + 1)
     assert next(both.batches("test", 2, 2)).size == 2
     with pytest.raises(DataError, match="choose an even number"):
         next(both.batches("test", 3))
@@ -251,8 +251,8 @@ def test_a_sequence_has_one_direction(folder):
 
 
 def test_in_sequence_the_same_frames_are_asked_for_their_phones_in_order(folder, task):
-    told = make(folder, answer="sequence")
-    assert told.n_outputs == task.n_outputs + 1
-    asked = next(told.batches("test", 1)).labels
-    assert [told.folding.classes[i] for i in asked.labels[0]] == ["h#", "iy", "s", "aa"]
-    np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
+    sequences = make(folder, answer="sequence")
+    assert sequences.n_outputs == task.n_outputs + 1
+    labels = next(sequences.batches("test", 1)).labels
+    assert [sequences.folding.classes[i] for i in labels.labels[0]] == ["h#", "iy", "s", "aa"]
+    np.testing.assert_array_equal(labels.start, 5 * np.arange(40))

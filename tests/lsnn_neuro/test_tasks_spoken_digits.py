@@ -35,10 +35,10 @@ def test_all_recordings_end_where_the_cue_begins(task):
 
 
 def test_there_is_one_decision_at_the_end_and_the_name_says_which(task):
-    asked = next(task.batches("test", 200)).labels
-    assert set(asked.start) == {150}
-    assert set(asked.stop) == {190}
-    assert asked.target.tolist() == [digit for digit in range(10) for _ in range(2 * 5)]
+    labels = next(task.batches("test", 200)).labels
+    assert set(labels.start) == {150}
+    assert set(labels.stop) == {190}
+    assert labels.target.tolist() == [digit for digit in range(10) for _ in range(2 * 5)]
 
 
 def test_different_digits_sound_different(task):

@@ -45,11 +45,11 @@ def test_the_default_is_the_tutorials_set_up(paper):
 def test_the_target_is_the_last_stored_bit(paper):
     batch = paper.train_batch(32, np.random.default_rng(1))
     expected = expected_decisions(heard(paper, batch.inputs))
-    asked = batch.labels
+    labels = batch.labels
     assert [(s, 200 * symbol, bit) for s, symbol, bit in expected] == list(
-        zip(asked.sample.tolist(), asked.start.tolist(), asked.target.tolist(), strict=True)
+        zip(labels.sample.tolist(), labels.start.tolist(), labels.target.tolist(), strict=True)
     )
-    assert set(asked.stop - asked.start) == {200}
+    assert set(labels.stop - labels.start) == {200}
 
 
 def test_every_symbol_but_a_recall_shows_exactly_one_bit(paper):
