@@ -36,9 +36,9 @@ class LearningToLearnConfig(HeldOutConfig):
     sigmoid: bool = Field(
         False, description="the answer is a sigmoid of the mean readout, so between 0 and 1"
     )
-    hints: bool = Field(
+    auxiliary_targets: bool = Field(
         False,
-        description="in training, further outputs learn to tell the linear fit to the examples so far",
+        description="in training, further outputs learn to predict the linear fit to the examples so far",
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
     test: int = Field(512, ge=1, le=1_000_000, description="episodes for the test")
@@ -62,9 +62,9 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     To do well it must find out about the function, from its state alone.
 
     That is hard to find by descent: a network first learns to tell the mean of the answers so far and
-    stays there for long. With ``hints`` it learns beside that to tell, by further outputs, the weights
-    of the linear fit so far (:func:`linear_fits`), which takes what the task takes: to multiply each
-    input with the answer that comes an example later. Nobody judges these outputs.
+    stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
+    weights of the linear fit so far (:func:`linear_fits`), which takes what the task takes: to multiply each
+    input with the answer that comes an example later. These outputs are not scored.
 
     The families:
 
@@ -85,7 +85,7 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
         self.name: str = config.name
         self.n_features = 2 if config.name == "teacher-networks" else 1
         self.n_inputs = (self.n_features + 1) * config.group_size
-        self.n_outputs = 1 + (self.n_features + 1) * config.hints
+        self.n_outputs = 1 + (self.n_features + 1) * config.auxiliary_targets
         self.n_steps = config.examples * config.example_steps
 
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
@@ -140,14 +140,14 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
                 stop=np.tile(stop, n),
                 target=y.reshape(-1, 1),
                 sigmoid=config.sigmoid,
-                auxiliary=self._hints(x, y).reshape(n * config.examples, -1)
-                if config.hints
+                auxiliary=self._auxiliary_targets(x, y).reshape(n * config.examples, -1)
+                if config.auxiliary_targets
                 else None,
             ),
         )
 
-    def _hints(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """What the further outputs learn to tell: the slopes shrunk as suits how small they mostly are."""
+    def _auxiliary_targets(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """What the further outputs learn to predict; the slopes are shrunk more, as they are mostly small."""
         return linear_fits(x, y, penalty=np.array([1.0] * self.n_features + [0.05]))
 
 

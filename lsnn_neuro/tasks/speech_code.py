@@ -44,7 +44,7 @@ class SpeechConfig(Section):
         5, ge=1, le=100, description="steps for which a frame of 10 ms of speech lasts"
     )
     max_frames: int = Field(ge=1, le=10_000, description="most frames of a sample")
-    drop: float = Field(
+    drop_spikes: float = Field(
         0.0, ge=0, lt=1, description="augmentation: share of the sound's training spikes left out"
     )
 
@@ -68,9 +68,9 @@ class SpeechConfig(Section):
     def augment(
         self, spikes: npt.NDArray[np.bool_], rng: np.random.Generator
     ) -> npt.NDArray[np.bool_]:
-        """The same spikes, each of which is left out with probability ``drop``."""
-        if self.drop:
-            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop
+        """The same spikes, each of which is left out with probability ``drop_spikes``."""
+        if self.drop_spikes:
+            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop_spikes
         return spikes
 
     def encode(

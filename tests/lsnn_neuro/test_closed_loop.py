@@ -79,7 +79,7 @@ def test_noise_is_correlated_from_action_to_action() -> None:
     c = task.config
     assert noise.std() == pytest.approx(c.noise, rel=0.1)
     correlation = (noise[1:] * noise[:-1]).mean() / (noise**2).mean()
-    assert correlation == pytest.approx(c.persistence, abs=0.1)
+    assert correlation == pytest.approx(c.noise_correlation, abs=0.1)
 
 
 def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> None:

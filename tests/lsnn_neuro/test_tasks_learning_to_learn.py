@@ -120,8 +120,8 @@ def test_a_linear_fit_is_the_least_penalized_one_of_the_examples_before(name):
         assert minimize(cost, np.zeros(len(penalty))).x == pytest.approx(fits[episode, k], abs=1e-4)
 
 
-def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
-    task = make(hints=True)
+def test_auxiliary_targets_are_taught_to_outputs_of_their_own_and_are_not_judged():
+    task = make(auxiliary_targets=True)
     assert (task.n_outputs, make().n_outputs) == (4, 1)
     batch = task.train_batch(2, np.random.default_rng(4))
     labels = batch.labels
@@ -140,14 +140,16 @@ def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
 
 @pytest.mark.parametrize(("readout", "answer"), [(0.5, 0.5), (0.51, 0.51), (9.0, 1.0), (-9.0, 0.0)])
 def test_a_sigmoid_keeps_answers_between_0_and_1(readout, answer):
-    labels = make(sigmoid=True, hints=True).train_batch(2, np.random.default_rng(4)).labels
+    labels = (
+        make(sigmoid=True, auxiliary_targets=True).train_batch(2, np.random.default_rng(4)).labels
+    )
     predicted = labels.predictions(np.full((len(labels), 4), readout))
     assert predicted.shape == (len(labels), 1)
     np.testing.assert_allclose(predicted, answer, atol=1e-5)
 
 
-def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_they_are():
-    task = make(sigmoid=True, hints=True)
+def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_auxiliary_targets_as_they_are():
+    task = make(sigmoid=True, auxiliary_targets=True)
     batch = task.train_batch(3, np.random.default_rng(4))
     readout = np.random.default_rng(5).normal(0.5, 1.0, (batch.n_steps, 3, 4))
 
@@ -158,7 +160,7 @@ def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_the
     loss = Supervised(task, config, torch.device("cpu")).loss(model, np.random.default_rng(4))
     labels = batch.labels
     means = labels.sums(readout) / task.config.answer_steps
-    hints = np.square(means[:, 1:] - labels.auxiliary)
+    auxiliary = np.square(means[:, 1:] - labels.auxiliary)
     judged = np.square(labels.predictions(means) - labels.target)
-    assert loss.value.item() == pytest.approx(np.hstack([judged, hints]).mean())
+    assert loss.value.item() == pytest.approx(np.hstack([judged, auxiliary]).mean())
     assert batch.labels.score(readout).value == pytest.approx(judged.mean())

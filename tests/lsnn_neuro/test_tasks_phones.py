@@ -117,7 +117,7 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
 
 
 def test_a_share_of_the_training_spikes_is_dropped_and_of_no_others(folder, task):
-    dropping = make(folder, drop=0.25)
+    dropping = make(folder, drop_spikes=0.25)
     full, some = (t.train_batch(50, np.random.default_rng(5)) for t in (task, dropping))
     assert not (some.inputs & ~full.inputs).any()
     assert some.inputs.sum() / full.inputs.sum() == pytest.approx(0.75, abs=0.01)

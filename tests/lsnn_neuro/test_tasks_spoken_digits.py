@@ -68,7 +68,9 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
 
 
 def test_a_share_of_the_sound_is_dropped_in_training_and_never_the_cue(folder, task):
-    batches = [t.train_batch(50, np.random.default_rng(5)) for t in (task, make(folder, drop=0.5))]
+    batches = [
+        t.train_batch(50, np.random.default_rng(5)) for t in (task, make(folder, drop_spikes=0.5))
+    ]
     full, some = (batch.inputs for batch in batches)
     assert not (some & ~full).any()
     assert some[..., :-1].sum() / full[..., :-1].sum() == pytest.approx(0.5, abs=0.02)

@@ -16,7 +16,7 @@ from lsnn_neuro.tasks.score import GOALS, Score, join_scores
 if TYPE_CHECKING:
     from lsnn_neuro.tasks.navigation.task import Navigation
 
-VELOCITY, VALUE, HINT = slice(0, 2), 2, slice(3, 5)
+VELOCITY, VALUE, GOAL = slice(0, 2), 2, slice(3, 5)
 """Which readouts are the mean of the velocity, the value and (if any) the goal's place."""
 Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
 """(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
@@ -71,7 +71,7 @@ def play(
             f"{session.lag} steps late here; train with a task.latency of at least {session.lag}"
         )
     n, length = len(chances.arena), c.steps_per_action
-    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.persistence**2)
+    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.noise_correlation**2)
     deviation = np.zeros((n, 2))
     inputs = np.empty((task.n_steps, n, task.n_inputs), np.bool_)
     arrived = np.empty((0, n, task.n_outputs))  # readouts not yet looked past, up to ...
@@ -84,7 +84,7 @@ def play(
         new = session.step(inputs[window])
         arrived, end = np.concatenate([arrived, new])[-length:], end + len(new)
         readout = arrived[window.stop - 1 - c.latency - end]
-        deviation = c.persistence * deviation + fresh * chances.noise[k]
+        deviation = c.noise_correlation * deviation + fresh * chances.noise[k]
         return readout, readout[:, VELOCITY] + deviation
 
     return _run_episodes(task, chances, act, inputs)

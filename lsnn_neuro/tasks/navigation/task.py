@@ -13,7 +13,7 @@ from lsnn_neuro.encoders import DT
 from lsnn_neuro.tasks.generated import HeldOut, HeldOutConfig
 from lsnn_neuro.tasks.navigation.arena import WALL, Arenas
 from lsnn_neuro.tasks.navigation.episodes import (
-    HINT,
+    GOAL,
     Chances,
     Episodes,
     episodes_score,
@@ -47,8 +47,10 @@ class NavigationConfig(HeldOutConfig):
         0.85, ge=0, le=1, description="greatest, from the arena's centre to the goal's"
     )
     wall_penalty: float = Field(0.02, ge=0, description="what running into the wall costs")
-    stay: int = Field(
-        0, ge=0, description="actions' time at the goal, beyond the one that sees it reached"
+    dwell_actions: int = Field(
+        0,
+        ge=0,
+        description="further actions for which an agent that has reached the goal stays there",
     )
     place_cells: int = Field(7, ge=2, le=50, description="place cells along the arena's diameter")
     place_width: float = Field(
@@ -62,11 +64,12 @@ class NavigationConfig(HeldOutConfig):
     noise: float = Field(
         0.3, ge=0, description="standard deviation of an action's components about their mean"
     )
-    persistence: float = Field(
+    noise_correlation: float = Field(
         0.8, ge=0, lt=1, description="correlation of this noise from one action to the next"
     )
-    hints: bool = Field(
-        False, description="in training, two further outputs learn to tell where the goal found is"
+    auxiliary_targets: bool = Field(
+        False,
+        description="in training, two further outputs learn to predict where the goal found is",
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
 
@@ -92,8 +95,9 @@ class Navigation(HeldOut[NavigationConfig], Task):
     An action lasts ``steps_per_action`` steps, in which the inputs fire at random at the rates that stand
     for where the agent is, and for whether it is at the goal or has just run into the wall. Inputs in
     order: place cells (Gaussian fields on a square grid, those within the arena), goal, wall. The readouts
-    ``latency`` steps before the action's end are the mean of the velocity and the value; with ``hints``
-    also where the goal is, which nothing depends on but what the network learns to keep in mind.
+    ``latency`` steps before the action's end are the mean of the velocity and the value; with
+    ``auxiliary_targets`` also where the goal is. No action depends on that prediction, but it trains the
+    network to keep the place in mind.
     """
 
     Config = NavigationConfig
@@ -109,7 +113,7 @@ class Navigation(HeldOut[NavigationConfig], Task):
         spacing = at[1] - at[0]
         self.centres = grid[np.square(grid).sum(axis=1) <= (WALL + spacing / 2) ** 2]
         self.n_inputs = len(self.centres) + 2 * config.signal_cells
-        self.n_outputs = HINT.stop if config.hints else HINT.start
+        self.n_outputs = GOAL.stop if config.auxiliary_targets else GOAL.start
         self.n_steps = config.actions * config.steps_per_action
 
     def trials(
@@ -143,7 +147,7 @@ class Navigation(HeldOut[NavigationConfig], Task):
         c = self.config
         return Arenas(
             n_samples, n_actions=c.actions, speed=c.speed, goal_radius=c.goal_radius,
-            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty, stay=c.stay,
+            goal_distance=c.goal_distance, wall_penalty=c.wall_penalty, dwell_actions=c.dwell_actions,
         )  # fmt: skip
 
     def chances(self, split: Literal["train"] | Split, episodes: Sequence[int]) -> Chances:
