@@ -27,7 +27,7 @@ from lsnn_neuro.tasks.navigation.episodes import (
     VELOCITY,
     Episodes,
     episodes_score,
-    play,
+    run_episodes,
 )
 from lsnn_neuro.tasks.navigation.task import Navigation
 from lsnn_neuro.tasks.score import Score
@@ -169,11 +169,11 @@ class ActorCritic:
 
     def _play(self, model: nn.Module, rng: np.random.Generator) -> tuple[Episodes, float]:
         n, seeds = self.training.batch_size, _SEEDS
-        chances = self.task.chances("train", [int(e) for e in rng.integers(seeds, size=n)])
+        draws = self.task.draw("train", [int(e) for e in rng.integers(seeds, size=n)])
         done = min(self.updates / self.config.noise_iterations, 1.0)
         last = self.task.config.noise
         noise = self.config.noise + (last - self.config.noise) * done
-        return play(self.task, model.session(n), chances, noise=noise), noise
+        return run_episodes(self.task, model.session(n), draws, noise=noise), noise
 
     def _prepare(self, e: Episodes, noise: float) -> _Rollout:
         """Advantages, returns and what else is needed of the episodes."""

@@ -96,10 +96,10 @@ def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
         if trained.network is not None
         else FloatPlayer(trained.float_network)
     )
-    episodes, _ = next(task.played("test", player, EPISODES, EPISODES))
+    episodes, _ = next(task.episodes("test", player, EPISODES, EPISODES))
     return task, episodes
 
 
 def walked_at_random(task: Navigation) -> Episodes:
     """A random walk in the same episodes."""
-    return random_walk(task, task.chances("test", range(EPISODES)))
+    return random_walk(task, task.draw("test", range(EPISODES)))

@@ -62,7 +62,7 @@ class Batch:
 class Trials:
     """Some samples or episodes that a network has gone through, and how well it did.
 
-    - inputs: what it heard, (time, sample, input); labels: None where the task judges by other means
+    - inputs: (time, sample, input); labels: None where the task judges by other means
     - record: of everything that happened, where the player keeps one
     """
 
@@ -78,8 +78,8 @@ class Task(ABC):
 
     It is made of its ``Config``, the section task of a recipe.
 
-    - closed_loop: whether what the network does decides what it hears next; where it does not, the task is
-      a :class:`SupervisedTask`
+    - closed_loop: whether what the network does decides its next inputs; if not, the task is a
+      :class:`SupervisedTask`
     """
 
     name: str
