@@ -100,7 +100,7 @@ def load_images(source: str = "mnist-5k", validation: int | None = None) -> Spli
     """Load a data set.
 
     - source: "mnist-5k", "mnist" or a folder, see the module's docstring
-    - validation: how many training images to set aside; by default an eighth, at most 5000
+    - validation: how many training images to hold out; by default an eighth, at most 5000
     """
     if source == "mnist-5k":
         train, test = _load_5k()

@@ -53,7 +53,7 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
 
     Every cue is a burst of Poisson spikes of one group: "bit 0" or "bit 1", the same again for the
     second bit, and at last "go", which says nothing of the bits. While go lasts, in the last
-    ``cue_steps`` steps of the sample, the readout has to tell whether the bits differed. Shorter
+    ``cue_steps`` steps of the sample, the readout has to say whether the bits differed. Shorter
     delays leave silence before the first cue. Neither bit alone, nor both without the memory of
     one while the other comes, says anything about the answer.
 

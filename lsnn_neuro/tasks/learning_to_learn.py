@@ -1,4 +1,4 @@
-"""Learning to learn: a new function in every episode, to be told from examples while weights rest."""
+"""Learning to learn: a new function in every episode, learnt from examples while the weights stay fixed."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     example). The mean readout over the example's last steps, or its sigmoid, is the network's answer.
     To do well it must find out about the function, from its state alone.
 
-    That is hard to find by descent: a network first learns to tell the mean of the answers so far and
-    stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
-    weights of the linear fit so far (:func:`linear_fits`), which takes what the task takes: to multiply each
-    input with the answer that comes an example later. These outputs are not scored.
+    That is hard to find by descent: a network first learns to predict the mean of the answers so far
+    and stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
+    weights of the linear fit so far (:func:`linear_fits`), which needs what the task needs: to multiply
+    each input with the answer that comes an example later. These outputs are not scored.
 
     The families:
 

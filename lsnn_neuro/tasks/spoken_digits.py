@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
 from lsnn_neuro.tasks.labels import ClassLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, quantile_coded
 from lsnn_neuro.tasks.task import (
     Batch,
     Split,
@@ -35,7 +35,7 @@ class SpokenDigitsConfig(SpeechConfig):
         100,
         ge=1,
         le=10_000,
-        description="most frames of a recording; of longer ones the end is cut",
+        description="most frames of a recording; longer ones lose their end",
     )
     cue_steps: int = Field(
         40, ge=0, le=10_000, description="steps after the recording in which the cue input fires"
@@ -60,7 +60,7 @@ class SpokenDigitsConfig(SpeechConfig):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Recordings:
-    """Bytes of each recording, shape (frame, feature), and which digits they are."""
+    """Quantile-coded features of each recording, shape (frame, feature), and its digit."""
 
     frames: tuple[ByteArray, ...]
     digits: npt.NDArray[np.int64]
@@ -90,13 +90,13 @@ class SpokenDigits(SupervisedTask):
         self.n_steps = config.n_steps
         found = find_digits(Path(config.data).expanduser(), config.validation)
         parts = [found.train, found.validation, found.test]
-        heard = [[config.hear(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
+        features = [[config.load_features(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
         self._train, validation, test = (
             _Recordings(
-                frames=tuple(frames[: config.max_frames] for frames in ranks),
+                frames=tuple(frames[: config.max_frames] for frames in coded),
                 digits=np.array([recording.digit for recording in part]),
             )
-            for part, ranks in zip(parts, as_bytes(*heard), strict=True)
+            for part, coded in zip(parts, quantile_coded(*features), strict=True)
         )
         self._splits = {"validation": validation, "test": test}
 

@@ -1,4 +1,4 @@
-"""Store-recall: keep a bit in mind until it is asked for, while other bits pass by."""
+"""Store-recall: keep a bit in mind until its recall, while other bits pass by."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
 
     Every symbol is a random bit, shown by the inputs of group "value 0" or "value 1". With some of
     them the group "store" fires as well; at a later symbol "recall" fires alone, and the readout
-    has to tell the bit that came with the last store. At the start and after a recall each symbol
+    has to give the bit that came with the last store. At the start and after a recall each symbol
     is a store with probability 1 / (1 + expected_delay). After a store one symbol always passes,
     then each is a recall with probability 1 / expected_delay. A sequence is drawn again until it
     holds a store, and a recall after every store; that makes the delays shorter than expected.

@@ -28,9 +28,9 @@ def bursts(task, inputs):
 def test_the_target_is_the_xor_of_the_bits_that_are_shown(task, seed):
     batch = task.train_batch(16, np.random.default_rng(seed))
     for sample in range(16):
-        heard = [group for group, _, _ in bursts(task, batch.inputs[:, sample])]
-        assert len(heard) == 3
-        first, second, go = heard
+        groups = [group for group, _, _ in bursts(task, batch.inputs[:, sample])]
+        assert len(groups) == 3
+        first, second, go = groups
         assert go == 2
         assert batch.labels.target[sample] == (first != second)
 

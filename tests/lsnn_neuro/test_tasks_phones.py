@@ -5,7 +5,14 @@ from speech_folders import PHONES, needs_phones, timit, utterance, write_labels
 
 from lsnn_neuro.data.timit import PHONES as TIMIT_PHONES
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.phones import UNLABELLED, Phones, PhonesConfig, Recording, cut, fold_labels
+from lsnn_neuro.tasks.phones import (
+    UNLABELLED,
+    Phones,
+    PhonesConfig,
+    Recording,
+    fold_labels,
+    split_into_chunks,
+)
 
 
 def make(folder, **fields):
@@ -77,37 +84,37 @@ def test_short_samples_are_followed_by_silence_without_decisions(folder):
 
 
 def test_long_recordings_are_cut_and_every_frame_is_judged_once(folder, task):
-    pieces = make(folder, max_frames=15, lag_frames=2)
-    assert pieces.n_samples("test") == 2 * 3
-    whole, parts = (next(t.batches("test", 9)).labels for t in (task, pieces))
+    chunks = make(folder, max_frames=15, lag_frames=2)
+    assert chunks.n_samples("test") == 2 * 3
+    whole, parts = (next(t.batches("test", 9)).labels for t in (task, chunks))
     np.testing.assert_array_equal(parts.target, whole.target)
-    heard = next(pieces.batches("test", 1)).inputs  # frames 0 to 12, and two more
-    np.testing.assert_array_equal(heard[:75], next(task.batches("test", 1)).inputs[:75])
-    assert not heard[75:].any()
+    inputs = next(chunks.batches("test", 1)).inputs  # frames 0 to 12, and two more
+    np.testing.assert_array_equal(inputs[:75], next(task.batches("test", 1)).inputs[:75])
+    assert not inputs[75:].any()
 
 
 @pytest.mark.parametrize(("n", "most"), [(1, 1), (7, 3), (40, 40), (41, 40), (100, 7)])
-def test_pieces_are_few_and_nearly_equal(n, most):
+def test_chunks_are_few_and_nearly_equal(n, most):
     recording = Recording(frames=np.zeros((n, 1), np.uint8), target=np.zeros(n, np.int64))
-    pieces = cut(recording, most)
-    lengths = [piece.stop - piece.start for piece in pieces]
+    chunks = split_into_chunks(recording, most)
+    lengths = [chunk.stop - chunk.start for chunk in chunks]
     assert sum(lengths) == n
     assert max(lengths) <= most
     assert max(lengths) - min(lengths) <= 1
-    assert len(pieces) == -(-n // most)
+    assert len(chunks) == -(-n // most)
 
 
-def test_training_pieces_move_within_their_recording(folder):
+def test_training_chunks_move_within_their_recording(folder):
     task = make(folder, max_frames=15)
     batch = task.train_batch(200, np.random.default_rng(0))
     trained = {batch.inputs[:, i].tobytes() for i in range(200)}
-    assert len(trained) > 7 * 3  # more than there are pieces
-    for piece in task._pieces["train"]:
+    assert len(trained) > 7 * 3  # more than there are chunks
+    for chunk in task._chunks["train"]:
         for by in (-99, -3, 0, 4, 99):
-            moved = piece.moved(by)
-            assert moved.stop - moved.start == piece.stop - piece.start
-            assert moved.start >= 0
-            assert moved.stop <= 40
+            shifted = chunk.shifted(by)
+            assert shifted.stop - shifted.start == chunk.stop - chunk.start
+            assert shifted.start >= 0
+            assert shifted.stop <= 40
 
 
 def test_training_depends_on_nothing_but_the_generator(folder, task):
@@ -236,7 +243,7 @@ def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
     np.testing.assert_array_equal(labels.target, plain.labels.target)
     n = len(labels.target)
     np.testing.assert_array_equal(labels.start[:n], plain.labels.start)
-    first = plain.labels.sample == 0  # its frame f is heard backwards as frame 39 - f
+    first = plain.labels.sample == 0  # its frame f is, backwards, frame 39 - f
     ends = 5 * (39 - np.flatnonzero(first) + 3)
     np.testing.assert_array_equal(labels.start[n:][first], ends)
     np.testing.assert_array_equal(labels.sample[n:], 2 * plain.labels.sample + 1)

@@ -43,8 +43,8 @@ def test_there_is_one_decision_at_the_end_and_the_name_says_which(task):
 
 def test_different_digits_sound_different(task):
     batch = next(task.batches("test", 200))
-    heard = batch.inputs.any(axis=0)  # (sample, input)
-    zero, nine = (heard[batch.labels.target == digit] for digit in (0, 9))
+    fired = batch.inputs.any(axis=0)  # (sample, input)
+    zero, nine = (fired[batch.labels.target == digit] for digit in (0, 9))
     assert not (zero.all(axis=0) == nine.all(axis=0)).all()
 
 

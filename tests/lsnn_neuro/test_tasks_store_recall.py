@@ -13,7 +13,7 @@ def paper():
     return StoreRecall(StoreRecallConfig())
 
 
-def heard(task, inputs):
+def active_groups(task, inputs):
     """Which groups are active in each symbol, from the spikes alone: (symbol, sample, group)."""
     config = task.config
     by_symbol = inputs.reshape(config.symbols, config.symbol_steps, inputs.shape[1], 4, -1)
@@ -44,7 +44,7 @@ def test_the_default_is_the_tutorials_set_up(paper):
 
 def test_the_target_is_the_last_stored_bit(paper):
     batch = paper.train_batch(32, np.random.default_rng(1))
-    expected = expected_decisions(heard(paper, batch.inputs))
+    expected = expected_decisions(active_groups(paper, batch.inputs))
     labels = batch.labels
     assert [(s, 200 * symbol, bit) for s, symbol, bit in expected] == list(
         zip(labels.sample.tolist(), labels.start.tolist(), labels.target.tolist(), strict=True)
@@ -53,7 +53,7 @@ def test_the_target_is_the_last_stored_bit(paper):
 
 
 def test_every_symbol_but_a_recall_shows_exactly_one_bit(paper):
-    groups = heard(paper, paper.train_batch(16, np.random.default_rng(2)).inputs)
+    groups = active_groups(paper, paper.train_batch(16, np.random.default_rng(2)).inputs)
     zero, one, store, recall = np.moveaxis(groups, -1, 0)
     np.testing.assert_array_equal(zero ^ one, ~recall)
     assert not (zero & one).any()
