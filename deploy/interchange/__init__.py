@@ -11,5 +11,5 @@ Each format is a module with two functions, ``save`` and ``load``, or only the l
 :mod:`deploy.interchange.extension` puts the network itself, whole, into a file of another format.
 
 ``save`` takes a :class:`quantize.network.QuantizedNetwork` and refuses, by name and value, what the
-format can't say; ``load`` gives one. Nothing is dropped on the way.
+format can't express; ``load`` gives one. Nothing is dropped on the way.
 """
