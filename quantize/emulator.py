@@ -70,8 +70,8 @@ class SparseSynapses:
         matrix = csr_array((p.weight_mant.astype(np.int64), (rows, columns)), shape=shape)
         return delays.tolist(), matrix
 
-    def arriving(self, history: tuple[Ints, ...]) -> Ints | int:
-        """What arrives in this step in membrane units, (sample, target)."""
+    def current(self, history: tuple[Ints, ...]) -> Ints | int:
+        """The synaptic current of this step in membrane units, (sample, target)."""
         delays, matrix = self._by_delay
         if not delays:
             return 0

@@ -22,7 +22,7 @@ from same import differences
 from tiny_runs import succeed, train_tiny
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.netx import rounded_by_netx, load, save
+from deploy.interchange.netx import load, rounded_by_netx, save
 from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.tasks import make_task
