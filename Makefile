@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 PYTHON = python3.10
 VERSION := $(patsubst python%,%,$(notdir $(PYTHON)))
-# Lava declares Python 3.10, where its pins hold; elsewhere it is installed against its word.
+# Lava declares Python 3.10 only. On a later one it is installed all the same, with other pins.
 VENV := $(if $(filter 3.10,$(VERSION)),.venv,.venv-$(VERSION))
 PINS := $(if $(filter 3.10,$(VERSION)),constraints.txt,constraints-modern.txt)
 BIN := $(VENV)/bin

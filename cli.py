@@ -7,7 +7,6 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,9 @@ from deploy.console import (
 from lsnn_neuro.errors import LSNNError
 
 FLOAT = "float"
-GOLDEN_OR_TEST = "Number of test samples, the first ones; default an artifact's golden ones and its probe."
+GOLDEN_OR_TEST = (
+    "Number of test samples, the first ones; default an artifact's golden ones and its probe."
+)
 
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -96,7 +97,9 @@ def train(
     from lsnn_neuro.checkpoint import LAST
     from lsnn_neuro.training import summary
 
-    loaded = lsnn_neuro.load_recipe(recipe, overrides, sections=["quantization"] if quantize else [])
+    loaded = lsnn_neuro.load_recipe(
+        recipe, overrides, sections=["quantization"] if quantize else []
+    )
     own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
     resumed = resume and Path(recipe).is_file() and (own / LAST).is_file()
     run_dir = out or (own if resumed else Path("runs") / loaded.name)
@@ -142,7 +145,10 @@ def evaluate(
         model, where, task=played, split=split, max_samples=samples, batch_size=batch_size
     )
     seconds = time.perf_counter() - start
-    about: dict[str, Any] = {"target": where if isinstance(where, str) else where.name, "split": split}
+    about: dict[str, Any] = {
+        "target": where if isinstance(where, str) else where.name,
+        "split": split,
+    }
     for of, baseline in played.baselines(split, samples).items():
         about[f"{baseline.metric.name}_{of.replace(' ', '_')}"] = baseline.value
     show(about | found.as_dict() | {"seconds": seconds}, as_json)

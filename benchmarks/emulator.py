@@ -38,14 +38,14 @@ def trained_network(steps: int) -> QuantizedNetwork:
     return convert(trainer.network.to_spec())[0]
 
 
-def test_inputs(limit: int | None) -> tuple[str, list[Spikes]]:
+def test_inputs(max_samples: int | None) -> tuple[str, list[Spikes]]:
     """Input spikes of the largest test set there is, a batch at a time."""
     for data in ("mnist", "mnist-5k"):
         try:
             task = make_task(load_recipe("smnist-1ms-paper", [f"task.data={data}"]).task)
         except DataError:
             continue
-        return data, [batch.inputs for batch in task.batches("test", BATCH, limit)]
+        return data, [batch.inputs for batch in task.batches("test", BATCH, max_samples)]
     raise AssertionError("mnist-5k is always here")
 
 

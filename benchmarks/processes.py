@@ -140,13 +140,13 @@ class Worker:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SideError(f"ended with exit code {self._process.wait()}{self._last_words()}")
+            raise SideError(f"ended with exit code {self._process.wait()}{self._last_log_line()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise SideError(answer["error"])
         return answer
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         self._log.seek(0)
         lines = [line.strip() for line in self._log if line.strip()]
         return f": {lines[-1]}" if lines else ""

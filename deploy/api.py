@@ -27,8 +27,8 @@ from lsnn_neuro.errors import DataError, DesignRuleError, NetworkError, RecipeEr
 from lsnn_neuro.evaluation import evaluate as score
 from lsnn_neuro.files import write_text
 from lsnn_neuro.player import FloatPlayer, Player
-from lsnn_neuro.tasks.base import Split, Task
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.tasks.task import Split, Task
 from quantize.activity import PopulationActivity, measure_activity, rates_of
 from quantize.design_rules import Violation, check
 from quantize.network import SPIKES, QuantizedNetwork, value_range
@@ -45,7 +45,9 @@ BATCH = 128
 NO_RULES: tuple[str, ...] = ()
 
 
-def run(network: Model | QuantizedNetwork, inputs: Events, target: Target | None = None) -> SpikeRecord:
+def run(
+    network: Model | QuantizedNetwork, inputs: Events, target: Target | None = None
+) -> SpikeRecord:
     """Run a network on a target, by default the emulator.
 
     - inputs: bool or int8, (time, sample, input)
@@ -78,7 +80,9 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
     if not isinstance(target, str):
         return TargetPlayer(model.integers, target)
     if not model.has_float:
-        raise NetworkError(f"{model.name}: holds integers alone; choose another --target than {FLOAT}")
+        raise NetworkError(
+            f"{model.name}: holds integers alone; choose another --target than {FLOAT}"
+        )
     return FloatPlayer(model.float_network)
 
 
@@ -97,7 +101,9 @@ def parity(
         return _parity_of_artifact(model, model.artifact, sides, gathering)
     played = None if inputs is not None else task or model.task
     n = max_samples or SAMPLES
-    loops: Iterator[SpikeRecord] = iter(()) if played is None else sides.closed_loops(played, BATCH, n)
+    loops: Iterator[SpikeRecord] = (
+        iter(()) if played is None else sides.closed_loops(played, BATCH, n)
+    )
     for samples in _batches(model, inputs, played, n):
         gathering.add(sides.run(samples, loop=next(loops, None)), samples)
     return gathering.report(sides.skipped)
@@ -260,7 +266,9 @@ def _about(model: Model, samples: Samples, task: Task | None) -> dict[str, Any]:
     """What a manifest says of the network beside its files."""
     names = model.class_names or (() if task is None else task.class_names)
     found: dict[str, Any] = {
-        "name": model.integers.provenance.recipe if model.known_recipe is None else model.known_recipe.name,
+        "name": model.integers.provenance.recipe
+        if model.known_recipe is None
+        else model.known_recipe.name,
         "class_names": list(names) or None,
         "decision": None if samples.labels is None else samples.labels.decision(),
     }
@@ -299,7 +307,9 @@ def report(
 
     if out is None:
         if model.artifact is None:
-            raise NetworkError(f"{model.name}: is no artifact to write a report into; name a file (--out)")
+            raise NetworkError(
+                f"{model.name}: is no artifact to write a report into; name a file (--out)"
+            )
         out = model.artifact.folder / "report.html"
     found = parity(model, target, inputs=inputs, task=task, max_samples=max_samples)
     write_text(out, render(parity_page(Report.of(found, model, _chip(chip)))))

@@ -115,4 +115,11 @@ def completion(shell: str) -> None:
 
     complete = get_completion_class(shell)
     assert complete is not None
-    click.echo(complete(click.get_current_context().find_root().command, {}, "lsnn-neuro", "_LSNN_NEURO_COMPLETE").source())
+    click.echo(
+        complete(
+            click.get_current_context().find_root().command,
+            {},
+            "lsnn-neuro",
+            "_LSNN_NEURO_COMPLETE",
+        ).source()
+    )

@@ -38,7 +38,9 @@ chip_option = click.option(
     help="Chip to place the network on: loihi2, loihi1, or a chip file (TOML).",
 )  # fmt: skip
 data_option = click.option(
-    "--data", metavar="FOLDER", help="Where the task's data come from, in place of the recipe's choice."
+    "--data",
+    metavar="FOLDER",
+    help="Where the task's data come from, in place of the recipe's choice.",
 )
 task_option = click.option(
     "--task", metavar="RECIPE|NAME|FILE.py:Class",

@@ -24,8 +24,8 @@ from deploy.target import REFERENCE, Target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.score import Score, join_scores
+from lsnn_neuro.tasks.task import Task
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord

@@ -16,7 +16,7 @@ from lsnn_neuro.files import kind_of, sha256
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.task import Task
 from quantize import file_format
 from quantize.conversion import convert
 from quantize.conversion_report import ConversionReport
@@ -216,5 +216,7 @@ def _flat(fields: Mapping[str, Any], within: str = "") -> dict[str, Any]:
     """Fields by their whole names."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
-        found |= _flat(value, f"{within}{name}.") if isinstance(value, dict) else {within + name: value}
+        found |= (
+            _flat(value, f"{within}{name}.") if isinstance(value, dict) else {within + name: value}
+        )
     return found

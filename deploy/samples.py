@@ -14,8 +14,8 @@ from deploy.emulated import EmulatorTarget
 from deploy.player import TargetPlayer
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Split, SupervisedTask, Task
 from lsnn_neuro.tasks.labels import Labels
+from lsnn_neuro.tasks.task import Split, SupervisedTask, Task
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
 

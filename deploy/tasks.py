@@ -11,7 +11,7 @@ from deploy.model import Model
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.recipe import built_in, load_recipe
 from lsnn_neuro.registry import TASKS
-from lsnn_neuro.tasks.base import Task
+from lsnn_neuro.tasks.task import Task
 from quantize.network import QuantizedNetwork
 
 
@@ -76,7 +76,7 @@ def _named(text: str) -> tuple[Any, Any]:
         return TASKS[config.name], config
     kind = TASKS.named_by_user(text)
     if not (isinstance(kind, type) and issubclass(kind, Task)):
-        raise RecipeError(f"--task {text!r}: is no subclass of lsnn_neuro.tasks.base.Task")
+        raise RecipeError(f"--task {text!r}: is no subclass of lsnn_neuro.tasks.task.Task")
     try:
         named = {"name": text} if text in TASKS else {}
         return kind, kind.Config(**named)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from lsnn_neuro import files
-from lsnn_neuro.errors import LSNNError
 from deploy.publishing.card import CARD, Card
+from deploy.publishing.measurement import LAVA_SAMPLES, measure
 from experiments.families import find_models, load_families
 from experiments.figures import figures
-from deploy.publishing.measurement import LAVA_SAMPLES, measure
 from experiments.page import page
+from lsnn_neuro import files
+from lsnn_neuro.errors import LSNNError
 
 ROOT = Path(__file__).parents[1]
 

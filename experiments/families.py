@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.publishing.card import Card
+from deploy.publishing.log import RECIPE
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.recipe import Recipe, load_recipe
-from deploy.publishing.card import Card
-from deploy.publishing.log import RECIPE
 
 _SEED = re.compile(r"-seed\d+$")
 

@@ -13,6 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deploy.model import load
+from deploy.publishing.log import read_metrics
+from deploy.publishing.measurement import IN_FLOAT, ON_INTEGERS
+from experiments.families import Families, Family, Model
+from experiments.literature import LSNN_FAMILIES
+from experiments.navigation import first_episodes, paths_and_trials, walked_at_random
 from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.tasks.labels import ClassLabels
@@ -20,11 +25,6 @@ from lsnn_neuro.tasks.navigation.episodes import Episodes
 from lsnn_neuro.tasks.navigation.task import Navigation
 from quantize.emulator import emulate, trace
 from quantize.network import QuantizedNetwork
-from experiments.families import Families, Family, Model
-from deploy.publishing.measurement import IN_FLOAT, ON_INTEGERS
-from experiments.literature import LSNN_FAMILIES
-from deploy.publishing.log import read_metrics
-from experiments.navigation import first_episodes, paths_and_trials, walked_at_random
 
 TRACED = 6
 """How many neurons' thresholds are drawn."""

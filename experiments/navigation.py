@@ -55,7 +55,9 @@ def paths_and_trials(task: Navigation, episodes: dict[str, Episodes]) -> Figure:
         _paths(axes, task, next(iter(episodes.values())), number)
     for name, some in episodes.items():
         trials = [
-            t for t in trial_lengths(some.reached, task.config.stay) if 2 * len(t) >= some.size
+            t
+            for t in trial_lengths(some.reached, task.config.dwell_actions)
+            if 2 * len(t) >= some.size
         ][:TRIALS]
         last.plot(
             np.arange(1, len(trials) + 1), [np.mean(t) for t in trials], "o-", ms=3, label=name
@@ -74,7 +76,7 @@ def _paths(axes: Axes, task: Navigation, episodes: Episodes, number: int) -> Non
     axes.add_patch(Circle((0, 0), WALL, fill=False, color="0.5"))
     goal = episodes.goal[number]
     axes.add_patch(Circle(tuple(goal), task.config.goal_radius, color="C2", alpha=0.3, lw=0))
-    spans, idle = [(0, end) for end in ends[:1]], 2 + task.config.stay
+    spans, idle = [(0, end) for end in ends[:1]], 2 + task.config.dwell_actions
     spans += [(before + idle, end) for before, end in pairwise(ends)][-LATE:]
     for i, (start, end) in enumerate(spans):
         path = position[start : end + 2]
@@ -94,10 +96,10 @@ def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
         if trained.network is not None
         else FloatPlayer(trained.float_network)
     )
-    episodes, _ = next(task.played("test", player, EPISODES, EPISODES))
+    episodes, _ = next(task.episodes("test", player, EPISODES, EPISODES))
     return task, episodes
 
 
 def walked_at_random(task: Navigation) -> Episodes:
     """A random walk in the same episodes."""
-    return random_walk(task, task.chances("test", range(EPISODES)))
+    return random_walk(task, task.draw("test", range(EPISODES)))

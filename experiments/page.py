@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from deploy.publishing.card import Integers
+from deploy.publishing.log import read_metrics
 from experiments.families import Families, Family, Model, Spread
 from experiments.literature import CLAIMS, PAPERS_BEST, ROWS, Published, Row
-from deploy.publishing.log import read_metrics
 
 NOT_RUN = "not run"
 DIGITS = "sequential-mnist"

@@ -119,8 +119,8 @@ class DeepR:
     def _rewire(self, groups: Sequence[Synapses]) -> None:
         """Activate dormant synapses, those of the highest scores or random ones, to reach the cap."""
         at_start, now = [s.n_active_at_start for s in groups], [s.n_active for s in groups]
-        room = [s.room - n for s, n in zip(groups, now, strict=True)]
-        wanted = share_out(sum(at_start) - sum(now), at_start, room, self.generator)
+        capacity = [s.max_active - n for s, n in zip(groups, now, strict=True)]
+        wanted = share_out(sum(at_start) - sum(now), at_start, capacity, self.generator)
         for s, n in zip(groups, wanted, strict=True):
             if n == 0:
                 continue
@@ -149,19 +149,19 @@ class DeepR:
 
 
 def share_out(
-    total: int, shares: Sequence[int], room: Sequence[int], generator: torch.Generator | None
+    total: int, shares: Sequence[int], capacity: Sequence[int], generator: torch.Generator | None
 ) -> list[int]:
-    """Give ``total`` things to parts at random, each in proportion to ``shares``, no part above its ``room``.
+    """Give ``total`` things to parts at random, in proportion to ``shares``, no part above its ``capacity``.
 
-    What does not fit goes where there is room.
+    What does not fit goes where there is capacity left.
     """
     parts = [0] * len(shares)
-    while total > sum(parts) and any(p < r for p, r in zip(parts, room, strict=True)):
-        open_ = [float(p < r) for p, r in zip(parts, room, strict=True)]
+    while total > sum(parts) and any(p < c for p, c in zip(parts, capacity, strict=True)):
+        open_ = [float(p < c) for p, c in zip(parts, capacity, strict=True)]
         weight = torch.tensor([o * s for o, s in zip(open_, shares, strict=True)])
         if not weight.any():
             weight = torch.tensor(open_)
         drawn = torch.multinomial(weight, total - sum(parts), replacement=True, generator=generator)
         extra = torch.bincount(drawn, minlength=len(parts)).tolist()
-        parts = [min(p + e, r) for p, e, r in zip(parts, extra, room, strict=True)]
+        parts = [min(p + e, c) for p, e, c in zip(parts, extra, capacity, strict=True)]
     return parts

@@ -107,11 +107,11 @@ def population(
     n_steps: int,
     rate: float,
 ) -> BoolArray:
-    """A group of neurons with Gaussian tuning curves says a number, by regular spikes.
+    """Numbers coded by regular spikes of a group of neurons with Gaussian tuning curves.
 
     The centres divide the bounds evenly, both ends included; the width (standard deviation) of the
     curves is the distance between two. A neuron with rate r, in spikes a step, fires in step t if
-    floor(r (t + 1) + 1/2) > floor(r t + 1/2): evenly, without chance.
+    floor(r (t + 1) + 1/2) > floor(r t + 1/2): evenly, not at random.
 
     - values: any shape
     - rate: at the centre of a curve, spikes a step, at most 1

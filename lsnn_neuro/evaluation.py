@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lsnn_neuro.player import Player
-from lsnn_neuro.tasks.base import Split, Task
 from lsnn_neuro.tasks.score import Score, join_scores
+from lsnn_neuro.tasks.task import Split, Task
 
 
 def evaluate(

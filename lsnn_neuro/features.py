@@ -1,4 +1,4 @@
-"""From sound to bytes: short-time features of speech, and their ranks in the training set.
+"""From sound to codes of one byte: short-time features of speech, and their quantiles in the training set.
 
 The features themselves come from kaldi-native-fbank, the code of the Kaldi speech toolkit as a small
 library: it needs no torch, and without dither it gives the same numbers every time.
@@ -78,11 +78,11 @@ def speech_features(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ByteScale:
-    """Turns features into bytes by their rank in the training set: histogram equalization.
+class QuantileScale:
+    """Codes features by their quantile in the training set, in one byte: histogram equalization.
 
-    A byte b says that about b / 255 of the training frames have a smaller value there. That needs no
-    assumption about how a feature is distributed, and evenly spaced levels of the byte divide the
+    A code c says that about c / 255 of the training frames have a smaller value there. That needs no
+    assumption about how a feature is distributed, and evenly spaced levels of the code divide the
     training frames evenly.
 
     - edges: shape (feature, 255), rising; edge k is the quantile (k + 1/2) / 255
@@ -91,12 +91,12 @@ class ByteScale:
     edges: FloatArray
 
     @classmethod
-    def of(cls, features: FloatArray) -> ByteScale:
+    def of(cls, features: FloatArray) -> QuantileScale:
         """The scale of some training frames, shape (frame, feature)."""
         shares = (np.arange(TOP) + 0.5) / TOP
         return cls(edges=np.quantile(features, shares, axis=0).T.astype(np.float32))
 
-    def bytes(self, features: FloatArray) -> npt.NDArray[np.uint8]:
+    def codes(self, features: FloatArray) -> npt.NDArray[np.uint8]:
         """How many edges lie below each value, shape (frame, feature) as the features."""
         ranks = [
             np.searchsorted(edges, column)

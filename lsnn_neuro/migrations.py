@@ -3,7 +3,7 @@
 Each function takes what a file of some version holds and gives what today's version would hold, so that the
 readers know one form. What can't be brought over is refused with what to do.
 
-- recipes of release 0.1.0: ``neuron``, ``adaptation`` and ``reset = "zero"`` of a network
+- recipes of release 0.1.0: ``neuron``, ``adaptation`` and ``reset = "zero"`` of a network; names of fields
 - checkpoints 1 to 3: tensors of a network of two populations, matrices or lists of active synapses
 - artifacts of format 1: their conversion report
 - quantized networks 1 and 2: a readout of its own, one set of constants for all neurons
@@ -32,18 +32,37 @@ SHIFT = 6
 
 # --- recipes -----------------------------------------------------------------------------------------
 
+_SPEECH = {"drop": "drop_spikes"}
+_EPISODES = {"hints": "auxiliary_targets"}
+_TASK_FIELDS = {
+    "navigation": {"stay": "dwell_actions", "persistence": "noise_correlation", **_EPISODES},
+    "phones": _SPEECH,
+    "sequential-mnist": {"shift": "translation", "turn": "rotation", "stretch": "scaling"},
+    "sinusoids": _EPISODES,
+    "spoken-digits": _SPEECH,
+    "teacher-networks": _EPISODES,
+}
+"""New names of fields of the section task, by the task's name and the field's old name."""
+
 
 def recipe(data: Mapping[str, Any]) -> Header:
     """A recipe of any release with today's names."""
     new = {name: value for name, value in data.items() if value is not None}  # sections left out
     if isinstance(network := data.get("network"), dict):
         new["network"] = _recipe_network(network)
+    if isinstance(task := data.get("task"), dict):
+        new["task"] = _renamed(task, _TASK_FIELDS.get(str(task.get("name")), {}))
     deep_r = data.get("deep_r")
     if isinstance(deep_r, dict):  # rewired synapses draw their delays now, always
         new["deep_r"] = {k: v for k, v in deep_r.items() if k != "redraw_delays"}
         if "gradient_every" in deep_r:
             new["deep_r"]["rigl_every"] = new["deep_r"].pop("gradient_every")
     return new
+
+
+def _renamed(section: Mapping[str, Any], names: Mapping[str, str]) -> Header:
+    """A section with new names; an old one beside its new one stays, to be refused as unknown."""
+    return {k if names.get(k, k) in section else names.get(k, k): v for k, v in section.items()}
 
 
 def _recipe_network(old: Mapping[str, Any]) -> Header:

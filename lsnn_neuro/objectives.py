@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.player import FloatPlayer
-from lsnn_neuro.tasks.base import SupervisedTask
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.tasks.task import SupervisedTask
 from lsnn_neuro.training_config import TrainingConfig
 
 

@@ -14,7 +14,7 @@ class Player(Protocol):
 
     @property
     def records(self) -> bool:
-        """Whether its sessions are asked for a record of what happened."""
+        """Whether its sessions keep a record of what happened."""
 
     def run(self, inputs: Events) -> FloatArray:
         """Run a batch from rest; gives the readout, offsets included.

@@ -124,7 +124,7 @@ def load_recipe(
             f"no recipe {source!r}; give a .toml file or one of {', '.join(built_in())}"
         )
     try:
-        data = tomli.loads(text)
+        data = migrations.recipe(tomli.loads(text))
     except tomli.TOMLDecodeError as error:
         raise RecipeError(f"{source}: not valid TOML ({error})") from error
     for override in overrides:

@@ -22,12 +22,12 @@ from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks.navigation.episodes import (
-    HINT,
+    GOAL,
     VALUE,
     VELOCITY,
     Episodes,
     episodes_score,
-    play,
+    run_episodes,
 )
 from lsnn_neuro.tasks.navigation.task import Navigation
 from lsnn_neuro.tasks.score import Score
@@ -132,8 +132,8 @@ class ActorCritic:
         wish = readout[..., VELOCITY]
         excess = torch.relu(wish.square().sum(-1) - self.config.longest**2).mean()
         value = value + self.config.excess_weight * excess
-        if self.task.config.hints:
-            error = (readout[..., HINT] - self._tensor(r.goal)).square().sum(-1)
+        if self.task.config.auxiliary_targets:
+            error = (readout[..., GOAL] - self._tensor(r.goal)).square().sum(-1)
             hint = (error * self._tensor(r.found)).mean()
             value = value + self.config.hint_weight * hint
             metrics["hint"] = hint.item()
@@ -169,11 +169,11 @@ class ActorCritic:
 
     def _play(self, model: nn.Module, rng: np.random.Generator) -> tuple[Episodes, float]:
         n, seeds = self.training.batch_size, _SEEDS
-        chances = self.task.chances("train", [int(e) for e in rng.integers(seeds, size=n)])
+        draws = self.task.draw("train", [int(e) for e in rng.integers(seeds, size=n)])
         done = min(self.updates / self.config.noise_iterations, 1.0)
         last = self.task.config.noise
         noise = self.config.noise + (last - self.config.noise) * done
-        return play(self.task, model.session(n), chances, noise=noise), noise
+        return run_episodes(self.task, model.session(n), draws, noise=noise), noise
 
     def _prepare(self, e: Episodes, noise: float) -> _Rollout:
         """Advantages, returns and what else is needed of the episodes."""
@@ -184,7 +184,7 @@ class ActorCritic:
         scale = relative[e.moved].std() + 1e-8
         deviation = e.action - e.readout[..., VELOCITY]
         drift = np.zeros_like(deviation)
-        drift[1:] = self.task.config.persistence * deviation[:-1]
+        drift[1:] = self.task.config.noise_correlation * deviation[:-1]
         arrays = {
             "action": e.action,
             "drift": drift,
@@ -209,13 +209,13 @@ class ActorCritic:
 
         Given the noise before, an action is normal about mean plus drift.
         """
-        fresh = r.noise.item() ** 2 * (1 - self.task.config.persistence**2)
+        fresh = r.noise.item() ** 2 * (1 - self.task.config.noise_correlation**2)
         error = self._tensor(r.action) - readout[..., VELOCITY] - self._tensor(r.drift)
         return -error.square().sum(-1) / (2 * fresh)
 
     def _entropy(self, noise: float) -> float:
         """Of an action given the one before, in nats: it follows from the noise, which is not learnt."""
-        fresh = noise**2 * (1 - self.task.config.persistence**2)
+        fresh = noise**2 * (1 - self.task.config.noise_correlation**2)
         return math.log(2 * math.pi * math.e * fresh)
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks that run some steps at a time, so that what they do can decide what they hear next."""
+"""Networks that run some steps at a time, so that what they do can decide their next inputs."""
 
 from __future__ import annotations
 

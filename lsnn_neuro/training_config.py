@@ -123,7 +123,7 @@ class ReinforcementConfig(Section):
     longest: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
     excess_weight: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
     hint_weight: float = Field(
-        0.1, ge=0, description="weight of the hints' squared error, see task.hints"
+        0.1, ge=0, description="weight of the hints' squared error, see task.auxiliary_targets"
     )
 
     def check(self, recipe: Recipe) -> None:

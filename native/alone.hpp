@@ -40,7 +40,7 @@ static bool forward_alone(const Network<T> &network, const Alone &alone, const I
       step.population = &p;
       step.rows = p.size;
       step.valid = uint16_t((1u << ((size - 1) % LANES + 1)) - 1);
-      step.arriving = now + p.first * LANES;
+      step.input_current = now + p.first * LANES;
       step.states = states;
       step.current = states + p.neuron->n_states * p.size * LANES;
       step.list = list;

@@ -141,7 +141,7 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
     const auto advance = [&](const Population<T> &p) {
       step.population = &p;
       step.rows = p.size;
-      step.arriving = now + p.first * LANES;
+      step.input_current = now + p.first * LANES;
       step.states = states;
       step.current = states + p.neuron->n_states * p.size * LANES;
       states += (p.neuron->n_states + 1) * p.size * LANES;

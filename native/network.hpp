@@ -110,7 +110,7 @@ struct StepArguments {
   const Population<T> *population;
   int64_t rows;
   bool alone;             // lanes are neurons
-  const T *arriving;      // (row, lane): what arrives through synapses
+  const T *input_current; // (row, lane): the sum over synapses in this step
   T *current, *states;    // (row, lane), (state, row, lane)
   uint8_t *left;          // (row, lane): refractory steps left
   const uint16_t *before;  // (row,): spikes of the step before

@@ -121,10 +121,10 @@ static void forward_population(StepArguments<T> &s) {
   typedef typename Lanes<T>::Arithmetic A;
   Forward<T, PLAIN, RECORD, ALONE> k(s);
   const T *const decay_i = s.population->decay_i, *const bias = s.population->bias;
-  const T *const arriving = s.arriving;
+  const T *const input_current = s.input_current;
   T *const current = s.current;
   for (k.j = 0; k.j < s.rows; ++k.j) {
-    Row drive = load<Row>(arriving + k.j * LANES);
+    Row drive = load<Row>(input_current + k.j * LANES);
     if (!PLAIN && decay_i) {
       drive = A::wrap(A::decay(load<Row>(current + k.j * LANES), k.of(decay_i)) + drive);
       store(current + k.j * LANES, drive);

@@ -42,9 +42,9 @@ from quantize.network import (
     SignMode,
 )
 from quantize.scales import (
-    arriving_gain,
     choose_scale,
     choose_weight_exp,
+    input_gain,
     on_decay_grid,
     quantize_weight,
     without_outliers,
@@ -90,7 +90,7 @@ def to_integers(
         neuron = on_decay_grid(p.neuron)
         scale = choose_scale(p, spec.into(p.name), max_exp)
         populations.append(_population(p, neuron, scale))
-        gains[p.name] = arriving_gain(p, neuron) * scale / STATE_ONE
+        gains[p.name] = input_gain(p, neuron) * scale / STATE_ONE
     weights = tuple(_weights(q, gains[q.target], weight_bits) for q in spec.projections)
     return Integers(populations=tuple(populations), weights=weights)
 
@@ -210,7 +210,7 @@ def to_spec(network: QuantizedNetwork) -> NetworkSpec:
     for p in network.populations:
         population = _float_population(p)
         populations.append(population)
-        gain = arriving_gain(population, population.neuron)
+        gain = input_gain(population, population.neuron)
         gains[p.name] = gain * p.scale / STATE_ONE
     return NetworkSpec(
         n_inputs=network.n_inputs,

@@ -69,8 +69,8 @@ class SparseSynapses:
         matrix = csr_array((p.weight_mant.astype(np.int64), (rows, columns)), shape=shape)
         return delays.tolist(), matrix
 
-    def arriving(self, history: tuple[Ints, ...]) -> Ints | int:
-        """What arrives in this step in membrane units, (sample, target)."""
+    def current(self, history: tuple[Ints, ...]) -> Ints | int:
+        """The synaptic current of this step in membrane units, (sample, target)."""
         delays, matrix = self._by_delay
         if not delays:
             return 0
@@ -272,7 +272,9 @@ class EmulatorSession:
         joined = np.concatenate(trains) if network.spiking else None  # type: ignore[arg-type]
         return SpikeRecord(
             spikes=tuple(
-                PopulationSpikes(name=p.name, spikes=np.ascontiguousarray(joined[..., places[p.name]]))
+                PopulationSpikes(
+                    name=p.name, spikes=np.ascontiguousarray(joined[..., places[p.name]])
+                )
                 for p in network.spiking
             ),
             readout=np.concatenate([part for _, part in self._kept]),

@@ -56,7 +56,7 @@ def on_decay_grid(neuron: Neuron) -> Neuron:
     return rounded
 
 
-def arriving_gain(population: Population, neuron: Neuron) -> FloatArray:
+def input_gain(population: Population, neuron: Neuron) -> FloatArray:
     """The factor on a population's weights in integers: gain times 1 - kappa_i, both on their grid.
 
     - neuron: the population's, its decays on the grid

@@ -1,6 +1,17 @@
 """Networks for, and from, other tools: NIR, lava-dl's netx, the LSNN published for Loihi 1.
 
-What a format can't say is refused by name and value.
+Each format is a module with two functions, ``save`` and ``load``, or only the latter:
+
+- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation; foreign graphs are
+  read by :mod:`deploy.interchange.nir_graph`
+- :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
+  slayer wrote is read by :mod:`deploy.interchange.slayer`
+- :mod:`deploy.interchange.loihi1`: the LSNN that was published for Loihi 1
+
+:mod:`deploy.interchange.extension` puts the network itself, whole, into a file of another format.
+
+``save`` takes a :class:`quantize.network.QuantizedNetwork` and refuses, by name and value, what the
+format can't express; ``load`` gives one. Nothing is dropped on the way.
 """
 
 from __future__ import annotations
@@ -21,7 +32,9 @@ def read_network(form: str, path: Path) -> QuantizedNetwork:
     return {"loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load}[form](path)
 
 
-def write_network(network: QuantizedNetwork, form: str, out: Path, *, extended: bool = False) -> None:
+def write_network(
+    network: QuantizedNetwork, form: str, out: Path, *, extended: bool = False
+) -> None:
     """Write a network in a format.
 
     - extended: NIR with what the format can't say, for lsnn-neuro alone to read

@@ -59,7 +59,7 @@ CONSTANTS: dict[str, Callable[[QuantizedPopulation], IntArray]] = {
     "vDecay": decay_v_of,
     "vThMant": lambda p: p.vth >> STATE_SHIFT if p.spiking else _each(p, UNREACHABLE),
 }
-"""What a layer says of its neurons, of which netx has one value for all."""
+"""A layer's constants, of which netx has one value for all neurons."""
 
 Ints = npt.NDArray[np.int64]
 Group = tuple[QuantizedPopulation, ...]
@@ -285,7 +285,7 @@ def _check_weights(layer: _Layer) -> None:
         raise NetworkError(
             f"{layer.name}: a weight is {weight} (mantissa and exponent), netx holds {low} to {high}"
         )
-    for part, used in zip(parts, as_netx_uses(parts), strict=True):
+    for part, used in zip(parts, rounded_by_netx(parts), strict=True):
         for index in np.flatnonzero(part != used)[:1]:
             raise NetworkError(
                 f"{layer.name}: a weight is {part.flat[index]}, netx would run it as "
@@ -293,8 +293,8 @@ def _check_weights(layer: _Layer) -> None:
             )
 
 
-def as_netx_uses(parts: list[Ints]) -> Iterator[npt.NDArray[np.float64]]:
-    """What becomes of a layer's weights: netx scales them up to 8 bits, Lava clips and truncates.
+def rounded_by_netx(parts: list[Ints]) -> Iterator[npt.NDArray[np.float64]]:
+    """A layer's weights as netx runs them: netx scales them up to 8 bits, Lava clips and truncates.
 
     netx chooses one shift and one width for all of a layer's matrices, Lava's Dense then finds the
     sign mode of each matrix anew, so that one without both signs can lose what it had. (lava-dl

@@ -14,7 +14,7 @@ its integers stand for (S is a population's scale, dt a step)::
 
 A spike of a population arrives one step later, plus its delay; input spikes arrive at once, plus
 theirs. The step of a population's spike is not written as a Delay: simulators of recurrent graphs
-add it by themselves. Rounding and saturation belong to the integers, which NIR has no words for:
+add it by themselves. Rounding and saturation belong to the integers, which NIR can't express:
 the integer network travels as an extension (:mod:`deploy.interchange.extension`) in the graph's
 metadata, and a file that has it is read back as an equal network.
 
@@ -64,26 +64,26 @@ PRIMITIVES: dict[type[Neuron], tuple[type[nir.NIRNode], type[nir.NIRNode]]] = {
 }
 """NIR's primitives for a neuron, without and with a synaptic current."""
 
-UNSAID: dict[str, Callable[[Any], str]] = {
+UNSUPPORTED: dict[str, Callable[[Any], str]] = {
     "step_a": lambda step: f"adapts (step_a up to {step.max()})" if step.any() else "",
     "n_ref": lambda n: f"has a refractory time of {n.max()} steps" if n.any() else "",
     "reset": lambda reset: f"resets by {reset!r}" if reset != "to" else "",
     "at_threshold": lambda at: "spikes at its threshold, not only above" if at else "",
 }
-"""What of these neurons' constants NIR has no words for; "" where a value needs none."""
+"""Which values of these neurons' constants NIR can't express; "" where it can."""
 
 
 def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> None:
     """Write a network as a NIR graph, atomically.
 
-    What NIR can't say is refused, unless ``extended``: then only the extension says it, and other
+    What NIR can't express is refused, unless ``extended``: then only the extension holds it, and other
     tools see plain LIF neurons in its place.
     """
-    found = list(unsaid(network))
+    found = list(unsupported(network))
     if found and not extended:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise NetworkError(
-            f"{found[0]}, which NIR can't say{more}; write it extended (--extended), for lsnn-neuro "
+            f"{found[0]}, which NIR can't express{more}; write it extended (--extended), for lsnn-neuro "
             "alone to read, or train without it"
         )
     graph = graph_of_network(network)
@@ -123,20 +123,20 @@ def load(path: Path) -> QuantizedNetwork:
     return network
 
 
-def unsaid(network: QuantizedNetwork) -> Iterator[str]:
-    """What of a network NIR has no words for: object and value."""
+def unsupported(network: QuantizedNetwork) -> Iterator[str]:
+    """The parts of a network that NIR can't express: object and value."""
     for population in network.populations:
         label = f"population {population.name!r}"
         if population.neuron not in PRIMITIVES:
             yield f"{label} has {population.neuron.name!r} neurons"
             continue
-        for name, what in UNSAID.items():
+        for name, what in UNSUPPORTED.items():
             found = what(getattr(population.constants, name)) if _has(population, name) else ""
             if found:
                 yield f"{label} {found}"
-        yield from _timeless(label, "decay_v", population.constants.decay_v)
+        yield from _without_time_constant(label, "decay_v", population.constants.decay_v)
         if population.decay_i is not None:
-            yield from _timeless(label, "decay_i", population.decay_i)
+            yield from _without_time_constant(label, "decay_i", population.decay_i)
         if population.offset.any():
             yield f"{label} has an offset (up to {np.abs(population.offset).max():g}) behind its integral"
     if len(network.outputs) > 1:
@@ -149,14 +149,14 @@ def _has(population: QuantizedPopulation, constant: str) -> bool:
     return constant in population.neuron.Constants.roles()
 
 
-def _timeless(label: str, field: str, decay: IntArray) -> Iterator[str]:
+def _without_time_constant(label: str, field: str, decay: IntArray) -> Iterator[str]:
     """Neurons whose time constant would be zero or infinite."""
     for index in np.flatnonzero((decay == 0) | (decay == DECAY_ONE))[:1]:
         yield f"{label} has a {field} of {decay[index]} (neuron {index}), no finite time constant"
 
 
 def graph_of_network(network: QuantizedNetwork) -> nir.NIRGraph:
-    """What a network says in NIR's own words."""
+    """A network as a graph of NIR's own nodes."""
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([network.n_inputs])})}
     edges: dict[tuple[str, str], None] = {}  # for its order
     ends = {INPUT: "input"} | _numbered(
@@ -216,7 +216,7 @@ def _decay_v(population: QuantizedPopulation) -> IntArray:
 
 
 def _said_current(population: QuantizedPopulation) -> IntArray | None:
-    """Decay of the synaptic current that NIR can say."""
+    """Decay of the synaptic current that NIR can express."""
     return population.decay_i if population.neuron in PRIMITIVES else None
 
 
@@ -244,7 +244,7 @@ def _weight(projection: QuantizedProjection, delay: int) -> FloatArray:
 
 
 def _changes(expected: nir.NIRGraph, found: nir.NIRGraph) -> Iterator[str]:
-    """Where a graph differs from what its network says."""
+    """Where a graph differs from its network."""
     for name in sorted(expected.nodes.keys() ^ found.nodes.keys()):
         yield f"node {name!r} was {'removed' if name in expected.nodes else 'added'}"
     if {tuple(edge) for edge in expected.edges} != {tuple(edge) for edge in found.edges}:

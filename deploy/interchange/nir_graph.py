@@ -26,7 +26,7 @@ from lsnn_neuro.neurons.neuron import Neuron
 from quantize.loihi import DECAY_ONE
 
 DT = 1.0
-"""Length of a step in ms; NIR doesn't say it."""
+"""Length of a step in ms; NIR holds none."""
 READOUT = "readout"
 
 SPIKING, READOUTS, CUBA = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI), (nir.CubaLIF, nir.CubaLI)
@@ -51,7 +51,7 @@ def spec_of_graph(graph: nir.NIRGraph) -> NetworkSpec:
     if not isinstance(graph.nodes[read], SPIKING):
         names[read] = READOUT
     projections = [
-        p for name, n in nodes.items() for p in _into(graph, name, names, _arriving_gain(name, n))
+        p for name, n in nodes.items() for p in _into(graph, name, names, _input_gain(name, n))
     ]
     populations = [_population(graph, name, names[name]) for name in nodes]
     if read == output:
@@ -114,7 +114,7 @@ def _decay_factor(name: str, field: str, node: nir.NIRNode) -> FloatArray:
     return kept
 
 
-def _arriving_gain(name: str, node: nir.NIRNode) -> FloatArray:
+def _input_gain(name: str, node: nir.NIRNode) -> FloatArray:
     """What a node multiplies its input with, (neuron,)."""
     gain: FloatArray = np.asarray(node.r, np.float64)
     if gain.ndim != 1:
@@ -130,8 +130,8 @@ def _bias(graph: nir.NIRGraph, node: str, size: int) -> FloatArray:
         if isinstance(here, nir.Affine):
             total = total + np.broadcast_to(here.bias, size)
         elif isinstance(here, nir.Delay):
-            arriving = _bias(graph, before, len(here.delay))
-            _must_be_zero(before, "the bias that it would delay", arriving)
+            bias = _bias(graph, before, len(here.delay))
+            _must_be_zero(before, "the bias that it would delay", bias)
     return total
 
 

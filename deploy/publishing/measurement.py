@@ -8,12 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from deploy.emulated import EmulatorTarget
-from deploy.mapping.metrics import neurobench_metrics
-from deploy.levels import Sides
-from deploy.model import Model, load
 from deploy.comparison import Comparison, compare, compare_levels, join
+from deploy.emulated import EmulatorTarget
+from deploy.levels import Sides
+from deploy.mapping.metrics import neurobench_metrics
+from deploy.model import Model, load
 from deploy.player import TargetPlayer
+from deploy.publishing.card import Card, Integers, ParityCount
+from deploy.publishing.log import METRICS, RECIPE, read_metrics
 from deploy.samples import samples_of
 from deploy.targets import get_target
 from lsnn_neuro import __version__, files
@@ -24,15 +26,13 @@ from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.player import FloatPlayer, Player
-from lsnn_neuro.tasks.base import Task
 from lsnn_neuro.tasks.score import Score
+from lsnn_neuro.tasks.task import Task
 from quantize.aware import QuantizationAware, record_torch
 from quantize.conversion import convert
 from quantize.emulator import emulate
 from quantize.loihi import WEIGHT_BITS
 from quantize.network import QuantizedNetwork
-from deploy.publishing.card import Card, Integers, ParityCount
-from deploy.publishing.log import METRICS, RECIPE, read_metrics
 
 BATCH = 250
 IN_FLOAT, ON_INTEGERS = "network, float", "network, integers"
@@ -41,9 +41,7 @@ LAVA_SAMPLES = 16
 """Test samples that Lava's own graph runs: half a minute for 220 neurons and 840 steps."""
 
 
-def measure(
-    folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_SAMPLES
-) -> Card:
+def measure(folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_SAMPLES) -> Card:
     """The card of a model's folder.
 
     - task: by default the model's own; lava_samples: how many P2 compares; 0 leaves P2 out

@@ -8,10 +8,10 @@ import numpy as np
 
 from deploy.comparison import Divergence
 from deploy.parity_report import describe_neuron, describe_state
-from deploy.reporting.report import Report
 from deploy.reporting.figures import Curve, Figure, LegendItem, Panel, Style, raster, traces
 from deploy.reporting.neuron import NeuronTrace, representative, trace_neuron
 from deploy.reporting.page import Section
+from deploy.reporting.report import Report
 from quantize.arithmetic import Ints
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord

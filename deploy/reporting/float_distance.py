@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import cycle
 
+from deploy.parity_report import DISTANCE_ONLY
 from deploy.reporting.activity import SPIKES, STEP
 from deploy.reporting.distances import TAU, Distances, distances, rate_hz
-from deploy.reporting.report import Report
 from deploy.reporting.figures import Figure, LegendItem, Style, raster, scatter
 from deploy.reporting.page import Section, Table, number
-from deploy.parity_report import DISTANCE_ONLY
+from deploy.reporting.report import Report
 
 COLOURS: tuple[Style, ...] = ("line", "other", "winner")
 

@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from deploy.artifact import versions
+from deploy.parity_report import (
+    DISTANCE_ONLY,
+    EMULATOR,
+    GOLDEN,
+    describe_neuron,
+    describe_state,
+)
 from deploy.reporting.activity import neuron_section, spikes_section
 from deploy.reporting.conversion import conversion_section, network_section
-from deploy.parity_report import (
-    DISTANCE_ONLY, EMULATOR, GOLDEN, describe_neuron, describe_state,
-)
-from deploy.reporting.report import Report
-from lsnn_neuro.tasks.score import Score
 from deploy.reporting.float_distance import float_section
 from deploy.reporting.on_chip import chip_section
 from deploy.reporting.page import Fact, Page, Section, Table, number
+from deploy.reporting.report import Report
+from lsnn_neuro.tasks.score import Score
 
 MEANING = {
     GOLDEN: "the spikes kept at export and the emulator's now",
@@ -51,7 +55,10 @@ def parity_page(report: Report) -> Page:
         Fact(name="synapses", value=number(network.n_synapses)),
     ]
     facts += [
-        Fact(name=f"{_metric(score)}, {side}, {number(score.decisions)} decisions", value=_value(score))
+        Fact(
+            name=f"{_metric(score)}, {side}, {number(score.decisions)} decisions",
+            value=_value(score),
+        )
         for side, score in report.scores.items()
         if side in (levels[DISTANCE_ONLY].reference if DISTANCE_ONLY in levels else "", EMULATOR)
     ]

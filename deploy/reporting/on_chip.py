@@ -11,8 +11,8 @@ from deploy.mapping.metrics import NeuroBenchMetrics
 from deploy.mapping.picture import cores_svg
 from deploy.mapping.placement import Placement
 from deploy.mapping.report import NOT_COUNTED, Resources, comparison_lines, resources
-from deploy.reporting.report import Report
 from deploy.reporting.page import Section, Table, inline_svg, number
+from deploy.reporting.report import Report
 
 CORES_SHOWN = 128
 """Cores listed at most."""

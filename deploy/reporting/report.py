@@ -36,5 +36,10 @@ class Report(ParityReport):
             manifest = {"conversion": asdict(model.report)}
         recipe = "" if model.known_recipe is None else model.known_recipe.to_toml()
         return cls(
-            **vars(parity), network=model.integers, name=model.name, chip=chip, manifest=manifest, recipe=recipe
+            **vars(parity),
+            network=model.integers,
+            name=model.name,
+            chip=chip,
+            manifest=manifest,
+            recipe=recipe,
         )

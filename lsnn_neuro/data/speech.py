@@ -1,4 +1,4 @@
-"""Speech: where the recordings of a folder are, what is said in them, and which split they are in.
+"""Speech: where the recordings of a folder are, what is spoken in them, and which split they are in.
 
 Two layouts:
 
@@ -73,20 +73,20 @@ def find_phones(folder: Path, validation: int | None = None) -> SpeechSplits[Lab
     The two sentences that all speakers read (SA1, SA2) are left out. If all speakers of TIMIT's core
     test set are in TEST, they alone are the test split, else everyone there is.
 
-    - validation: how many recordings of TRAIN to set aside; by default an eighth. They are those
+    - validation: how many recordings of TRAIN to hold out; by default an eighth. They are those
       whose names have the smallest SHA-256
     """
     train, test = (_recordings(folder, part) for part in ("TRAIN", "TEST"))
     if {file.parent.name.upper() for file in test} >= CORE_TEST_SPEAKERS:
         test = [file for file in test if file.parent.name.upper() in CORE_TEST_SPEAKERS]
-    kept, aside = _set_aside(train, folder, validation)
-    return SpeechSplits(train=_labelled(kept), validation=_labelled(aside), test=_labelled(test))
+    kept, held_out = _hold_out(train, folder, validation)
+    return SpeechSplits(train=_labelled(kept), validation=_labelled(held_out), test=_labelled(test))
 
 
 def find_digits(folder: Path, validation: int | None = None) -> SpeechSplits[SpokenDigit]:
     """The recordings of the Free Spoken Digit Dataset; indices 0 to 4 are the test split.
 
-    - validation: how many of the others to set aside; by default an eighth. They are those whose
+    - validation: how many of the others to hold out; by default an eighth. They are those whose
       names have the smallest SHA-256
     """
     recordings = folder / "recordings"
@@ -112,12 +112,12 @@ def find_digits(folder: Path, validation: int | None = None) -> SpeechSplits[Spo
             f"{recordings}: {len(test)} test recordings (indices 0 to {DIGITS_TEST - 1}) and "
             f"{len(rest)} others; both kinds are needed, copy the whole data set"
         )
-    kept, aside = _set_aside(rest, folder, validation)
-    train, valid, held_out = (
+    kept, held_out = _hold_out(rest, folder, validation)
+    train, valid, tested = (
         tuple(SpokenDigit(file=file, digit=digits[file]) for file in part)
-        for part in (kept, aside, test)
+        for part in (kept, held_out, test)
     )
-    return SpeechSplits(train=train, validation=valid, test=held_out)
+    return SpeechSplits(train=train, validation=valid, test=tested)
 
 
 def read_samples(file: Path, rate: int) -> FloatArray:
@@ -231,7 +231,7 @@ def _name(file: Path, folder: Path) -> str:
     return file.relative_to(folder).with_suffix("").as_posix().upper()
 
 
-def _set_aside(files: Sequence[Path], folder: Path, n: int | None) -> tuple[list[Path], list[Path]]:
+def _hold_out(files: Sequence[Path], folder: Path, n: int | None) -> tuple[list[Path], list[Path]]:
     """Split recordings into those for training and ``n`` for validation, by a hash of the name."""
     n = max(1, len(files) // 8) if n is None else n
     if not 0 < n < len(files):
@@ -240,5 +240,5 @@ def _set_aside(files: Sequence[Path], folder: Path, n: int | None) -> tuple[list
             f"lie in 1 to {len(files) - 1}"
         )
     digest = {f: hashlib.sha256(_name(f, folder).encode()).digest() for f in files}
-    aside = set(sorted(files, key=digest.__getitem__)[:n])
-    return [f for f in files if f not in aside], [f for f in files if f in aside]
+    held_out = set(sorted(files, key=digest.__getitem__)[:n])
+    return [f for f in files if f not in held_out], [f for f in files if f in held_out]

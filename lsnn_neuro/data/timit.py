@@ -1,7 +1,7 @@
 """What is known of TIMIT: its 61 phones and how they are folded, its core test set.
 
 The folding is that of Lee and Hon 1989 (61 phones, 48 for training, 39 for scoring) in the form in
-which it is used today. The glottal stop q counts for nothing in it. The core test set, two men and
+which it is used today. The glottal stop q is left out. The core test set, two men and
 one woman of each dialect region, is named in TIMIT's own documentation.
 """
 

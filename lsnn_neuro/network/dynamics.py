@@ -29,8 +29,8 @@ class Synapses(Protocol):
     def source(self) -> str:
         """Name of the source."""
 
-    def arriving(self, history: tuple[Array, ...]) -> Array:
-        """What arrives at the target, (sample, neuron).
+    def current(self, history: tuple[Array, ...]) -> Array:
+        """The synaptic current into the target, (sample, neuron).
 
         ``history[d]`` is what the source sent d steps before, (sample, source).
         """
@@ -99,12 +99,11 @@ def simulate(
     states, currents, history = dict(start.populations), dict(start.currents), dict(start.history)
 
     def advance(population: RunningPopulation) -> State:
-        drive = sum(s.arriving(history[s.source]) for s in population.incoming)
+        current = sum(s.current(history[s.source]) for s in population.incoming)
         if population.decay_i is not None:
             kept = ar.decay(currents[population.name], population.decay_i)
-            currents[population.name] = drive = ar.wrap(kept + drive)
-        if population.bias is not None:
-            drive = drive + population.bias
+            currents[population.name] = current = ar.wrap(kept + current)
+        drive = current if population.bias is None else current + population.bias
         state = states[population.name]
         return population.neuron.step(state, drive, population.constants, ar)
 

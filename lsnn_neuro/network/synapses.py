@@ -205,8 +205,8 @@ class Synapses(nn.Module):
         return free
 
     @property
-    def room(self) -> int:
-        """The most synapses that can be here: there are so many slots, and so many pairs."""
+    def max_active(self) -> int:
+        """The most synapses that can be active here, by the numbers of slots and of pairs."""
         return min(len(self.theta), self.possible.n)
 
     def numbers(self, pairs: Pairs | None = None) -> Numbers:

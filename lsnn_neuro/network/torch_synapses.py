@@ -24,8 +24,8 @@ class DenseSynapses:
     matrix: Tensor
     detached: bool = False
 
-    def arriving(self, history: tuple[Tensor, ...]) -> Tensor:
-        """What arrives in this step, (sample, target)."""
+    def current(self, history: tuple[Tensor, ...]) -> Tensor:
+        """The synaptic current of this step, (sample, target)."""
         sent = torch.cat([history[d] for d in self.delays], dim=1)
         return (sent.detach() if self.detached else sent) @ self.matrix
 
@@ -42,8 +42,8 @@ class ListedSynapses:
     n_target: int
     detached: bool = False
 
-    def arriving(self, history: tuple[Tensor, ...]) -> Tensor:
-        """What arrives in this step, (sample, target)."""
+    def current(self, history: tuple[Tensor, ...]) -> Tensor:
+        """The synaptic current of this step, (sample, target)."""
         sent = torch.cat([history[d] for d in self.delays], dim=1)
         each = (sent.detach() if self.detached else sent)[:, self.index] * self.weight
         return each.new_zeros(len(each), self.n_target).index_add(1, self.target, each)
@@ -59,8 +59,8 @@ class RoundedSynapses:
     rounded: Callable[[Tensor], Tensor]
     detached: bool = False
 
-    def arriving(self, history: tuple[Tensor, ...]) -> Tensor:
-        """What arrives in this step, (sample, target)."""
+    def current(self, history: tuple[Tensor, ...]) -> Tensor:
+        """The synaptic current of this step, (sample, target)."""
         sent = torch.stack([history[d] for d in self.delays])
         return self.rounded((sent.detach() if self.detached else sent) @ self.matrix).sum(dim=0)
 
@@ -77,10 +77,10 @@ class WithFeedback:
         """The source of both."""
         return self.forth.source
 
-    def arriving(self, history: tuple[Tensor, ...]) -> Tensor:
-        """What arrives in this step, (sample, target)."""
-        back = self.back.arriving(history)
-        return self.forth.arriving(history) + (back - back.detach())
+    def current(self, history: tuple[Tensor, ...]) -> Tensor:
+        """The synaptic current of this step, (sample, target)."""
+        back = self.back.current(history)
+        return self.forth.current(history) + (back - back.detach())
 
 
 TorchSynapses = DenseSynapses | ListedSynapses | RoundedSynapses | WithFeedback

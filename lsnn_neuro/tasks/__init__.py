@@ -1,8 +1,7 @@
-"""Tasks: what a network hears, and what it should answer when.
+"""Tasks: input spikes, and labels that say what a network should answer and when.
 
-One file per task, all behind the protocol of :mod:`lsnn_neuro.tasks.base`. In comes a configuration (the
-section task of a recipe), out come batches of input spikes with the decisions to be made on them. NumPy
-only.
+One file per task, all derived from :class:`lsnn_neuro.tasks.task.Task`. A task is made of its configuration
+(the section task of a recipe) and gives batches of input spikes with their labels. NumPy only.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import Batch
 
 N_GROUPS = 3  # bit 0, bit 1, go
 _GO = 2
@@ -48,12 +48,12 @@ class DelayedXORConfig(HeldOutConfig):
         return N_GROUPS * self.cue_steps + 2 * self.delay[1]
 
 
-class DelayedXOR(DrawnTask[DelayedXORConfig]):
+class DelayedXOR(GeneratedTask[DelayedXORConfig]):
     """Two bits shown by the same inputs, a delay between them and another before the go cue.
 
     Every cue is a burst of Poisson spikes of one group: "bit 0" or "bit 1", the same again for the
     second bit, and at last "go", which says nothing of the bits. While go lasts, in the last
-    ``cue_steps`` steps of the sample, the readout has to tell whether the bits differed. Shorter
+    ``cue_steps`` steps of the sample, the readout has to say whether the bits differed. Shorter
     delays leave silence before the first cue. Neither bit alone, nor both without the memory of
     one while the other comes, says anything about the answer.
 
@@ -72,10 +72,10 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
         self.n_outputs = 2
         self.n_steps = config.n_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples."""
-        bits, delays = self.draw(size, rng)
-        return Batch(inputs=self.encode(bits, delays, rng), labels=self._decisions(bits))
+        bits, delays = self.draw(batch_size, rng)
+        return Batch(inputs=self.encode(bits, delays, rng), labels=self._labels(bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -103,7 +103,7 @@ class DelayedXOR(DrawnTask[DelayedXORConfig]):
         rates = active.repeat(config.group_size, axis=-1) * np.float32(config.rate)
         return poisson(rates, DT, rng)
 
-    def _decisions(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
+    def _labels(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
         n = len(bits)
         return ClassLabels(
             sample=np.arange(n),

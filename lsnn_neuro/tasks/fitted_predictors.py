@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from lsnn_neuro.player import Player
-from lsnn_neuro.tasks.base import FloatArray
 from lsnn_neuro.tasks.learning_to_learn import HIDDEN, LearningToLearn, linear_fits, with_one
+from lsnn_neuro.tasks.task import FloatArray
 
 BATCH = 64
 LINEAR_OF_ALL = "linear, fitted to the whole episode"

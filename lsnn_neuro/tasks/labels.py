@@ -343,7 +343,9 @@ class SequenceLabels(WindowLabels):
     - class_map: as in :class:`ClassLabels`, without the blank
     """
 
-    rule = "the output with the largest sum over each window, repetitions and the last output left out"
+    rule = (
+        "the output with the largest sum over each window, repetitions and the last output left out"
+    )
 
     labels: tuple[IntArray, ...]
     class_map: IntArray | None = None

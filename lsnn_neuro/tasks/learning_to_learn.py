@@ -1,4 +1,4 @@
-"""Learning to learn: a new function in every episode, to be told from examples while weights rest."""
+"""Learning to learn: a new function in every episode, learnt from examples while the weights stay fixed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import population
-from lsnn_neuro.tasks.base import Batch, FloatArray, Split
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ValueLabels
+from lsnn_neuro.tasks.task import Batch, FloatArray, Split
 
 if TYPE_CHECKING:
     from lsnn_neuro.player import Player
@@ -40,9 +40,9 @@ class LearningToLearnConfig(HeldOutConfig):
     sigmoid: bool = Field(
         False, description="the answer is a sigmoid of the mean readout, so between 0 and 1"
     )
-    hints: bool = Field(
+    auxiliary_targets: bool = Field(
         False,
-        description="in training, further outputs learn to tell the linear fit to the examples so far",
+        description="in training, further outputs learn to predict the linear fit to the examples so far",
     )
     validation: int = Field(256, ge=1, le=1_000_000, description="episodes for validation")
     test: int = Field(512, ge=1, le=1_000_000, description="episodes for the test")
@@ -57,7 +57,7 @@ class LearningToLearnConfig(HeldOutConfig):
         return self
 
 
-class LearningToLearn(DrawnTask[LearningToLearnConfig]):
+class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     """Every episode has a function of its own, drawn from a family, and shows it by examples.
 
     An example lasts ``example_steps``. Its input, and the right answer to the example before, come
@@ -65,10 +65,10 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
     example). The mean readout over the example's last steps, or its sigmoid, is the network's answer.
     To do well it must find out about the function, from its state alone.
 
-    That is hard to find by descent: a network first learns to tell the mean of the answers so far and
-    stays there for long. With ``hints`` it learns beside that to tell, by further outputs, the weights
-    of the linear fit so far (:func:`linear_fits`), which takes what the task takes: to multiply each
-    input with the answer that comes an example later. Nobody judges these outputs.
+    That is hard to find by descent: a network first learns to predict the mean of the answers so far
+    and stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
+    weights of the linear fit so far (:func:`linear_fits`), which needs what the task needs: to multiply
+    each input with the answer that comes an example later. These outputs are not scored.
 
     The families:
 
@@ -89,12 +89,12 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
         self.name: str = config.name
         self.n_features = 2 if config.name == "teacher-networks" else 1
         self.n_inputs = (self.n_features + 1) * config.group_size
-        self.n_outputs = 1 + (self.n_features + 1) * config.hints
+        self.n_outputs = 1 + (self.n_features + 1) * config.auxiliary_targets
         self.n_steps = config.examples * config.example_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many episodes."""
-        return self.encode(*self.draw(size, rng))
+        return self.encode(*self.draw(batch_size, rng))
 
     def episodes(self, split: Split) -> tuple[FloatArray, FloatArray]:
         """All episodes of a split as numbers, see :meth:`draw`."""
@@ -150,14 +150,14 @@ class LearningToLearn(DrawnTask[LearningToLearnConfig]):
                 stop=np.tile(stop, n),
                 target=y.reshape(-1, 1),
                 sigmoid=config.sigmoid,
-                auxiliary=self._hints(x, y).reshape(n * config.examples, -1)
-                if config.hints
+                auxiliary=self._auxiliary_targets(x, y).reshape(n * config.examples, -1)
+                if config.auxiliary_targets
                 else None,
             ),
         )
 
-    def _hints(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """What the further outputs learn to tell: the slopes shrunk as suits how small they mostly are."""
+    def _auxiliary_targets(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """What the further outputs learn to predict; the slopes are shrunk more, as they are mostly small."""
         return linear_fits(x, y, penalty=np.array([1.0] * self.n_features + [0.05]))
 
 

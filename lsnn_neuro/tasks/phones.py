@@ -1,4 +1,4 @@
-"""Phones: which sound of speech is being made, asked of every frame of 10 ms."""
+"""Phones: which sound of speech is being made, decided for every frame of 10 ms."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import samples_per_frame
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.labels import ClassLabels, Labels, SequenceLabels
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, quantile_coded
+from lsnn_neuro.tasks.task import (
     Batch,
     IntArray,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.labels import ClassLabels, SequenceLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 UNLABELLED = -1
 
@@ -46,18 +46,21 @@ class PhonesConfig(SpeechConfig):
     )
     answer: Literal["frames", "sequence"] = Field(
         "frames",
-        description="what is asked: the phone of every frame, or the sequence of phones, without saying "
-        "when (CTC; one output more)",
+        description="what is decided: the phone of every frame, or the sequence of phones without their "
+        "times (CTC; one output more)",
     )
     bidirectional: bool = Field(
         False,
-        description="whether the decision on a frame also asks a run that hears it all backwards",
+        description="whether the decision on a frame also takes a run over the reversed sound into account",
     )
     max_frames: int = Field(
-        300, ge=1, le=10_000, description="most frames of a sample; longer recordings are cut up"
+        300,
+        ge=1,
+        le=10_000,
+        description="most frames of a sample; longer recordings are split into chunks",
     )
     lag_frames: int = Field(
-        0, ge=0, le=1000, description="frames that are heard before the decision on a frame is made"
+        0, ge=0, le=1000, description="frames that follow a frame before the decision on it is made"
     )
 
     @model_validator(mode="after")
@@ -74,9 +77,9 @@ class PhonesConfig(SpeechConfig):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    """A recording as it is heard and labelled.
+    """A recording's features and labels.
 
-    - frames: features as bytes, shape (frame, feature)
+    - frames: quantile-coded features, shape (frame, feature)
     - target: index of the class of each frame, or UNLABELLED, shape (frame,)
     """
 
@@ -85,43 +88,43 @@ class Recording:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Piece:
+class Chunk:
     """Frames [start, stop) of a recording: a sample."""
 
     recording: Recording
     start: int
     stop: int
 
-    def moved(self, frames: int) -> Piece:
-        """The same piece so many frames later, as far as the recording goes."""
+    def shifted(self, frames: int) -> Chunk:
+        """A chunk of the same length so many frames later, as far as the recording goes."""
         least, most = -self.start, len(self.recording.frames) - self.stop
         by = min(max(frames, least), most)
-        return Piece(recording=self.recording, start=self.start + by, stop=self.stop + by)
+        return Chunk(recording=self.recording, start=self.start + by, stop=self.stop + by)
 
 
 class Phones(SupervisedTask):
     """Frame-wise classification of phones.
 
     Each frame is one decision, ``frame_steps`` steps long and ``lag_frames`` later than the frame.
-    A recording of more than ``max_frames`` frames is cut into pieces of equal length, each a sample
-    that starts from rest but hears ``lag_frames`` frames of what follows. Shorter samples are
+    A recording of more than ``max_frames`` frames is split into chunks of equal length, each a sample
+    that starts from rest and goes on for ``lag_frames`` frames of what follows. Shorter samples are
     followed by silence, in which nothing is decided. Frames without a label, and those of the
-    glottal stop q, are heard and not judged.
+    glottal stop q, are inputs without a decision.
 
     Labels that are TIMIT's are folded into 39, 48 or 60 classes (61 without q) for training and
     into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or not. Of other
     label sets every label that is found is a class.
 
-    With ``answer = "sequence"`` the same windows have to tell the phones in their order
+    With ``answer = "sequence"`` the same windows give the phones in their order
     (:class:`lsnn_neuro.tasks.labels.SequenceLabels`); the score is the phone error rate. Neighbours that
     are equal, or are scored as the same, count as one.
 
-    With ``bidirectional`` every piece is two samples, one after the other: it is heard forwards, and
-    once more backwards, which one more input tells by firing in every step. The readouts of both at a
+    With ``bidirectional`` every chunk is two samples, one forwards and one backwards; in the latter one
+    more input fires in every step. The readouts of both at a
     frame are added. So one network does what two of the paper do; batches are of even size.
 
-    Training pieces are drawn with replacement; those of cut recordings start anywhere within half
-    a piece of where they were cut.
+    Training chunks are drawn with replacement; those of split recordings start anywhere within half
+    a chunk of where they were split.
     """
 
     Config = PhonesConfig
@@ -135,40 +138,46 @@ class Phones(SupervisedTask):
         parts = (found.train, found.validation, found.test)
         labels = {segment.phone for part in parts for r in part for segment in r.segments}
         self.folding = fold_labels(labels, config.phones)
-        self.runs = 1 + config.bidirectional  # samples that a piece takes
+        self.runs = 1 + config.bidirectional  # samples per chunk
         self.n_inputs = config.n_features * config.levels + config.bidirectional
         self.n_outputs = len(self.folding.classes) + (config.answer == "sequence")
         self.n_steps = config.n_steps
         train, validation, test = self._read(parts)
         self.recordings = {"train": train, "validation": validation, "test": test}
-        self._pieces = {
-            name: tuple(piece for recording in part for piece in cut(recording, config.max_frames))
+        self._chunks = {
+            name: tuple(
+                chunk
+                for recording in part
+                for chunk in split_into_chunks(recording, config.max_frames)
+            )
             for name, part in self.recordings.items()
         }
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training pieces drawn at random, with replacement."""
-        check_size(size)
-        pieces, half = self._pieces["train"], self.config.max_frames // 2
-        size = self._in_pieces(size)
-        drawn = rng.integers(len(pieces), size=size)
-        moves = rng.integers(-half, half + 1, size=size)
-        chosen = [pieces[i].moved(int(by)) for i, by in zip(drawn, moves, strict=True)]
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training chunks drawn at random, with replacement."""
+        check_batch_size(batch_size)
+        chunks, half = self._chunks["train"], self.config.max_frames // 2
+        n = self._in_chunks(batch_size)
+        drawn = rng.integers(len(chunks), size=n)
+        moves = rng.integers(-half, half + 1, size=n)
+        chosen = [chunks[i].shifted(int(by)) for i, by in zip(drawn, moves, strict=True)]
         return self._batch(chosen, rng)
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` pieces of a split (None: all), ``size`` at a time."""
-        for samples in sample_ranges(self.n_samples(split), size, limit):
-            first, last = self._in_pieces(samples.start), self._in_pieces(samples.stop)
-            yield self._batch(self._pieces[split][first:last])
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` chunks of a split (None: all), ``batch_size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), batch_size, max_samples):
+            first, last = self._in_chunks(samples.start), self._in_chunks(samples.stop)
+            yield self._batch(self._chunks[split][first:last])
 
     def n_samples(self, split: Split) -> int:
         """Number of samples in a split."""
         check_split(split)
-        return self.runs * len(self._pieces[split])
+        return self.runs * len(self._chunks[split])
 
-    def _in_pieces(self, samples: int) -> int:
-        """How many pieces so many samples are."""
+    def _in_chunks(self, samples: int) -> int:
+        """How many chunks so many samples are."""
         if samples % self.runs:
             raise DataError(
                 f"{samples} samples: bidirectional phones take two each, forwards and backwards; choose "
@@ -179,55 +188,58 @@ class Phones(SupervisedTask):
     def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
         """The recordings of each part, the first of which is the training split."""
         rate, index = self.config.sample_rate, self.folding.index
-        heard: list[list[FloatArray]] = [[] for _ in parts]
+        features: list[list[FloatArray]] = [[] for _ in parts]
         targets: list[list[IntArray]] = [[] for _ in parts]
         for i, part in enumerate(parts):
             for speech in part:
-                features, n_samples = self.config.hear(speech.file, rate)
+                frames, n_samples = self.config.load_features(speech.file, rate)
                 frame = samples_per_frame(rate)
-                phones = phone_of_frames(speech, n_samples, len(features), frame)
-                heard[i].append(features)
+                phones = phone_of_frames(speech, n_samples, len(frames), frame)
+                features[i].append(frames)
                 targets[i].append(np.array([index.get(phone, UNLABELLED) for phone in phones]))
         return [
             tuple(Recording(frames=f, target=t) for f, t in zip(frames, target, strict=True))
-            for frames, target in zip(as_bytes(*heard), targets, strict=True)
+            for frames, target in zip(quantile_coded(*features), targets, strict=True)
         ]
 
-    def _batch(self, pieces: Sequence[Piece], rng: np.random.Generator | None = None) -> Batch:
-        """Pieces as a batch; with ``rng`` for training."""
+    def _batch(self, chunks: Sequence[Chunk], rng: np.random.Generator | None = None) -> Batch:
+        """Chunks as a batch; with ``rng`` for training."""
         config, lag = self.config, self.config.lag_frames
-        heard = [p.recording.frames[p.start : p.stop + lag] for p in pieces]
+        frames = [c.recording.frames[c.start : c.stop + lag] for c in chunks]
         if config.bidirectional:
-            back = [p.recording.frames[max(p.start - lag, 0) : p.stop][::-1] for p in pieces]
-            heard = [frames for pair in zip(heard, back, strict=True) for frames in pair]
-        inputs = config.encode(heard, [0] * len(heard), self.n_steps)
+            back = [c.recording.frames[max(c.start - lag, 0) : c.stop][::-1] for c in chunks]
+            frames = [one for pair in zip(frames, back, strict=True) for one in pair]
+        inputs = config.encode(frames, [0] * len(frames), self.n_steps)
         if rng is not None:
             inputs = config.augment(inputs, rng)
         if config.bidirectional:
             inputs = _with_direction(inputs)
-        asked = self._transcripts if config.answer == "sequence" else self._decisions
-        return Batch(
-            inputs=inputs, labels=asked([p.recording.target[p.start : p.stop] for p in pieces])
-        )
+        targets = [c.recording.target[c.start : c.stop] for c in chunks]
+        labels: Labels
+        if config.answer == "sequence":
+            labels = self._sequence_labels(targets)
+        else:
+            labels = self._class_labels(targets)
+        return Batch(inputs=inputs, labels=labels)
 
-    def _decisions(self, targets: list[IntArray]) -> ClassLabels:
-        """A decision on every labelled frame; heard both ways, on both of a piece's samples."""
-        judged = [np.flatnonzero(target != UNLABELLED) for target in targets]
-        piece = _index(judged)
-        frame = np.concatenate(judged)
-        right = np.concatenate([t[f] for t, f in zip(targets, judged, strict=True)])
+    def _class_labels(self, targets: list[IntArray]) -> ClassLabels:
+        """One decision for every labelled frame; if bidirectional, over both of a chunk's samples."""
+        labelled = [np.flatnonzero(target != UNLABELLED) for target in targets]
+        chunk = _index(labelled)
+        frame = np.concatenate(labelled)
+        target = np.concatenate([t[f] for t, f in zip(targets, labelled, strict=True)])
         class_map = self.folding.class_map
         if not self.config.bidirectional:
-            return ClassLabels(target=right, class_map=class_map, **self._windows(piece, frame))
-        from_end = np.array([len(target) - 1 for target in targets])[piece] - frame
+            return ClassLabels(target=target, class_map=class_map, **self._windows(chunk, frame))
+        from_end = np.array([len(target) - 1 for target in targets])[chunk] - frame
         both = self._windows(
-            np.concatenate([2 * piece, 2 * piece + 1]), np.concatenate([frame, from_end])
+            np.concatenate([2 * chunk, 2 * chunk + 1]), np.concatenate([frame, from_end])
         )
         group = np.tile(np.arange(len(frame)), 2)
-        return ClassLabels(target=right, group=group, class_map=class_map, **both)
+        return ClassLabels(target=target, group=group, class_map=class_map, **both)
 
-    def _transcripts(self, targets: list[IntArray]) -> SequenceLabels:
-        """The phones in their order, to be told in any frames."""
+    def _sequence_labels(self, targets: list[IntArray]) -> SequenceLabels:
+        """The phones in their order, without their times."""
         frames = [np.arange(len(target)) for target in targets]
         return SequenceLabels(
             labels=tuple(sequence(target) for target in targets),
@@ -255,18 +267,18 @@ def _with_direction(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def sequence(target: IntArray) -> IntArray:
-    """The phones of some frames, one after the other; frames without a label are passed over."""
+    """The phones of some frames, one after the other; frames without a label are skipped."""
     labelled = target[target != UNLABELLED]
     news = np.diff(labelled, prepend=UNLABELLED) != 0
     phones: IntArray = labelled[news].astype(np.int64)
     return phones
 
 
-def cut(recording: Recording, most: int) -> list[Piece]:
-    """Pieces of a recording of at most so many frames, as few and as equal as can be."""
+def split_into_chunks(recording: Recording, max_frames: int) -> list[Chunk]:
+    """Chunks of a recording of at most so many frames, as few and as equal as can be."""
     n = len(recording.frames)
-    ends = np.linspace(0, n, -(-n // most) + 1).astype(int).tolist()
-    return [Piece(recording=recording, start=a, stop=b) for a, b in itertools.pairwise(ends)]
+    ends = np.linspace(0, n, -(-n // max_frames) + 1).astype(int).tolist()
+    return [Chunk(recording=recording, start=a, stop=b) for a, b in itertools.pairwise(ends)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -274,7 +286,7 @@ class Folding:
     """Which class a label is trained as, and which classes are the same when scored.
 
     - classes: their names, in order
-    - index: from label to class; labels that are not judged are missing
+    - index: from label to class; labels that are not scored are missing
     - class_map: what each class counts as, shape (class,)
     """
 

@@ -18,16 +18,16 @@ from lsnn_neuro.data.mnist import N_CLASSES, SIDE, LabelledImages, load_images
 from lsnn_neuro.encoders import cue, levels_reached, threshold_crossing
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.encoder import Arrays, Encoder
+from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.encoder import Arrays, Encoder
-from lsnn_neuro.tasks.labels import ClassLabels
 
 
 class SequentialMNISTConfig(Section):
@@ -43,19 +43,19 @@ class SequentialMNISTConfig(Section):
         description="mnist-5k, mnist, or a folder with the four IDX files of MNIST or a relative",
     )
     validation: int | None = Field(
-        None, ge=1, description="training images set aside; by default an eighth, at most 5000"
+        None, ge=1, description="training images held out; by default an eighth, at most 5000"
     )
-    shift: int = Field(
-        0, ge=0, le=4, description="augmentation: training images move by up to so many pixels"
+    translation: int = Field(
+        0, ge=0, le=4, description="augmentation: training images are moved by up to so many pixels"
     )
-    turn: float = Field(
-        0.0, ge=0, le=90, description="augmentation: they are turned by up to so many degrees"
+    rotation: float = Field(
+        0.0, ge=0, le=90, description="augmentation: they are rotated by up to so many degrees"
     )
-    stretch: float = Field(
+    scaling: float = Field(
         0.0,
         ge=0,
         le=0.5,
-        description="augmentation: they grow or shrink along two axes by up to so much",
+        description="augmentation: they are scaled along both axes by up to this share",
     )
     layout: Literal["pixels", "rows"] = Field(
         "pixels", description="one pixel at a time, or one row: all columns side by side"
@@ -210,21 +210,23 @@ class SequentialMNIST(SupervisedTask):
         self._train = splits.train
         self._splits = {"validation": splits.validation, "test": splits.test}
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training images drawn at random, with replacement."""
-        check_size(size)
-        drawn = self._train.take(rng.integers(len(self._train), size=size))
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training images drawn at random, with replacement."""
+        check_batch_size(batch_size)
+        drawn = self._train.take(rng.integers(len(self._train), size=batch_size))
         images, config = drawn.images, self.config
-        if config.turn or config.stretch:
-            images = distorted(images, config.turn, config.stretch, rng)
-        if config.shift:
-            images = shifted(images, config.shift, rng)
+        if config.rotation or config.scaling:
+            images = distorted(images, config.rotation, config.scaling, rng)
+        if config.translation:
+            images = translated(images, config.translation, rng)
         return self._batch(LabelledImages(images=images, labels=drawn.labels))
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` images of a split (None: all), ``size`` at a time."""
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` images of a split (None: all), ``batch_size`` at a time."""
         images = self._split(split)
-        for samples in sample_ranges(len(images), size, limit):
+        for samples in sample_ranges(len(images), batch_size, max_samples):
             yield self._batch(images.take(np.arange(samples.start, samples.stop)))
 
     def n_samples(self, split: Split) -> int:
@@ -241,16 +243,16 @@ class SequentialMNIST(SupervisedTask):
 
     def _batch(self, images: LabelledImages) -> Batch:
         n = len(images)
-        decisions = ClassLabels(
+        labels = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - self.config.decision_steps),
             stop=np.full(n, self.n_steps),
             target=images.labels,
         )
-        return Batch(inputs=self.encode(images.images), labels=decisions)
+        return Batch(inputs=self.encode(images.images), labels=labels)
 
 
-def shifted(
+def translated(
     images: npt.NDArray[np.uint8], most: int, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """Each image moved at random by up to ``most`` pixels along both axes, black moving in.
@@ -262,8 +264,8 @@ def shifted(
     down, right = rng.integers(0, 2 * most + 1, size=(2, len(images), 1, 1))
     grid = np.arange(side)
     sample = np.arange(len(images))[:, None, None]
-    moved: npt.NDArray[np.uint8] = padded[sample, down + grid[:, None], right + grid]
-    return moved
+    result: npt.NDArray[np.uint8] = padded[sample, down + grid[:, None], right + grid]
+    return result
 
 
 def pixel_order(seed: int, n: int) -> npt.NDArray[np.intp]:
@@ -288,19 +290,19 @@ def average_pool(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uin
 
 
 def distorted(
-    images: npt.NDArray[np.uint8], turn: float, stretch: float, rng: np.random.Generator
+    images: npt.NDArray[np.uint8], rotation: float, scaling: float, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Each image turned at random and then stretched along rows and columns, about its centre.
+    """Each image rotated at random and then scaled along rows and columns, about its centre.
 
     - images: shape (sample, side, side), like the result
-    - turn: the most, in degrees; stretch: the most, as a share of the size
+    - rotation: the largest angle, in degrees; scaling: the largest change, as a share of the size
     """
-    angles = np.deg2rad(rng.uniform(-turn, turn, len(images)))
-    scales = 1 + rng.uniform(-stretch, stretch, (len(images), 2))
+    angles = np.deg2rad(rng.uniform(-rotation, rotation, len(images)))
+    scales = 1 + rng.uniform(-scaling, scaling, (len(images), 2))
     centre = np.full(2, (images.shape[1] - 1) / 2)
     result = np.empty(images.shape, np.float32)
     for image, angle, scale, out in zip(images, angles, scales, result, strict=True):
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        back = rotation / scale  # from a pixel of the result to where it was
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        back = turn / scale  # from a pixel of the result to where it was
         affine_transform(image, back, centre - back @ centre, output=out, order=1)
     return np.rint(result).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How the speech tasks hear: sound as bytes, frame by frame, and the bytes as spikes."""
+"""The input code of the speech tasks: quantile-coded features, frame by frame, and these as spikes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lsnn_neuro.encoders import levels_reached
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import (
     FRAME_MS,
-    ByteScale,
     Kind,
+    QuantileScale,
     n_features,
     samples_per_frame,
     speech_features,
@@ -30,7 +30,7 @@ class SpeechConfig(Section):
 
     data: str = Field(min_length=1, description="folder with your copy of the recordings")
     validation: int | None = Field(
-        None, ge=1, description="training recordings set aside; by default an eighth"
+        None, ge=1, description="training recordings held out; by default an eighth"
     )
     features: Kind = Field(
         "fbank", description="fbank: log filter banks; mfcc: 13 cepstral coefficients"
@@ -39,12 +39,12 @@ class SpeechConfig(Section):
     derivatives: int = Field(
         0, ge=0, le=2, description="temporal derivatives of the features that are shown beside them"
     )
-    levels: int = Field(5, ge=1, le=100, description="inputs for each feature, one a level")
+    levels: int = Field(5, ge=1, le=100, description="inputs for each feature, one per level")
     frame_steps: int = Field(
         5, ge=1, le=100, description="steps for which a frame of 10 ms of speech lasts"
     )
     max_frames: int = Field(ge=1, le=10_000, description="most frames of a sample")
-    drop: float = Field(
+    drop_spikes: float = Field(
         0.0, ge=0, lt=1, description="augmentation: share of the sound's training spikes left out"
     )
 
@@ -53,7 +53,7 @@ class SpeechConfig(Section):
         """Features of a frame."""
         return n_features(self.features, self.bands, self.derivatives)
 
-    def hear(self, file: Path, rate: int) -> tuple[FloatArray, int]:
+    def load_features(self, file: Path, rate: int) -> tuple[FloatArray, int]:
         """The features of a mono recording, shape (frame, feature), and its number of samples."""
         samples = read_samples(file, rate)
         if len(samples) < samples_per_frame(rate):
@@ -68,9 +68,9 @@ class SpeechConfig(Section):
     def augment(
         self, spikes: npt.NDArray[np.bool_], rng: np.random.Generator
     ) -> npt.NDArray[np.bool_]:
-        """The same spikes, each of which is left out with probability ``drop``."""
-        if self.drop:
-            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop
+        """The same spikes, each of which is left out with probability ``drop_spikes``."""
+        if self.drop_spikes:
+            spikes[spikes] = rng.random(np.count_nonzero(spikes), np.float32) >= self.drop_spikes
         return spikes
 
     def encode(
@@ -80,11 +80,11 @@ class SpeechConfig(Section):
 
         A value that reaches level k also reaches those below it; in the other steps, and before and
         after the frames, nothing fires. Levels divide the training frames evenly
-        (:class:`lsnn_neuro.features.ByteScale`), so each input fires in a known share of the frames
+        (:class:`lsnn_neuro.features.QuantileScale`), so each input fires in a known share of the frames
         and a chip can be fed by comparing each feature with constants. Inputs are ordered by
         feature, then by level.
 
-        - samples: bytes of each, shape (frame, feature)
+        - samples: quantile-coded features of each, shape (frame, feature)
         - starts: the step in which each begins
         - returns: shape (time, sample, input)
         """
@@ -96,9 +96,9 @@ class SpeechConfig(Section):
         return spikes
 
 
-def as_bytes(
+def quantile_coded(
     train: Sequence[FloatArray], *others: Sequence[FloatArray]
 ) -> tuple[list[ByteArray], ...]:
-    """Features of recordings as bytes, all on the scale of the training split, which comes first."""
-    scale = ByteScale.of(np.concatenate(train))
-    return tuple([scale.bytes(features) for features in part] for part in (train, *others))
+    """Features of recordings, coded on the scale of the training split, which comes first."""
+    scale = QuantileScale.of(np.concatenate(train))
+    return tuple([scale.codes(features) for features in part] for part in (train, *others))

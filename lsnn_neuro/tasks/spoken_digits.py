@@ -13,16 +13,16 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, quantile_coded
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
-from lsnn_neuro.tasks.labels import ClassLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, as_bytes
 
 N_CLASSES = 10
 
@@ -35,7 +35,7 @@ class SpokenDigitsConfig(SpeechConfig):
         100,
         ge=1,
         le=10_000,
-        description="most frames of a recording; of longer ones the end is cut",
+        description="most frames of a recording; longer ones lose their end",
     )
     cue_steps: int = Field(
         40, ge=0, le=10_000, description="steps after the recording in which the cue input fires"
@@ -60,7 +60,7 @@ class SpokenDigitsConfig(SpeechConfig):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Recordings:
-    """Bytes of each recording, shape (frame, feature), and which digits they are."""
+    """Quantile-coded features of each recording, shape (frame, feature), and its digit."""
 
     frames: tuple[ByteArray, ...]
     digits: npt.NDArray[np.int64]
@@ -90,25 +90,27 @@ class SpokenDigits(SupervisedTask):
         self.n_steps = config.n_steps
         found = find_digits(Path(config.data).expanduser(), config.validation)
         parts = [found.train, found.validation, found.test]
-        heard = [[config.hear(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
+        features = [[config.load_features(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
         self._train, validation, test = (
             _Recordings(
-                frames=tuple(frames[: config.max_frames] for frames in ranks),
+                frames=tuple(frames[: config.max_frames] for frames in coded),
                 digits=np.array([recording.digit for recording in part]),
             )
-            for part, ranks in zip(parts, as_bytes(*heard), strict=True)
+            for part, coded in zip(parts, quantile_coded(*features), strict=True)
         )
         self._splits = {"validation": validation, "test": test}
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training recordings drawn at random, with replacement."""
-        check_size(size)
-        return self._batch(self._train, rng.integers(len(self._train), size=size), rng)
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training recordings drawn at random, with replacement."""
+        check_batch_size(batch_size)
+        return self._batch(self._train, rng.integers(len(self._train), size=batch_size), rng)
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` recordings of a split (None: all), ``size`` at a time."""
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` recordings of a split (None: all), ``batch_size`` at a time."""
         recordings = self._split(split)
-        for samples in sample_ranges(len(recordings), size, limit):
+        for samples in sample_ranges(len(recordings), batch_size, max_samples):
             yield self._batch(recordings, np.arange(samples.start, samples.stop))
 
     def n_samples(self, split: Split) -> int:
@@ -134,10 +136,10 @@ class SpokenDigits(SupervisedTask):
         sound = config.encode(frames, starts, self.n_steps)
         inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
         inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
-        decisions = ClassLabels(
+        labels = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - config.decision_steps),
             stop=np.full(n, self.n_steps),
             target=recordings.digits[index],
         )
-        return Batch(inputs=inputs, labels=decisions)
+        return Batch(inputs=inputs, labels=labels)

@@ -1,4 +1,4 @@
-"""Store-recall: keep a bit in mind until it is asked for, while other bits pass by."""
+"""Store-recall: keep a bit in mind until its recall, while other bits pass by."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT, poisson
-from lsnn_neuro.tasks.base import Batch
-from lsnn_neuro.tasks.drawn import DrawnTask, HeldOutConfig
+from lsnn_neuro.tasks.generated import GeneratedTask, HeldOutConfig
 from lsnn_neuro.tasks.labels import ClassLabels
+from lsnn_neuro.tasks.task import Batch
 
 VALUE, STORE, RECALL = 0, 1, 2  # kinds of symbols
 N_GROUPS = 4  # value 0, value 1, store, recall
@@ -45,12 +45,12 @@ class StoreRecallConfig(HeldOutConfig):
         return self
 
 
-class StoreRecall(DrawnTask[StoreRecallConfig]):
+class StoreRecall(GeneratedTask[StoreRecallConfig]):
     """The task of Bellec et al. 2018 as in the authors' public tutorial.
 
     Every symbol is a random bit, shown by the inputs of group "value 0" or "value 1". With some of
     them the group "store" fires as well; at a later symbol "recall" fires alone, and the readout
-    has to tell the bit that came with the last store. At the start and after a recall each symbol
+    has to give the bit that came with the last store. At the start and after a recall each symbol
     is a store with probability 1 / (1 + expected_delay). After a store one symbol always passes,
     then each is a recall with probability 1 / expected_delay. A sequence is drawn again until it
     holds a store, and a recall after every store; that makes the delays shorter than expected.
@@ -70,10 +70,10 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
         self.n_outputs = 2
         self.n_steps = config.symbols * config.symbol_steps
 
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many sequences."""
-        kinds, bits = self.draw(size, rng)
-        return Batch(inputs=self.encode(kinds, bits, rng), labels=self._decisions(kinds, bits))
+        kinds, bits = self.draw(batch_size, rng)
+        return Batch(inputs=self.encode(kinds, bits, rng), labels=self._labels(kinds, bits))
 
     def draw(
         self, n: int, rng: np.random.Generator
@@ -117,7 +117,7 @@ class StoreRecall(DrawnTask[StoreRecallConfig]):
             inputs[start : start + config.symbol_steps] = poisson(held, DT, rng)
         return inputs
 
-    def _decisions(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> ClassLabels:
+    def _labels(self, kinds: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> ClassLabels:
         """One decision per recall: the bit of the last store."""
         symbol = np.arange(self.config.symbols)
         last_store = np.maximum.accumulate(np.where(kinds == STORE, symbol, -1), axis=1)

@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from deploy.reporting.evidence import Evidence, TaskScore
 from random_networks import random_inputs, random_network
 
 from deploy.artifact import load_artifact, write_artifact
-from deploy.mapping.chips import load_chip
 from deploy.comparison import Side, compare_levels
-from deploy.reporting.evidence import Evidence, TaskScore
+from deploy.mapping.chips import load_chip
 from lsnn_neuro.arrays import Events
 from quantize.conversion_report import (
     ConversionReport,

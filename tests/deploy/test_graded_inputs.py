@@ -16,9 +16,9 @@ from test_lava_start import random_start, startable
 from tiny_runs import succeed
 
 from deploy.artifact import load_artifact, write_artifact
+from deploy.comparison import compare
 from deploy.lava.neurons.neuron import lava_neurons
 from deploy.loihi2 import Loihi2Target
-from deploy.comparison import compare
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate, trace_reference

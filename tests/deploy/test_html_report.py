@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deploy.reporting.evidence import Evidence
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import random_graph
@@ -26,7 +27,6 @@ from report_evidence import (
 
 from deploy.comparison import Side, compare_levels
 from deploy.reporting.distances import TAU, distances
-from deploy.reporting.evidence import Evidence
 from deploy.reporting.figures import NEURONS_MAX, SPIKES_MAX, Figure, Panel, raster, scatter
 from deploy.reporting.html import parity_page
 from deploy.reporting.neuron import ASKED_AFTER, ASKED_BEFORE, representative, trace_neuron

@@ -12,7 +12,7 @@ from deploy.target import Target
 from deploy.targets import get_target
 from lsnn_neuro.errors import DataError, NetworkError, TargetFailedError, TargetUnavailableError
 from lsnn_neuro.network.config import LSNNConfig
-from lsnn_neuro.tasks.navigation.episodes import Episodes, play
+from lsnn_neuro.tasks.navigation.episodes import Episodes, run_episodes
 from lsnn_neuro.tasks.navigation.task import Navigation, NavigationConfig
 from quantize.conversion import convert
 from quantize.network import QuantizedNetwork
@@ -36,16 +36,16 @@ def quantized(task: Navigation) -> QuantizedNetwork:
     return convert(drawn.to_spec())[0]
 
 
-def played(task: Navigation, target: Target, episodes: range) -> tuple[Episodes, SpikeRecord]:
+def run(task: Navigation, target: Target, episodes: range) -> tuple[Episodes, SpikeRecord]:
     """Some test episodes on a target, and what the network did."""
     with target.session(quantized(task), len(episodes), task.n_steps) as session:
-        return play(task, session, task.chances("test", episodes)), session.record()
+        return run_episodes(task, session, task.draw("test", episodes)), session.record()
 
 
 def test_a_closed_loop_on_lava_is_the_emulators() -> None:
     t = task()
-    episodes, reference = played(t, get_target("emulator"), range(2))
-    on_lava, record = played(t, get_target("loihi-sim"), range(2))
+    episodes, reference = run(t, get_target("emulator"), range(2))
+    on_lava, record = run(t, get_target("loihi-sim"), range(2))
     assert mismatches(reference, record) == (0, 0)
     assert all(p.spikes.any() for p in reference.spikes)
     np.testing.assert_array_equal(episodes.inputs, on_lava.inputs)
@@ -55,7 +55,7 @@ def test_a_closed_loop_on_lava_is_the_emulators() -> None:
 
 def test_another_trajectory_is_heard() -> None:
     t = task()
-    one, other = (played(t, get_target("emulator"), range(n, n + 2))[0] for n in (0, 1))
+    one, other = (run(t, get_target("emulator"), range(n, n + 2))[0] for n in (0, 1))
     assert (one.inputs != other.inputs).any()
 
 
@@ -66,7 +66,7 @@ def test_lava_answers_late_and_says_so() -> None:
         get_target("loihi-sim").session(network, 1, t.n_steps) as session,
         pytest.raises(DataError, match="comes 2 steps late"),
     ):
-        play(t, session, t.chances("test", [0]))
+        run_episodes(t, session, t.draw("test", [0]))
 
 
 def test_more_steps_than_announced_are_refused() -> None:

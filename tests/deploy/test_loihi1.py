@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from cli import main
 from deploy.artifact import load_artifact
+from deploy.comparison import compare
 from deploy.emulated import EmulatorTarget
 from deploy.interchange.loihi1 import load
 from deploy.lava.options import LavaOptions
 from deploy.lava.target import LoihiSimTarget
-from deploy.comparison import compare
 from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError, FileFormatError
 from lsnn_neuro.evaluation import evaluate

@@ -22,7 +22,7 @@ from same import differences
 from tiny_runs import succeed, train_tiny
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.netx import as_netx_uses, load, save
+from deploy.interchange.netx import load, rounded_by_netx, save
 from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.tasks import make_task
@@ -227,7 +227,7 @@ def test_what_becomes_of_weights_is_known(tmp_path):
         given, used = np.load(tmp_path / f"{seed}.npz"), np.load(tmp_path / f"{seed}.used.npz")
         parts = [given[name] for name in sorted(given.files)]
         for part, expected, name in zip(
-            parts, as_netx_uses(parts), sorted(used.files), strict=True
+            parts, rounded_by_netx(parts), sorted(used.files), strict=True
         ):
             np.testing.assert_array_equal(used[name], expected, err_msg=f"{seed} {name}")
             altered += bool((part != expected).any())

@@ -15,7 +15,7 @@ from random_networks import li, neurons, random_inputs, random_network
 from same import differences
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.nir import graph_of_network, load, save, unsaid
+from deploy.interchange.nir import graph_of_network, load, save, unsupported
 from deploy.interchange.nir_graph import spec_of_graph
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.spec import NetworkSpec
@@ -293,7 +293,7 @@ def test_what_nir_can_not_say_of_readouts_and_of_the_network_is_named():
         case = QuantizedNetwork(
             n_inputs=1, populations=(*plain.spiking, *readouts), projections=(), **more
         )
-        assert any(named in text for text in unsaid(case))
+        assert any(named in text for text in unsupported(case))
 
 
 def test_a_file_of_release_0_1_holds_the_network_that_it_held(tmp_path):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 from lsnn_neuro.tasks.fitted_predictors import (
     LINEAR_OF_ALL,
     backpropagation,
@@ -11,6 +10,7 @@ from lsnn_neuro.tasks.fitted_predictors import (
     linear_of_all,
     linear_so_far,
 )
+from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig
 
 
 def episodes(n=6, examples=40):

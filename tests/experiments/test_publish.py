@@ -14,6 +14,10 @@ from small_models import small_recipe, small_run
 
 from cli import main
 from deploy.artifact import load_artifact
+from deploy.publishing.card import Card
+from deploy.publishing.folder import publish
+from deploy.publishing.log import read_metrics, write_thinned
+from deploy.publishing.measurement import measure
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, Checkpoint
 from lsnn_neuro.errors import FileFormatError
@@ -21,10 +25,6 @@ from lsnn_neuro.files import sha256
 from lsnn_neuro.tasks import make_task
 from quantize.conversion import convert
 from quantize.emulator import emulate_reference
-from deploy.publishing.card import Card
-from deploy.publishing.measurement import measure
-from deploy.publishing.log import read_metrics, write_thinned
-from deploy.publishing.folder import publish
 
 FILES = {"best.safetensors", "recipe.toml", "metrics.jsonl.gz", "card.json", "card.md"}
 

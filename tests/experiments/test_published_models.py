@@ -8,12 +8,12 @@ from published_models import MODELS, NAMES, recipe_of
 from deploy.emulated import EmulatorTarget
 from deploy.model import load
 from deploy.player import TargetPlayer
+from deploy.publishing.card import Card
+from deploy.publishing.measurement import count_dormant, count_parameters
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks import make_task
-from deploy.publishing.card import Card
-from deploy.publishing.measurement import count_dormant, count_parameters
 
 QUICK = ("delayed-xor", "navigation", "navigation-lstm")
 

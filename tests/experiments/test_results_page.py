@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from small_models import small_run
 
-from lsnn_neuro import files
-from lsnn_neuro.checkpoint import BEST, Checkpoint
-from lsnn_neuro.errors import FileFormatError
-from experiments.__main__ import write_results
 from deploy.publishing.card import Card
+from deploy.publishing.folder import publish
+from experiments.__main__ import write_results
 from experiments.families import Family, Model, Spread, load_families
 from experiments.figures import connectivity, learning_curves, navigation, weight_bits
 from experiments.literature import CLAIMS, ROWS
 from experiments.page import page
-from deploy.publishing.folder import publish
+from lsnn_neuro import files
+from lsnn_neuro.checkpoint import BEST, Checkpoint
+from lsnn_neuro.errors import FileFormatError
 
 SPARSER = (
     "network.input_connectivity=0.1", "network.recurrent_connectivity=0.1", "training.lr=0.02",

@@ -13,9 +13,9 @@ from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import Task, Trials
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Metric, Score
+from lsnn_neuro.tasks.task import Task, Trials
 
 DISTANCE = Metric("distance", higher_is_better=False)
 MOVE = 5
@@ -30,7 +30,7 @@ class FollowConfig(Section):
     episodes: int = Field(8, ge=1, description="episodes of a split")
 
     def objective(self, task: Any, recipe: Any, device: Any) -> FollowObjective:
-        """Learn from what was the right move in episodes that were played."""
+        """Learn from what was the right move in episodes that have been run."""
         return FollowObjective(task, recipe.training)
 
 
@@ -63,7 +63,7 @@ class FollowLabels(Labels):
 
 
 class Follow(Task):
-    """The network hears on which side the target is, and how far; its readout is its velocity."""
+    """The inputs say on which side the target is, and how far; its readout is its velocity."""
 
     name = "follow"
     Config = FollowConfig
@@ -78,23 +78,23 @@ class Follow(Task):
         return self.config.episodes
 
     def trials(self, split, player, *, batch_size, max_samples=None) -> Iterator[Trials]:
-        """Play episodes."""
+        """Run the episodes of a split."""
         end = min(max_samples or self.config.episodes, self.config.episodes)
         for first in range(0, end, batch_size):
             seeds = [(len(split), e) for e in range(first, min(first + batch_size, end))]
             with player.session(len(seeds), self.n_steps) as session:
-                yield self.play(session, seeds, records=player.records)
+                yield self.run_episodes(session, seeds, records=player.records)
 
-    def play(self, session, seeds, *, records=False) -> Trials:
+    def run_episodes(self, session, seeds, *, records=False) -> Trials:
         """Episodes side by side, each with a seed."""
         rngs = [np.random.default_rng(seed) for seed in seeds]
         goal = np.array([rng.uniform(-1, 1) for rng in rngs])
-        position, heard, read, wanted, end = np.zeros(len(seeds)), [], [], [], 0
+        position, inputs, read, wanted, end = np.zeros(len(seeds)), [], [], [], 0
         for k in range(self.config.moves):
             rate = np.clip((goal - position)[:, None] * np.repeat([1, -1], 4), 0, 1)
             uniform = np.stack([rng.random((MOVE, 8)) for rng in rngs], axis=1)
-            heard.append(uniform < rate)
-            new = session.step(heard[-1])
+            inputs.append(uniform < rate)
+            new = session.step(inputs[-1])
             read, end = [*read, *new], end + len(new)
             assert session.lag <= 2, "the decision would come too late"
             wanted.append(np.clip(goal - position, -0.3, 0.3))
@@ -103,7 +103,7 @@ class Follow(Task):
             read.append(np.zeros_like(read[0]))
         labels, readout = FollowLabels(np.array(wanted)), np.stack(read)
         return Trials(
-            inputs=np.concatenate(heard), readout=readout, labels=labels, score=labels.score(readout),
+            inputs=np.concatenate(inputs), readout=readout, labels=labels, score=labels.score(readout),
             record=session.record() if records else None,
         )  # fmt: skip
 
@@ -115,12 +115,12 @@ class FollowObjective:
         self.task, self.training = task, training
 
     def loss(self, model, rng):
-        """Play, then learn from what was heard."""
+        """Run new episodes, then learn from their inputs."""
         import torch
 
         n = self.training.batch_size
         seeds = [int(seed) for seed in rng.integers(2**32, size=n)]
-        trials = self.task.play(model.session(n), seeds)
+        trials = self.task.run_episodes(model.session(n), seeds)
         output = model(torch.from_numpy(trials.inputs))
         value, metrics = trials.labels.loss(output.readout, scale=1.0)
         return Loss(value=value, output=output, metrics=metrics)

@@ -67,7 +67,7 @@ def test_who_reaches_the_goal_waits_a_step_there_and_starts_elsewhere() -> None:
 
 
 def test_a_longer_stay_at_the_goal_is_seen() -> None:
-    arenas = Arenas(1, stay=2)
+    arenas = Arenas(1, dwell_actions=2)
     arenas.reset(seed=1)
     arenas.position[:] = arenas.goal * 0.9
     seen = []

@@ -11,7 +11,7 @@ from lsnn_neuro.errors import DataError
 from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.session import FloatArray, Spikes
-from lsnn_neuro.tasks.navigation.episodes import Episodes, episodes_score, play, random_walk
+from lsnn_neuro.tasks.navigation.episodes import Episodes, episodes_score, random_walk, run_episodes
 from lsnn_neuro.tasks.navigation.task import Navigation, NavigationConfig
 
 TASK = Navigation(NavigationConfig(actions=12, steps_per_action=4, latency=1, place_cells=4))
@@ -26,8 +26,8 @@ def network(task: Navigation = TASK) -> SpikingNetwork:
     return SpikingNetwork(config.draw(task.n_inputs, task.n_outputs, generator))
 
 
-def episodes(numbers: list[int]) -> Episodes:
-    return play(TASK, network().session(len(numbers)), TASK.chances("test", numbers))
+def run(numbers: list[int]) -> Episodes:
+    return run_episodes(TASK, network().session(len(numbers)), TASK.draw("test", numbers))
 
 
 class Guide:
@@ -45,41 +45,41 @@ class Guide:
 
 
 def test_an_episode_does_not_depend_on_its_company() -> None:
-    together, alone = episodes([3, 4, 5]), episodes([4])
+    together, alone = run([3, 4, 5]), run([4])
     assert np.array_equal(together.inputs[:, 1:2], alone.inputs)
     assert np.array_equal(together.action[:, 1:2], alone.action)
     assert not np.array_equal(together.inputs[:, 0], together.inputs[:, 1])
 
 
-def test_what_was_heard_gives_the_same_readouts_again() -> None:
-    played, c = episodes([0, 1]), TASK.config
+def test_the_same_inputs_give_the_same_readouts_again() -> None:
+    episodes, c = run([0, 1]), TASK.config
     with torch.no_grad():
-        readout = network()(torch.from_numpy(played.inputs)).readout.numpy()
-    looked_at = np.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
-    np.testing.assert_allclose(readout[looked_at], played.readout, atol=1e-6)
+        readout = network()(torch.from_numpy(episodes.inputs)).readout.numpy()
+    at_actions = np.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
+    np.testing.assert_allclose(readout[at_actions], episodes.readout, atol=1e-6)
 
 
 @pytest.mark.parametrize("lag", [0, 1])
 def test_a_readout_that_comes_late_within_the_latency_changes_nothing(lag: int) -> None:
     velocity = np.random.default_rng(0).normal(size=(12, 3, 2))
-    played = play(TASK, Guide(velocity, TASK, lag), TASK.chances("test", [0, 1, 2]), noise=0)
-    assert np.array_equal(played.action, velocity)
+    episodes = run_episodes(TASK, Guide(velocity, TASK, lag), TASK.draw("test", [0, 1, 2]), noise=0)
+    assert np.array_equal(episodes.action, velocity)
 
 
 def test_a_readout_that_comes_too_late_is_refused() -> None:
     velocity = np.zeros((12, 1, 2))
     with pytest.raises(DataError, match="latency of at least 2"):
-        play(TASK, Guide(velocity, TASK, 2), TASK.chances("test", [0]))
+        run_episodes(TASK, Guide(velocity, TASK, 2), TASK.draw("test", [0]))
 
 
 def test_noise_is_correlated_from_action_to_action() -> None:
     task = Navigation(NavigationConfig(actions=500, steps_per_action=1, latency=0, place_cells=2))
     still = Guide(np.zeros((500, 8, 2)), task)
-    noise = play(task, still, task.chances("test", list(range(8)))).action
+    noise = run_episodes(task, still, task.draw("test", list(range(8)))).action
     c = task.config
     assert noise.std() == pytest.approx(c.noise, rel=0.1)
     correlation = (noise[1:] * noise[:-1]).mean() / (noise**2).mean()
-    assert correlation == pytest.approx(c.persistence, abs=0.1)
+    assert correlation == pytest.approx(c.noise_correlation, abs=0.1)
 
 
 def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> None:
@@ -99,7 +99,7 @@ def test_place_cells_fire_where_the_agent_is_and_signals_when_they_should() -> N
 def test_a_random_walk_reaches_as_many_goals_as_is_said_of_it() -> None:
     task = Navigation(NavigationConfig())
     assert episodes_score(
-        [random_walk(task, task.chances("test", range(1024)))]
+        [random_walk(task, task.draw("test", range(1024)))]
     ).value == pytest.approx(3.05, abs=0.2)
 
 

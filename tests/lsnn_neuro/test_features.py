@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from speech_folders import tone
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.features import ByteScale, n_features, speech_features
+from lsnn_neuro.features import QuantileScale, n_features, speech_features
 
 
 def features(samples, rate=16_000, **settings):
@@ -22,7 +22,7 @@ def test_there_is_a_row_for_each_10_ms_and_a_column_for_each_feature(kind, deriv
     assert np.isfinite(found).all()
 
 
-def test_a_higher_tone_is_heard_by_a_higher_band():
+def test_a_higher_tone_is_loudest_in_a_higher_band():
     loudest = [features(tone(hertz, 1600, 16_000))[5].argmax() for hertz in (200, 700, 2000, 5000)]
     assert loudest == sorted(set(loudest))
 
@@ -57,11 +57,11 @@ def test_sound_shorter_than_a_frame_is_refused():
 
 @given(seed=st.integers(0, 999))
 @settings(max_examples=20, deadline=None)
-def test_bytes_divide_the_training_frames_evenly_and_keep_their_order(seed):
+def test_codes_divide_the_training_frames_evenly_and_keep_their_order(seed):
     rng = np.random.default_rng(seed)
     train = np.exp(rng.normal(0, rng.uniform(0.1, 3), (2000, 3))).astype(np.float32)
-    scale = ByteScale.of(train)
-    found = scale.bytes(train)
+    scale = QuantileScale.of(train)
+    found = scale.codes(train)
     assert found.dtype == np.uint8
     for level in (51, 102, 153, 204):
         np.testing.assert_allclose((found >= level).mean(axis=0), 1 - level / 255, atol=0.01)
@@ -70,5 +70,5 @@ def test_bytes_divide_the_training_frames_evenly_and_keep_their_order(seed):
 
 
 def test_what_lies_outside_the_training_frames_is_0_or_255():
-    scale = ByteScale.of(np.linspace(0, 1, 100, dtype=np.float32)[:, None])
-    assert scale.bytes(np.float32([[-5], [9]])).tolist() == [[0], [255]]
+    scale = QuantileScale.of(np.linspace(0, 1, 100, dtype=np.float32)[:, None])
+    assert scale.codes(np.float32([[-5], [9]])).tolist() == [[0], [255]]

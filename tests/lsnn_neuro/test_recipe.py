@@ -5,16 +5,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomli
 import torch
 from random_lsnns import tiny_recipe
 
+from lsnn_neuro import migrations
 from lsnn_neuro.errors import NetworkError, RecipeError
 from lsnn_neuro.network.config import LSNNConfig, LSTMConfig
 from lsnn_neuro.recipe import built_in, load_recipe, parse_recipe
 from lsnn_neuro.registry import SECTIONS
 from lsnn_neuro.section import Section
 
-BUILT_IN = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+BUILT_IN = sorted((ROOT / "recipes").glob("*.toml"))
+OLD_RECIPES = [
+    *sorted((ROOT / "tests/frozen/files/recipes").glob("*.toml")),
+    *sorted((ROOT / "models").glob("*/recipe.toml")),
+]
 MINIMAL = '[task]\nname = "store-recall"\n[training]\niterations = 3\n'
 
 
@@ -333,6 +340,46 @@ def test_deep_r_of_release_0_1_0_comes_in():
     data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
     old = parse_recipe(data | {"deep_r": {"redraw_delays": True, "gradient_every": 3}}, "x")
     assert old.section("deep_r").rigl_every == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("navigation", {"stay": 3, "persistence": 0.5, "hints": True},
+         {"dwell_actions": 3, "noise_correlation": 0.5, "auxiliary_targets": True}),
+        ("sequential-mnist", {"shift": 1, "turn": 5.0, "stretch": 0.1},
+         {"translation": 1, "rotation": 5.0, "scaling": 0.1}),
+        ("phones", {"data": "x", "drop": 0.5}, {"data": "x", "drop_spikes": 0.5}),
+        ("spoken-digits", {"data": "x", "drop": 0.5}, {"data": "x", "drop_spikes": 0.5}),
+        ("teacher-networks", {"hints": True}, {"auxiliary_targets": True}),
+        ("sinusoids", {"hints": True}, {"auxiliary_targets": True}),
+    ],
+)  # fmt: skip
+def test_old_names_of_a_tasks_fields_come_in(name, old, new):
+    rest = {"name": "x", "training": {"iterations": 1}}
+    rest |= {"reinforcement": {}} if name == "navigation" else {}
+    one, two = (parse_recipe(rest | {"task": {"name": name, **f}}, "x") for f in (old, new))
+    assert one == two
+
+
+def test_a_field_under_its_old_and_its_new_name_is_refused():
+    data = {"name": "x", "task": {"name": "sinusoids", "hints": True, "auxiliary_targets": False}}
+    with pytest.raises(RecipeError, match=r"task\.hints: there is no such field"):
+        parse_recipe(data | {"training": {"iterations": 1}}, "x")
+
+
+def test_a_new_name_sets_a_field_of_an_old_file(tmp_path):
+    text = (ROOT / "tests/frozen/files/recipes/navigation.toml").read_text()
+    (tmp_path / "old.toml").write_text(text)
+    recipe = load_recipe(str(tmp_path / "old.toml"), ["task.auxiliary_targets=false"])
+    assert not recipe.task.auxiliary_targets
+
+
+@pytest.mark.parametrize("path", OLD_RECIPES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_recipes_of_every_release_come_in_and_migrating_twice_changes_nothing(path):
+    once = migrations.recipe(tomli.loads(path.read_text()))
+    assert migrations.recipe(once) == once
+    assert parse_recipe(once, str(path)) == load_recipe(str(path))
 
 
 GRAPH = """

@@ -94,14 +94,14 @@ def test_a_policy_learns_to_go_where_the_goal_is() -> None:
 
 def test_hints_teach_further_outputs_where_the_goal_is_and_nothing_before_it_was_found() -> None:
     config = recipe(
-        task={"hints": True, "actions": 30, "goal_radius": 0.9, "goal_distance": 1.0},
+        task={"auxiliary_targets": True, "actions": 30, "goal_radius": 0.9, "goal_distance": 1.0},
         training={"iterations": 60, "batch_size": 48, "lr": 0.01, "rate_cost": 0.0},
         reinforcement={"epochs": 1, "hint_weight": 10.0},
     )
     trainer = Trainer(config)
     assert trainer.network.spec.n_outputs == 5
-    hints = [trainer.train_step()["hint"] for _ in range(60)]
-    assert np.mean(hints[-5:]) < 0.8 * np.mean(hints[:5])
+    errors = [trainer.train_step()["hint"] for _ in range(60)]
+    assert np.mean(errors[-5:]) < 0.8 * np.mean(errors[:5])
     rollout = trainer.objective._rollout
     assert not rollout.found[0].any()
     assert (np.diff(rollout.found.astype(int), axis=0) >= 0).all()

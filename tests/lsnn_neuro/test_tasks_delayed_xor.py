@@ -28,9 +28,9 @@ def bursts(task, inputs):
 def test_the_target_is_the_xor_of_the_bits_that_are_shown(task, seed):
     batch = task.train_batch(16, np.random.default_rng(seed))
     for sample in range(16):
-        heard = [group for group, _, _ in bursts(task, batch.inputs[:, sample])]
-        assert len(heard) == 3
-        first, second, go = heard
+        groups = [group for group, _, _ in bursts(task, batch.inputs[:, sample])]
+        assert len(groups) == 3
+        first, second, go = groups
         assert go == 2
         assert batch.labels.target[sample] == (first != second)
 
@@ -68,8 +68,8 @@ def test_neither_bit_alone_tells_the_answer(task):
 
 
 def test_a_split_is_the_same_every_time_and_at_every_batch_size(task):
-    whole = next(task.batches("validation", 7, limit=7))
-    parts = list(task.batches("validation", 3, limit=7))
+    whole = next(task.batches("validation", 7, max_samples=7))
+    parts = list(task.batches("validation", 3, max_samples=7))
     assert [part.size for part in parts] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate([p.inputs for p in parts], axis=1), whole.inputs)
     np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""Learning to learn: functions of a family, told by examples."""
+"""Learning to learn: functions of a family, shown by examples."""
 
 import numpy as np
 import pytest
@@ -43,11 +43,11 @@ def test_inputs_say_x_and_the_answer_to_the_example_before(name):
 def test_answers_are_asked_for_in_the_last_steps_of_every_example(name):
     task = make(name, example_steps=8, answer_steps=3)
     x, y = task.draw(2, np.random.default_rng(1))
-    asked = task.encode(x, y).labels
-    np.testing.assert_array_equal(asked.sample, np.repeat([0, 1], 12))
-    np.testing.assert_array_equal(asked.start[:12], 8 * np.arange(12) + 5)
-    np.testing.assert_array_equal(asked.stop, asked.start + 3)
-    np.testing.assert_array_equal(asked.target[:, 0], y.ravel())
+    labels = task.encode(x, y).labels
+    np.testing.assert_array_equal(labels.sample, np.repeat([0, 1], 12))
+    np.testing.assert_array_equal(labels.start[:12], 8 * np.arange(12) + 5)
+    np.testing.assert_array_equal(labels.stop, labels.start + 3)
+    np.testing.assert_array_equal(labels.target[:, 0], y.ravel())
 
 
 def test_a_teacher_is_the_network_of_its_equation():
@@ -114,21 +114,21 @@ def test_a_linear_fit_is_the_least_penalized_one_of_the_examples_before(name):
     for episode, k in [(0, 1), (1, 2), (2, 11)]:
 
         def cost(weights, episode=episode, k=k):
-            told = 0.5 + x[episode, :k] @ weights[:-1] + weights[-1]
-            return np.square(told - y[episode, :k]).sum() + penalty @ np.square(weights)
+            fitted = 0.5 + x[episode, :k] @ weights[:-1] + weights[-1]
+            return np.square(fitted - y[episode, :k]).sum() + penalty @ np.square(weights)
 
         assert minimize(cost, np.zeros(len(penalty))).x == pytest.approx(fits[episode, k], abs=1e-4)
 
 
-def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
-    task = make(hints=True)
+def test_auxiliary_targets_are_taught_to_outputs_of_their_own_and_are_not_judged():
+    task = make(auxiliary_targets=True)
     assert (task.n_outputs, make().n_outputs) == (4, 1)
     batch = task.train_batch(2, np.random.default_rng(4))
-    asked = batch.labels
-    assert asked.all_targets().shape == (24, 4)
+    labels = batch.labels
+    assert labels.all_targets().shape == (24, 4)
     readout = np.zeros((batch.n_steps, 2, 4))
     for sample, start, stop, numbers in zip(
-        asked.sample, asked.start, asked.stop, asked.all_targets(), strict=True
+        labels.sample, labels.start, labels.stop, labels.all_targets(), strict=True
     ):
         readout[start:stop, sample] = numbers
     assert batch.labels.score(readout).value == pytest.approx(0)
@@ -140,14 +140,16 @@ def test_hints_are_taught_to_outputs_of_their_own_and_are_not_judged():
 
 @pytest.mark.parametrize(("readout", "answer"), [(0.5, 0.5), (0.51, 0.51), (9.0, 1.0), (-9.0, 0.0)])
 def test_a_sigmoid_keeps_answers_between_0_and_1(readout, answer):
-    asked = make(sigmoid=True, hints=True).train_batch(2, np.random.default_rng(4)).labels
-    told = asked.predictions(np.full((len(asked), 4), readout))
-    assert told.shape == (len(asked), 1)
-    np.testing.assert_allclose(told, answer, atol=1e-5)
+    labels = (
+        make(sigmoid=True, auxiliary_targets=True).train_batch(2, np.random.default_rng(4)).labels
+    )
+    predicted = labels.predictions(np.full((len(labels), 4), readout))
+    assert predicted.shape == (len(labels), 1)
+    np.testing.assert_allclose(predicted, answer, atol=1e-5)
 
 
-def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_they_are():
-    task = make(sigmoid=True, hints=True)
+def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_auxiliary_targets_as_they_are():
+    task = make(sigmoid=True, auxiliary_targets=True)
     batch = task.train_batch(3, np.random.default_rng(4))
     readout = np.random.default_rng(5).normal(0.5, 1.0, (batch.n_steps, 3, 4))
 
@@ -156,9 +158,9 @@ def test_the_loss_is_that_of_the_answers_that_are_judged_and_of_the_hints_as_the
 
     config = TrainingConfig(iterations=1, batch_size=3)
     loss = Supervised(task, config, torch.device("cpu")).loss(model, np.random.default_rng(4))
-    asked = batch.labels
-    means = asked.sums(readout) / task.config.answer_steps
-    hints = np.square(means[:, 1:] - asked.auxiliary)
-    judged = np.square(asked.predictions(means) - asked.target)
-    assert loss.value.item() == pytest.approx(np.hstack([judged, hints]).mean())
+    labels = batch.labels
+    means = labels.sums(readout) / task.config.answer_steps
+    auxiliary = np.square(means[:, 1:] - labels.auxiliary)
+    judged = np.square(labels.predictions(means) - labels.target)
+    assert loss.value.item() == pytest.approx(np.hstack([judged, auxiliary]).mean())
     assert batch.labels.score(readout).value == pytest.approx(judged.mean())

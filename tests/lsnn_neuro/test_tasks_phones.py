@@ -5,7 +5,14 @@ from speech_folders import PHONES, needs_phones, timit, utterance, write_labels
 
 from lsnn_neuro.data.timit import PHONES as TIMIT_PHONES
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.phones import UNLABELLED, Phones, PhonesConfig, Recording, cut, fold_labels
+from lsnn_neuro.tasks.phones import (
+    UNLABELLED,
+    Phones,
+    PhonesConfig,
+    Recording,
+    fold_labels,
+    split_into_chunks,
+)
 
 
 def make(folder, **fields):
@@ -24,11 +31,11 @@ def task(folder):
 
 def test_every_frame_is_a_decision_five_steps_long(task):
     batch = next(task.batches("test", 1))
-    asked = batch.labels
+    labels = batch.labels
     assert (task.n_steps, task.n_inputs) == (200, 26 * 5)
-    np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
-    np.testing.assert_array_equal(asked.stop - asked.start, 5)
-    assert [task.folding.classes[i] for i in asked.target] == (
+    np.testing.assert_array_equal(labels.start, 5 * np.arange(40))
+    np.testing.assert_array_equal(labels.stop - labels.start, 5)
+    assert [task.folding.classes[i] for i in labels.target] == (
         ["h#"] * 10 + ["iy"] * 10 + ["s"] * 10 + ["aa"] * 10
     )
 
@@ -77,37 +84,37 @@ def test_short_samples_are_followed_by_silence_without_decisions(folder):
 
 
 def test_long_recordings_are_cut_and_every_frame_is_judged_once(folder, task):
-    pieces = make(folder, max_frames=15, lag_frames=2)
-    assert pieces.n_samples("test") == 2 * 3
-    whole, parts = (next(t.batches("test", 9)).labels for t in (task, pieces))
+    chunks = make(folder, max_frames=15, lag_frames=2)
+    assert chunks.n_samples("test") == 2 * 3
+    whole, parts = (next(t.batches("test", 9)).labels for t in (task, chunks))
     np.testing.assert_array_equal(parts.target, whole.target)
-    heard = next(pieces.batches("test", 1)).inputs  # frames 0 to 12, and two more
-    np.testing.assert_array_equal(heard[:75], next(task.batches("test", 1)).inputs[:75])
-    assert not heard[75:].any()
+    inputs = next(chunks.batches("test", 1)).inputs  # frames 0 to 12, and two more
+    np.testing.assert_array_equal(inputs[:75], next(task.batches("test", 1)).inputs[:75])
+    assert not inputs[75:].any()
 
 
 @pytest.mark.parametrize(("n", "most"), [(1, 1), (7, 3), (40, 40), (41, 40), (100, 7)])
-def test_pieces_are_few_and_nearly_equal(n, most):
+def test_chunks_are_few_and_nearly_equal(n, most):
     recording = Recording(frames=np.zeros((n, 1), np.uint8), target=np.zeros(n, np.int64))
-    pieces = cut(recording, most)
-    lengths = [piece.stop - piece.start for piece in pieces]
+    chunks = split_into_chunks(recording, most)
+    lengths = [chunk.stop - chunk.start for chunk in chunks]
     assert sum(lengths) == n
     assert max(lengths) <= most
     assert max(lengths) - min(lengths) <= 1
-    assert len(pieces) == -(-n // most)
+    assert len(chunks) == -(-n // most)
 
 
-def test_training_pieces_move_within_their_recording(folder):
+def test_training_chunks_move_within_their_recording(folder):
     task = make(folder, max_frames=15)
     batch = task.train_batch(200, np.random.default_rng(0))
     trained = {batch.inputs[:, i].tobytes() for i in range(200)}
-    assert len(trained) > 7 * 3  # more than there are pieces
-    for piece in task._pieces["train"]:
+    assert len(trained) > 7 * 3  # more than there are chunks
+    for chunk in task._chunks["train"]:
         for by in (-99, -3, 0, 4, 99):
-            moved = piece.moved(by)
-            assert moved.stop - moved.start == piece.stop - piece.start
-            assert moved.start >= 0
-            assert moved.stop <= 40
+            shifted = chunk.shifted(by)
+            assert shifted.stop - shifted.start == chunk.stop - chunk.start
+            assert shifted.start >= 0
+            assert shifted.stop <= 40
 
 
 def test_training_depends_on_nothing_but_the_generator(folder, task):
@@ -117,7 +124,7 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
 
 
 def test_a_share_of_the_training_spikes_is_dropped_and_of_no_others(folder, task):
-    dropping = make(folder, drop=0.25)
+    dropping = make(folder, drop_spikes=0.25)
     full, some = (t.train_batch(50, np.random.default_rng(5)) for t in (task, dropping))
     assert not (some.inputs & ~full.inputs).any()
     assert some.inputs.sum() / full.inputs.sum() == pytest.approx(0.75, abs=0.01)
@@ -135,16 +142,16 @@ def test_a_split_is_the_same_at_every_batch_size(folder):
     )
 
 
-@pytest.mark.parametrize(("asked", "n"), [(61, 60), (48, 48), (39, 39)])
-def test_timits_phones_are_trained_finer_than_they_are_scored(asked, n):
-    folding = fold_labels(TIMIT_PHONES, asked)
+@pytest.mark.parametrize(("n_classes", "n"), [(61, 60), (48, 48), (39, 39)])
+def test_timits_phones_are_trained_finer_than_they_are_scored(n_classes, n):
+    folding = fold_labels(TIMIT_PHONES, n_classes)
     assert len(folding.classes) == n
     assert len(set(folding.class_map)) == 39
     assert "q" not in folding.index
     counts_as = {phone: folding.class_map[index] for phone, index in folding.index.items()}
     assert counts_as["ih"] == counts_as["ix"] != counts_as["iy"]
     assert counts_as["bcl"] == counts_as["h#"] == counts_as["tcl"]
-    assert (folding.index["ih"] == folding.index["ix"]) == (asked == 39)
+    assert (folding.index["ih"] == folding.index["ix"]) == (n_classes == 39)
 
 
 def test_timits_classes_do_not_depend_on_which_of_them_occur():
@@ -232,14 +239,14 @@ def test_both_ways_a_frame_is_heard_forwards_and_backwards(folder, task):
     assert backwards[..., -1].all()
     frames = backwards[..., :-1].reshape(43, 5, 2, -1)[:, 0]
     np.testing.assert_array_equal(frames[:40], plain.inputs.reshape(43, 5, 2, -1)[39::-1, 0])
-    asked = batch.labels
-    np.testing.assert_array_equal(asked.target, plain.labels.target)
-    n = len(asked.target)
-    np.testing.assert_array_equal(asked.start[:n], plain.labels.start)
-    first = plain.labels.sample == 0  # its frame f is heard backwards as frame 39 - f
+    labels = batch.labels
+    np.testing.assert_array_equal(labels.target, plain.labels.target)
+    n = len(labels.target)
+    np.testing.assert_array_equal(labels.start[:n], plain.labels.start)
+    first = plain.labels.sample == 0  # its frame f is, backwards, frame 39 - f
     ends = 5 * (39 - np.flatnonzero(first) + 3)
-    np.testing.assert_array_equal(asked.start[n:][first], ends)
-    np.testing.assert_array_equal(asked.sample[n:], 2 * plain.labels.sample + 1)
+    np.testing.assert_array_equal(labels.start[n:][first], ends)
+    np.testing.assert_array_equal(labels.sample[n:], 2 * plain.labels.sample + 1)
     assert next(both.batches("test", 2, 2)).size == 2
     with pytest.raises(DataError, match="choose an even number"):
         next(both.batches("test", 3))
@@ -251,8 +258,8 @@ def test_a_sequence_has_one_direction(folder):
 
 
 def test_in_sequence_the_same_frames_are_asked_for_their_phones_in_order(folder, task):
-    told = make(folder, answer="sequence")
-    assert told.n_outputs == task.n_outputs + 1
-    asked = next(told.batches("test", 1)).labels
-    assert [told.folding.classes[i] for i in asked.labels[0]] == ["h#", "iy", "s", "aa"]
-    np.testing.assert_array_equal(asked.start, 5 * np.arange(40))
+    sequences = make(folder, answer="sequence")
+    assert sequences.n_outputs == task.n_outputs + 1
+    labels = next(sequences.batches("test", 1)).labels
+    assert [sequences.folding.classes[i] for i in labels.labels[0]] == ["h#", "iy", "s", "aa"]
+    np.testing.assert_array_equal(labels.start, 5 * np.arange(40))

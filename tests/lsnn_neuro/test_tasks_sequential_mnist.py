@@ -13,7 +13,7 @@ from lsnn_neuro.tasks.sequential_mnist import (
     average_pool,
     distorted,
     pixel_order,
-    shifted,
+    translated,
 )
 
 
@@ -103,8 +103,8 @@ def test_average_pooling_by_hand():
 
 
 def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
-    whole = next(paper.batches("validation", 30, limit=30))
-    parts = list(paper.batches("validation", 7, limit=30))
+    whole = next(paper.batches("validation", 30, max_samples=30))
+    parts = list(paper.batches("validation", 7, max_samples=30))
     assert [part.size for part in parts] == [7, 7, 7, 7, 2]
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
@@ -185,7 +185,7 @@ def test_unknown_splits_and_empty_batches_are_refused(paper):
     with pytest.raises(DataError, match="at least 1"):
         paper.train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="at least 1"):
-        next(paper.batches("test", 4, limit=0))
+        next(paper.batches("test", 4, max_samples=0))
 
 
 @pytest.fixture(scope="module")
@@ -252,17 +252,17 @@ def dot(row, column):
     return image
 
 
-def test_shifted_images_reach_every_place_within_the_most_and_no_other():
+def test_translated_images_reach_every_place_within_the_most_and_no_other():
     rng = np.random.default_rng(0)
-    moved = shifted(np.repeat(dot(4, 4), 500, axis=0), 2, rng)
+    moved = translated(np.repeat(dot(4, 4), 500, axis=0), 2, rng)
     assert set(moved.sum(axis=(1, 2))) == {200}
     assert sorted(set(zip(*np.nonzero(moved)[1:], strict=True))) == [
         (row, column) for row in range(2, 7) for column in range(2, 7)
     ]
 
 
-def test_what_is_shifted_out_is_gone():
-    moved = shifted(np.repeat(dot(0, 4), 50, axis=0), 1, np.random.default_rng(0))
+def test_what_is_moved_out_is_gone():
+    moved = translated(np.repeat(dot(0, 4), 50, axis=0), 1, np.random.default_rng(0))
     assert set(moved.sum(axis=(1, 2))) == {0, 200}
 
 
@@ -306,7 +306,7 @@ def test_what_is_turned_is_then_stretched_along_rows_and_columns():
 
 
 def test_images_are_distorted_in_training_only_and_the_same_again_from_the_same_seed():
-    plain, distorts = task(), task(turn=15.0, stretch=0.1)
+    plain, distorts = task(), task(rotation=15.0, scaling=0.1)
     one, again, other = (
         some.train_batch(3, np.random.default_rng(0)).inputs for some in (distorts, distorts, plain)
     )

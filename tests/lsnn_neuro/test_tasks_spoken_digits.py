@@ -35,16 +35,16 @@ def test_all_recordings_end_where_the_cue_begins(task):
 
 
 def test_there_is_one_decision_at_the_end_and_the_name_says_which(task):
-    asked = next(task.batches("test", 200)).labels
-    assert set(asked.start) == {150}
-    assert set(asked.stop) == {190}
-    assert asked.target.tolist() == [digit for digit in range(10) for _ in range(2 * 5)]
+    labels = next(task.batches("test", 200)).labels
+    assert set(labels.start) == {150}
+    assert set(labels.stop) == {190}
+    assert labels.target.tolist() == [digit for digit in range(10) for _ in range(2 * 5)]
 
 
 def test_different_digits_sound_different(task):
     batch = next(task.batches("test", 200))
-    heard = batch.inputs.any(axis=0)  # (sample, input)
-    zero, nine = (heard[batch.labels.target == digit] for digit in (0, 9))
+    fired = batch.inputs.any(axis=0)  # (sample, input)
+    zero, nine = (fired[batch.labels.target == digit] for digit in (0, 9))
     assert not (zero.all(axis=0) == nine.all(axis=0)).all()
 
 
@@ -68,7 +68,9 @@ def test_training_depends_on_nothing_but_the_generator(folder, task):
 
 
 def test_a_share_of_the_sound_is_dropped_in_training_and_never_the_cue(folder, task):
-    batches = [t.train_batch(50, np.random.default_rng(5)) for t in (task, make(folder, drop=0.5))]
+    batches = [
+        t.train_batch(50, np.random.default_rng(5)) for t in (task, make(folder, drop_spikes=0.5))
+    ]
     full, some = (batch.inputs for batch in batches)
     assert not (some & ~full).any()
     assert some[..., :-1].sum() / full[..., :-1].sum() == pytest.approx(0.5, abs=0.02)

@@ -13,7 +13,7 @@ def paper():
     return StoreRecall(StoreRecallConfig())
 
 
-def heard(task, inputs):
+def active_groups(task, inputs):
     """Which groups are active in each symbol, from the spikes alone: (symbol, sample, group)."""
     config = task.config
     by_symbol = inputs.reshape(config.symbols, config.symbol_steps, inputs.shape[1], 4, -1)
@@ -44,16 +44,16 @@ def test_the_default_is_the_tutorials_set_up(paper):
 
 def test_the_target_is_the_last_stored_bit(paper):
     batch = paper.train_batch(32, np.random.default_rng(1))
-    expected = expected_decisions(heard(paper, batch.inputs))
-    asked = batch.labels
+    expected = expected_decisions(active_groups(paper, batch.inputs))
+    labels = batch.labels
     assert [(s, 200 * symbol, bit) for s, symbol, bit in expected] == list(
-        zip(asked.sample.tolist(), asked.start.tolist(), asked.target.tolist(), strict=True)
+        zip(labels.sample.tolist(), labels.start.tolist(), labels.target.tolist(), strict=True)
     )
-    assert set(asked.stop - asked.start) == {200}
+    assert set(labels.stop - labels.start) == {200}
 
 
 def test_every_symbol_but_a_recall_shows_exactly_one_bit(paper):
-    groups = heard(paper, paper.train_batch(16, np.random.default_rng(2)).inputs)
+    groups = active_groups(paper, paper.train_batch(16, np.random.default_rng(2)).inputs)
     zero, one, store, recall = np.moveaxis(groups, -1, 0)
     np.testing.assert_array_equal(zero ^ one, ~recall)
     assert not (zero & one).any()
@@ -99,8 +99,8 @@ def test_active_groups_fire_at_50_hz(paper):
 
 
 def test_a_split_is_the_same_every_time_and_at_every_batch_size(paper):
-    whole = next(paper.batches("validation", 9, limit=9))
-    parts = list(paper.batches("validation", 4, limit=9))
+    whole = next(paper.batches("validation", 9, max_samples=9))
+    parts = list(paper.batches("validation", 4, max_samples=9))
     assert [part.size for part in parts] == [4, 4, 1]
     np.testing.assert_array_equal(
         np.concatenate([part.inputs for part in parts], axis=1), whole.inputs
@@ -158,4 +158,4 @@ def test_unknown_splits_and_empty_batches_are_refused(paper):
     with pytest.raises(DataError, match="at least 1"):
         paper.train_batch(0, np.random.default_rng(0))
     with pytest.raises(DataError, match="at least 1"):
-        next(paper.batches("test", 4, limit=0))
+        next(paper.batches("test", 4, max_samples=0))

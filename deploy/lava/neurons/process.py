@@ -86,9 +86,9 @@ class Integers:
     v: Numbers = LavaPyType(np.ndarray, np.int32, precision=24)
     i: Numbers = LavaPyType(np.ndarray, np.int32, precision=24)
 
-    def shifted(self, arriving: Numbers) -> Numbers:
-        """Synaptic input in membrane units, in 64 bits from here on."""
-        return arriving.astype(np.int64) << STATE_SHIFT
+    def shifted(self, current: Numbers) -> Numbers:
+        """Synaptic current in membrane units, in 64 bits from here on."""
+        return current.astype(np.int64) << STATE_SHIFT
 
     decay = staticmethod(arithmetic.decay)
     saturate = staticmethod(arithmetic.saturate)
@@ -102,9 +102,9 @@ class Reals:
     v: Numbers = LavaPyType(np.ndarray, np.float64)
     i: Numbers = LavaPyType(np.ndarray, np.float64)
 
-    def shifted(self, arriving: Numbers) -> Numbers:
-        """Synaptic input in membrane units."""
-        shifted: Numbers = arriving * 2.0**STATE_SHIFT
+    def shifted(self, current: Numbers) -> Numbers:
+        """Synaptic current in membrane units."""
+        shifted: Numbers = current * 2.0**STATE_SHIFT
         return shifted
 
     def decay(self, state: Numbers, d: Numbers) -> Numbers:
@@ -131,20 +131,20 @@ class NeuronModel(PyLoihiProcessModel):  # type: ignore[misc]
         raise NotImplementedError
 
     def send(self, started: bool) -> None:
-        """Say what came of it; ``started``: whether a step was computed."""
+        """Send spikes or integrals; ``started``: whether a step was computed."""
         raise NotImplementedError
 
     def run_spk(self) -> None:
         """One time step; Lava counts them from 1."""
-        arriving = self.a_in.recv()
+        received = self.a_in.recv()
         started = self.time_step > self.proc_params["start_step"]
         if started:
-            self.integrate(self.current(arriving) + self.bias)
+            self.integrate(self.current(received) + self.bias)
         self.send(started)
 
-    def current(self, arriving: Numbers) -> Numbers:
-        """The synaptic current of this step."""
-        current: Numbers = self.shifted(arriving)
+    def current(self, received: Numbers) -> Numbers:
+        """The synaptic current of this step, with what was received in it."""
+        current: Numbers = self.shifted(received)
         if self.proc_params["has_current"]:
             self.i[:] = current = self.wrap(self.decay(self.i, self.decay_i) + current)
         return current

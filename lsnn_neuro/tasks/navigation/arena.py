@@ -36,13 +36,13 @@ class Arenas(VectorEnv):
     - action: velocity in units of the greatest speed, shape (arena, 2); longer vectors are cut to length 1
     - reward: 1 for reaching the goal, ``-wall_penalty`` for running into the wall, else 0
 
-    Whoever reaches the goal stays there for ``1 + stay`` steps, in which its actions do nothing, and is then
-    put at a random place outside the goal. An episode ends after ``n_actions``
-    steps (truncated, never terminated). An episode's goal and places depend on its seed alone.
+    An agent that reaches the goal stays there for ``1 + dwell_actions`` steps, in which its actions do
+    nothing, and is then put at a random place outside the goal. An episode ends after ``n_actions`` steps
+    (truncated, never terminated). An episode's goal and places depend on its seed alone.
 
     - speed: greatest distance moved in a step; the arena's radius is 1
     - goal_radius, goal_distance: the goal's size, and how far its centre can lie from the arena's
-    - stay: steps at the goal beyond the first
+    - dwell_actions: steps at the goal beyond the first
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -56,7 +56,7 @@ class Arenas(VectorEnv):
         goal_radius: float = 0.3,
         goal_distance: float = 0.85,
         wall_penalty: float = 0.02,
-        stay: int = 0,
+        dwell_actions: int = 0,
     ):
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = _OBSERVATION, _ACTION
@@ -64,7 +64,7 @@ class Arenas(VectorEnv):
         self.action_space = batch_space(_ACTION, num_envs)
         self.n_actions, self.speed, self.wall_penalty = n_actions, speed, wall_penalty
         self.goal_radius, self.goal_distance = goal_radius, goal_distance
-        self.stay = stay
+        self.dwell_actions = dwell_actions
 
     def reset(
         self,
@@ -124,7 +124,7 @@ class Arenas(VectorEnv):
         self.position = np.where(woken[:, None], placed, gone)
         to_goal = np.square(self.position - self.goal).sum(axis=1)
         reached = moved & (to_goal <= self.goal_radius**2)
-        self._rests = np.where(reached, 1 + self.stay, np.maximum(self._rests - 1, 0))
+        self._rests = np.where(reached, 1 + self.dwell_actions, np.maximum(self._rests - 1, 0))
         self._actions += 1
         reward = reached - self.wall_penalty * wall
         over = np.full(self.num_envs, self._actions >= self.n_actions)
@@ -133,7 +133,7 @@ class Arenas(VectorEnv):
     @property
     def just_reached(self) -> npt.NDArray[np.bool_]:
         """Who has reached the goal in the last step, shape (arena,)."""
-        there: npt.NDArray[np.bool_] = self._rests == 1 + self.stay
+        there: npt.NDArray[np.bool_] = self._rests == 1 + self.dwell_actions
         return there
 
     def _observe(self, wall: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Episodes in closed loop: what a network does decides what it hears next. NumPy only."""
+"""Episodes in closed loop: what a network does decides what input comes next. NumPy only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lsnn_neuro.tasks.score import GOALS, Score, join_scores
 if TYPE_CHECKING:
     from lsnn_neuro.tasks.navigation.task import Navigation
 
-VELOCITY, VALUE, HINT = slice(0, 2), 2, slice(3, 5)
+VELOCITY, VALUE, GOAL = slice(0, 2), 2, slice(3, 5)
 """Which readouts are the mean of the velocity, the value and (if any) the goal's place."""
 Act = Callable[[npt.NDArray[np.float32], int], tuple[FloatArray, FloatArray]]
 """(observation, action's number) -> readout (sample, output) and velocity (sample, 2)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chances:
+class RandomDraws:
     """All that is random in some episodes: the arenas' seeds, and numbers drawn beforehand.
 
     - arena: a seed for each; noise: normal, (action, sample, 2); spikes: uniform, (time, sample, input)
@@ -36,10 +36,10 @@ class Chances:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Episodes:
-    """Some episodes that were played, side by side.
+    """Some episodes that a network has gone through, side by side.
 
     - inputs: spikes, bool (time, sample, input)
-    - readout: what was looked at for each action, (action, sample, output)
+    - readout: the readout that each action follows from, (action, sample, output)
     - action: velocity before it is shortened, (action, sample, 2); mean plus noise
     - reward: (action, sample); moved: whether the action counted; reached: whether it led to the goal
     - position: where the agent was before each action, (action, sample, 2); goal: (sample, 2)
@@ -60,8 +60,8 @@ class Episodes:
         return self.inputs.shape[1]
 
 
-def play(
-    task: Navigation, session: Session, chances: Chances, *, noise: float | None = None
+def run_episodes(
+    task: Navigation, session: Session, draws: RandomDraws, *, noise: float | None = None
 ) -> Episodes:
     """Let a network act through some episodes; ``noise`` is the task's unless given."""
     c = task.config
@@ -70,30 +70,30 @@ def play(
             f"task 'navigation': latency is {c.latency} steps, but the network's readout comes "
             f"{session.lag} steps late here; train with a task.latency of at least {session.lag}"
         )
-    n, length = len(chances.arena), c.steps_per_action
-    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.persistence**2)
+    n, length = len(draws.arena), c.steps_per_action
+    fresh = (c.noise if noise is None else noise) * np.sqrt(1 - c.noise_correlation**2)
     deviation = np.zeros((n, 2))
     inputs = np.empty((task.n_steps, n, task.n_inputs), np.bool_)
-    arrived = np.empty((0, n, task.n_outputs))  # readouts not yet looked past, up to ...
+    arrived = np.empty((0, n, task.n_outputs))  # readouts that may still be needed, up to ...
     end = 0  # ... this step
 
     def act(observation: npt.NDArray[np.float32], k: int) -> tuple[FloatArray, FloatArray]:
         nonlocal deviation, arrived, end
         window = slice(k * length, (k + 1) * length)
-        inputs[window] = task.encode(observation, chances.spikes[window])
+        inputs[window] = task.encode(observation, draws.spikes[window])
         new = session.step(inputs[window])
         arrived, end = np.concatenate([arrived, new])[-length:], end + len(new)
         readout = arrived[window.stop - 1 - c.latency - end]
-        deviation = c.persistence * deviation + fresh * chances.noise[k]
+        deviation = c.noise_correlation * deviation + fresh * draws.noise[k]
         return readout, readout[:, VELOCITY] + deviation
 
-    return _run_episodes(task, chances, act, inputs)
+    return _closed_loop(task, draws, act, inputs)
 
 
-def _run_episodes(task: Navigation, chances: Chances, act: Act, inputs: Spikes) -> Episodes:
+def _closed_loop(task: Navigation, draws: RandomDraws, act: Act, inputs: Spikes) -> Episodes:
     """The loop: the agent observes and acts, the arena answers."""
-    arenas = task.arenas(len(chances.arena))
-    observation, info = arenas.reset(seed=chances.arena)
+    arenas = task.arenas(len(draws.arena))
+    observation, info = arenas.reset(seed=draws.arena)
     kept: list[tuple[Any, ...]] = []
     for k in range(task.config.actions):
         readout, action = act(observation, k)
@@ -129,14 +129,14 @@ def _score(e: Episodes) -> Score:
     )
 
 
-def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.6) -> Episodes:
+def random_walk(task: Navigation, draws: RandomDraws, *, turn: float = 0.6) -> Episodes:
     """Episodes of an agent that walks at full speed and never learns.
 
     Its direction turns by a normal angle of standard deviation ``turn`` (radians) in each action, and to
     anywhere at the wall. 0.6 reaches most goals, of 0.01 to 1.2: 3.05 in an episode of the default arena.
     """
-    rng = np.random.default_rng(chances.arena[0])
-    n = len(chances.arena)
+    rng = np.random.default_rng(draws.arena[0])
+    n = len(draws.arena)
     heading = np.zeros(n)
     anywhere = np.ones(n, np.bool_)
 
@@ -148,5 +148,5 @@ def random_walk(task: Navigation, chances: Chances, *, turn: float = 0.6) -> Epi
         velocity = np.column_stack([np.cos(heading), np.sin(heading)])
         return np.column_stack([velocity, np.zeros(n)]), velocity
 
-    silence = np.zeros((0, n, task.n_inputs), np.bool_)  # nothing was heard
-    return _run_episodes(task, chances, act, silence)
+    silence = np.zeros((0, n, task.n_inputs), np.bool_)  # no inputs
+    return _closed_loop(task, draws, act, silence)

@@ -121,10 +121,10 @@ def test_what_arrives_is_the_sum_of_the_synapses(seed, sparse):
     found = torch_synapses("a", (5, n), where, torch.tensor(p.weight))
     assert type(found).__name__ == ("ListedSynapses" if sparse else "DenseSynapses")
     expected = one_by_one(p, history, n, p.delay >= 0)
-    torch.testing.assert_close(found.arriving(history), expected)
+    torch.testing.assert_close(found.current(history), expected)
     rounded = torch_synapses("a", (5, n), where, torch.tensor(p.weight), rounded=torch.floor)
     each = [one_by_one(p, history, n, p.delay == d).floor() for d in np.unique(p.delay)]
-    torch.testing.assert_close(rounded.arriving(history), sum(each))
+    torch.testing.assert_close(rounded.current(history), sum(each))
 
 
 def test_no_synapses_are_none():
@@ -140,7 +140,7 @@ def test_detached_synapses_pass_no_gradient_to_their_source(n_target):
     for detached in (False, True):
         synapses = torch_synapses("a", (2, n_target), where, weight, detached=detached)
         (by_weight, by_source) = torch.autograd.grad(
-            synapses.arriving((sent,)).sum(), (weight, sent), allow_unused=True
+            synapses.current((sent,)).sum(), (weight, sent), allow_unused=True
         )
         assert by_weight.tolist() == [1, 1]
         assert (by_source is None) == detached

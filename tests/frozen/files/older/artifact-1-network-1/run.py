@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from deploy.artifact import load_artifact
 from deploy.parity import compare
+
+from deploy.artifact import load_artifact
 from deploy.targets import get_target
 
 if __name__ == "__main__":  # Lava starts processes of its own

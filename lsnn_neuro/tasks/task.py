@@ -63,7 +63,7 @@ class Batch:
 class Trials:
     """Some samples or episodes that a network has gone through, and how well it did.
 
-    - inputs: what it heard, (time, sample, input); labels: None where the task judges by other means
+    - inputs: (time, sample, input); labels: None where the task judges by other means
     - record: of everything that happened, where the player keeps one
     """
 
@@ -79,8 +79,8 @@ class Task(ABC):
 
     It is made of its ``Config``, the section task of a recipe.
 
-    - closed_loop: whether what the network does decides what it hears next; where it does not, the task is
-      a :class:`SupervisedTask`
+    - closed_loop: whether what the network does decides its next inputs; if not, the task is a
+      :class:`SupervisedTask`
     - class_names: what each output stands for, where outputs are classes that have names
     - encoder: how raw data become inputs; None where the task makes its inputs itself
     """
@@ -132,14 +132,16 @@ class SupervisedTask(Task):
     """A source of batches with labels."""
 
     @abstractmethod
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` training samples drawn at random by ``rng``, which is all the state there is."""
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` training samples drawn at random by ``rng``, which is all the state there is."""
 
     @abstractmethod
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` samples of a split (None: all), ``size`` at a time, always the same.
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` samples of a split (None: all), ``batch_size`` at a time.
 
-        The last batch may be smaller.
+        They are always the same; the last batch may be smaller.
         """
 
     def trials(
@@ -154,10 +156,10 @@ class SupervisedTask(Task):
             )  # fmt: skip
 
 
-def check_size(size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
     """Refuse a batch of less than one sample."""
-    if size < 1:
-        raise DataError(f"a batch of {size} samples; must be at least 1")
+    if batch_size < 1:
+        raise DataError(f"a batch of {batch_size} samples; must be at least 1")
 
 
 def check_split(split: str) -> None:
@@ -166,10 +168,12 @@ def check_split(split: str) -> None:
         raise DataError(f"split {split!r}: allowed are 'validation' and 'test'")
 
 
-def sample_ranges(n_samples: int, size: int, limit: int | None) -> Iterator[range]:
-    """The samples of each batch: the first ``limit`` of a split, ``size`` at a time."""
-    if size < 1 or (limit is not None and limit < 1):
-        raise DataError(f"batches of {size} samples, limit {limit}: both must be at least 1")
-    end = n_samples if limit is None else min(limit, n_samples)
-    for first in range(0, end, size):
-        yield range(first, min(first + size, end))
+def sample_ranges(n_samples: int, batch_size: int, max_samples: int | None) -> Iterator[range]:
+    """The samples of each batch: the first ``max_samples`` of a split, ``batch_size`` at a time."""
+    if batch_size < 1 or (max_samples is not None and max_samples < 1):
+        raise DataError(
+            f"batch_size is {batch_size} and max_samples {max_samples}; both must be at least 1"
+        )
+    end = n_samples if max_samples is None else min(max_samples, n_samples)
+    for first in range(0, end, batch_size):
+        yield range(first, min(first + batch_size, end))

@@ -4,10 +4,10 @@ import pytest
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.recipe import parse_recipe
 from lsnn_neuro.tasks import make_task
-from lsnn_neuro.tasks.base import Batch, sample_ranges
 from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
 from lsnn_neuro.tasks.sequential_mnist import SequentialMNIST, SequentialMNISTConfig
 from lsnn_neuro.tasks.store_recall import StoreRecall, StoreRecallConfig
+from lsnn_neuro.tasks.task import Batch, sample_ranges
 
 
 def recipe(task):
@@ -45,14 +45,14 @@ def test_logits_agree_with_a_loop_over_decisions():
     rng = np.random.default_rng(0)
     readout = rng.integers(-99, 99, (20, 5, 3))
     start = rng.integers(0, 19, 50)
-    asked = decisions(
+    labels = decisions(
         rng.integers(5, size=50), start, start + 1 + rng.integers(20 - start), [0] * 50
     )
     expected = [
         readout[a:b, s].sum(axis=0)
-        for s, a, b in zip(asked.sample, asked.start, asked.stop, strict=True)
+        for s, a, b in zip(labels.sample, labels.start, labels.stop, strict=True)
     ]
-    np.testing.assert_array_equal(asked.sums(readout), expected)
+    np.testing.assert_array_equal(labels.sums(readout), expected)
 
 
 def test_no_decisions_give_no_logits():
@@ -120,10 +120,10 @@ def test_a_split_is_taken_in_order_up_to_its_limit():
     assert list(sample_ranges(10, 4, 99)) == list(sample_ranges(10, 4, None))
 
 
-@pytest.mark.parametrize(("size", "limit"), [(0, None), (4, 0), (-1, 3)])
-def test_empty_batches_are_refused(size, limit):
+@pytest.mark.parametrize(("batch_size", "max_samples"), [(0, None), (4, 0), (-1, 3)])
+def test_empty_batches_are_refused(batch_size, max_samples):
     with pytest.raises(DataError, match="must be at least 1"):
-        list(sample_ranges(10, size, limit))
+        list(sample_ranges(10, batch_size, max_samples))
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_wrong_estimates_are_refused(target):
 
 def test_outputs_that_are_scored_as_the_same_are_no_mistake():
     one = np.ones(4, np.int64)
-    asked = ClassLabels(
+    labels = ClassLabels(
         sample=0 * one, start=0 * one, stop=one, target=np.array([0, 1, 2, 0]),
         class_map=np.array([0, 1, 0]),
     )  # fmt: skip
     decided = np.array([2, 1, 1, 1])
-    assert asked.correct(decided).tolist() == [True, True, False, False]
-    asked = ClassLabels(sample=0 * one, start=0 * one, stop=one, target=asked.target)
-    assert asked.correct(decided).tolist() == [False, True, False, False]
+    assert labels.correct(decided).tolist() == [True, True, False, False]
+    labels = ClassLabels(sample=0 * one, start=0 * one, stop=one, target=labels.target)
+    assert labels.correct(decided).tolist() == [False, True, False, False]
 
 
 def test_every_output_that_is_a_target_must_be_scored():

@@ -1,4 +1,4 @@
-"""Tasks whose samples are drawn at random, as many as one likes."""
+"""Tasks whose samples are generated at random, as many as are needed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.base import (
+from lsnn_neuro.tasks.task import (
     Batch,
     Split,
     SupervisedTask,
-    check_size,
+    check_batch_size,
     check_split,
     sample_ranges,
 )
@@ -48,21 +48,23 @@ class HeldOut(Generic[Config]):
         return self.config.seed, _SPLIT_KEY[split], int(sample)
 
 
-class DrawnTask(HeldOut[Config], SupervisedTask):
-    """A task that can draw a batch; its held-out samples are batches of one, put side by side."""
+class GeneratedTask(HeldOut[Config], SupervisedTask):
+    """A task that draws its batches at random; its held-out samples are batches of one, put side by side."""
 
-    def train_batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """``size`` new samples."""
-        check_size(size)
-        return self.new_batch(size, rng)
+    def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """``batch_size`` new samples."""
+        check_batch_size(batch_size)
+        return self.new_batch(batch_size, rng)
 
     @abstractmethod
-    def new_batch(self, size: int, rng: np.random.Generator) -> Batch:
+    def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw so many samples; all that is random comes from ``rng``."""
 
-    def batches(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The first ``limit`` samples of a split (None: all), ``size`` at a time."""
-        for samples in sample_ranges(self.n_samples(split), size, limit):
+    def batches(
+        self, split: Split, batch_size: int, max_samples: int | None = None
+    ) -> Iterator[Batch]:
+        """The first ``max_samples`` samples of a split (None: all), ``batch_size`` at a time."""
+        for samples in sample_ranges(self.n_samples(split), batch_size, max_samples):
             seeds = (self.seed_of(split, sample) for sample in samples)
             yield side_by_side([self.new_batch(1, np.random.default_rng(seed)) for seed in seeds])
 

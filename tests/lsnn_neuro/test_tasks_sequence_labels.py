@@ -1,4 +1,4 @@
-"""Sequences that are told without saying when: scores by edits, training by CTC."""
+"""Sequences of labels without their times: scores by edits, training by CTC."""
 
 import itertools
 
@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.base import Batch
 from lsnn_neuro.tasks.labels import SequenceLabels
 from lsnn_neuro.tasks.phones import UNLABELLED, sequence
+from lsnn_neuro.tasks.task import Batch
 
 BLANK = 3
 
 
-def transcripts(counts, labels, **more):
+def sequence_labels(counts, labels, **more):
     n = sum(counts)
     return SequenceLabels(
         sample=np.repeat(np.arange(len(counts)), counts),
@@ -33,10 +33,12 @@ def readout_of(chosen, n_outputs=4):
     return readout
 
 
-def scored(chosen, labels, **more):
-    asked = transcripts([len(c) for c in chosen], labels, **more)
+def scored(chosen, reference, **more):
+    labels = sequence_labels([len(c) for c in chosen], reference, **more)
     readout = readout_of(chosen)
-    return Batch(inputs=np.zeros((*readout.shape[:2], 1), bool), labels=asked).labels.score(readout)
+    return Batch(inputs=np.zeros((*readout.shape[:2], 1), bool), labels=labels).labels.score(
+        readout
+    )
 
 
 def test_repeats_and_blanks_say_nothing():
@@ -49,7 +51,7 @@ def test_repeats_and_blanks_say_nothing():
     )
 
 
-def test_edits_are_counted_per_right_label():
+def test_edits_are_counted_per_reference_label():
     found = scored([[0, 2, 1], [BLANK], [1, 2]], [[0, 1], [2], [0, 2]])  # one too many, less, wrong
     assert (found.total, found.decisions) == (3, 5)
     assert found.value == 0.6
@@ -65,27 +67,27 @@ def test_a_readout_of_other_classes_is_refused():
         scored([[0]], [[0]], class_map=np.array([0, 1]))
 
 
-def test_the_loss_is_the_likelihood_of_all_ways_to_tell_the_sequence():
+def test_the_loss_is_the_likelihood_of_all_paths_that_decode_to_the_sequence():
     """Against a sum over every path of the largest outputs, written out."""
     generator = torch.Generator().manual_seed(0)
     counts, labels = [4, 3], [[0, 2], [1]]
     logits = torch.randn(7, 4, generator=generator, dtype=torch.float64)
     p = torch.softmax(logits, 1).numpy()
     expected = 0.0
-    for first, count, right in [(0, counts[0], labels[0]), (4, counts[1], labels[1])]:
+    for first, count, reference in [(0, counts[0], labels[0]), (4, counts[1], labels[1])]:
         likelihood = 0.0
         for path in itertools.product(range(4), repeat=count):
-            told = [c for c, _ in itertools.groupby(path) if c != BLANK]
-            if told == right:
+            decoded = [c for c, _ in itertools.groupby(path) if c != BLANK]
+            if decoded == reference:
                 likelihood += np.prod([p[first + i, c] for i, c in enumerate(path)])
-        expected -= np.log(likelihood) / len(right) / 2
-    loss = transcripts(counts, labels).likelihood_loss(logits)
+        expected -= np.log(likelihood) / len(reference) / 2
+    loss = sequence_labels(counts, labels).likelihood_loss(logits)
     assert float(loss) == pytest.approx(expected)
 
 
 def test_a_sequence_too_long_for_its_windows_does_not_break_training():
     logits = torch.zeros(1, 4, requires_grad=True)
-    loss = transcripts([1], [[0, 1]]).likelihood_loss(logits)
+    loss = sequence_labels([1], [[0, 1]]).likelihood_loss(logits)
     loss.backward()
     assert torch.isfinite(logits.grad).all()
 
@@ -100,7 +102,7 @@ def test_phones_in_their_order():
     ("labels", "sample", "message"),
     [([[0]], [0, 1], "a window of sample 1"), ([[0], [0]], [1, 0], "sample after sample")],
 )
-def test_wrong_transcripts_are_refused(labels, sample, message):
+def test_wrong_sequence_labels_are_refused(labels, sample, message):
     with pytest.raises(DataError, match=message):
         SequenceLabels(
             sample=np.array(sample), start=np.zeros(2, int), stop=np.ones(2, int),
