@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.evaluation import evaluate
-from lsnn_neuro.objectives import Loss
+from lsnn_neuro.training.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.base import Task, Trials
