@@ -12,7 +12,7 @@ STEPS = 4
 
 def step_obstacle(optimizer: torch.optim.Optimizer) -> str | None:
     """Why ``step()`` can't be called as a training loop does; None if it can."""
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         return "needs a closure, to compute the loss several times in a step"
     try:
@@ -40,9 +40,11 @@ def rewiring_obstacle(optimizer: torch.optim.Optimizer) -> str | None:
 def _tried(optimizer: torch.optim.Optimizer, other: float) -> torch.Tensor | None:
     """Three parameters after some steps, the last of them with another gradient.
 
-    None for an optimizer that is not made of its defaults, as those of torch are.
+    None for what can't be judged: it is not made of its defaults, as the optimizers of torch are.
     """
     kind = type(optimizer)
+    if not issubclass(kind, torch.optim.Optimizer):
+        return None  # something around one
     known = inspect.signature(kind).parameters
     options = {k: v for k, v in optimizer.defaults.items() if k in known}
     first = optimizer.param_groups[0]["params"] or [torch.zeros(1)]

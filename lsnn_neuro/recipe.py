@@ -207,7 +207,7 @@ def _class_of(name: str, value: Any) -> type[Section]:
 def like(name: str, known: Iterable[str]) -> str:
     """A suggestion for a name that is none, or what there is."""
     names = list(dict.fromkeys(known))
-    close = get_close_matches(name, names, n=1)
+    close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1)
     return f"(did you mean {close[0]}?)" if close else f"(there are {', '.join(names)})"
 
 

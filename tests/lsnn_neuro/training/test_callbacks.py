@@ -49,7 +49,9 @@ def test_the_loops_own_callbacks_are_of_the_same_kind_in_the_order_that_is_state
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinds = ["Validation", "Log", "TensorBoard", "ProgressBar", "Interrupt", "Checkpoints"]
-    stated = [word.split("`")[1].rsplit(".", 1)[-1] for word in callbacks.__doc__.split(":class:")[1:]]
+    stated = [
+        word.split("`")[1].rsplit(".", 1)[-1] for word in callbacks.__doc__.split(":class:")[1:]
+    ]
     assert stated == kinds
     notes: list[str] = []
     for kind in kinds:

@@ -51,7 +51,13 @@ def test_old_schedules_have_torchs_names_now(old: dict, schedule: dict | None) -
 
 
 def test_old_names_of_reinforcement_come_in() -> None:
-    old = {"trace": 0.1, "noise_iterations": 2, "longest": 3.0, "excess_weight": 4.0, "hint_weight": 5.0}
+    old = {
+        "trace": 0.1,
+        "noise_iterations": 2,
+        "longest": 3.0,
+        "excess_weight": 4.0,
+        "hint_weight": 5.0,
+    }
     new = {
         "gae_lambda": 0.1, "noise_decay_iterations": 2, "max_speed": 3.0, "speed_penalty": 4.0,
         "auxiliary_weight": 5.0,

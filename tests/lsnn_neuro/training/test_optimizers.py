@@ -90,13 +90,25 @@ class Odd(torch.optim.SGD):
         super().__init__(parameters, lr=speed)
 
 
+class Around:
+    """Is none itself."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer):
+        self.param_groups, self.state, self.step = (
+            optimizer.param_groups, optimizer.state, optimizer.step,
+        )  # fmt: skip
+
+
 def test_one_that_moves_a_synapse_by_the_gradients_of_others_is_refused() -> None:
     network = Trainer(tiny_recipe()).network
     normalized = Normalized(network.parameters(), lr=0.1)
     assert step_obstacle(normalized) is None
     with pytest.raises(NetworkError, match="by the gradients of others"):
         DeepR(normalized, network.synapses())
-    assert rewiring_obstacle(Odd(network.parameters(), 0.1)) is None  # can't be judged
+    odd: Any = Odd(network.parameters(), 0.1)
+    for optimizer in (odd, Around(odd)):  # can't be judged
+        assert rewiring_obstacle(optimizer) is None
+        DeepR(optimizer, network.synapses())
 
 
 @pytest.mark.parametrize(

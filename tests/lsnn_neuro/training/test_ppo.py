@@ -13,8 +13,8 @@ from lsnn_neuro.checkpoint import LAST, Checkpoint
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.recipe import Recipe, parse_recipe
-from lsnn_neuro.training.ppo import advantages, clipped_gain
 from lsnn_neuro.training import Trainer, train
+from lsnn_neuro.training.ppo import advantages, clipped_gain
 
 
 def recipe(**sections: dict[str, Any]) -> Recipe:

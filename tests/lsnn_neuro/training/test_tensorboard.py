@@ -17,7 +17,9 @@ from lsnn_neuro.training.tensorboard import raster
 
 
 def events(folder: Path) -> Any:
-    found = EventAccumulator(str(folder / "tensorboard"), {"histograms": 0, "images": 0, "scalars": 0})
+    found = EventAccumulator(
+        str(folder / "tensorboard"), {"histograms": 0, "images": 0, "scalars": 0}
+    )
     found.Reload()
     return found
 
