@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +43,7 @@ def _tried(optimizer: torch.optim.Optimizer, other: float) -> torch.Tensor | Non
 
     None for what can't be judged: it is not made of its defaults, as the optimizers of torch are.
     """
-    kind = type(optimizer)
+    kind: Any = type(optimizer)
     if not issubclass(kind, torch.optim.Optimizer):
         return None  # something around one
     known = inspect.signature(kind).parameters
