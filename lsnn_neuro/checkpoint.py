@@ -86,7 +86,9 @@ class Checkpoint:
                 spec = spec_file.unpack(header["spec"], packed)
             return cls(
                 recipe=recipe, spec=spec, progress=header["progress"],
-                arrays={k: v for k, v in arrays.items() if not k.startswith(_SPEC)},
+                arrays=migrations.run_state(
+                    {k: v for k, v in arrays.items() if not k.startswith(_SPEC)}
+                ),
                 n_inputs=header["n_inputs"], n_outputs=header["n_outputs"],
                 resumable=header["resumable"],
             )  # fmt: skip

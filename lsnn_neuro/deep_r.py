@@ -13,6 +13,7 @@ from torch import Tensor
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.pairs import Pairs
 from lsnn_neuro.network.synapses import Synapses
+from lsnn_neuro.optimizer_check import rewiring_obstacle
 
 REACTIVATED = 1e-12
 """theta of a synapse that has just been activated: positive, and no weight to speak of."""
@@ -21,7 +22,7 @@ Cap = Literal["network", "group"]
 
 
 class DeepR:
-    """A wrapper around any torch optimizer that keeps the number of active synapses at a cap.
+    """A wrapper around a torch optimizer that keeps the number of active synapses at a cap.
 
     After the optimizer's step on theta: dormant synapses go back to 0; active ones get
     ``theta += -lr l1 + sqrt(2 lr T) N(0, 1)``; those at or below 0 become dormant; random dormant
@@ -29,7 +30,8 @@ class DeepR:
     missing synapse to a group at random, in proportion to the groups' synapses at the start (their size
     times connectivity).
 
-    - optimizer: holds every theta; its learning rate lr is the one DEEP R uses
+    - optimizer: holds every theta; its learning rate lr is the one DEEP R uses. NetworkError if it needs a
+      closure, or moves a parameter by the gradients of others (:mod:`lsnn_neuro.optimizer_check`)
     - synapses: the groups that are rewired (``network.synapses()``)
     - l1: strength of the L1 penalty; temperature: T above
     - cap: the number of active synapses at the start, over the whole "network" or of each "group"
@@ -55,6 +57,12 @@ class DeepR:
     ):
         if cap not in get_args(Cap):
             raise NetworkError(f"DEEP R: cap is {cap!r}, allowed are {', '.join(get_args(Cap))}")
+        obstacle = rewiring_obstacle(optimizer)
+        if obstacle is not None:
+            raise NetworkError(
+                f"DEEP R can't go with the optimizer {type(optimizer).__name__}, which {obstacle}; take "
+                "another, as Adam or SGD, or leave deep_r out"
+            )
         self.optimizer, self.synapses = optimizer, tuple(synapses)
         self.l1, self.temperature, self.generator = l1, temperature, generator
         self.rigl_every = rigl_every

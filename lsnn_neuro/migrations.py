@@ -3,7 +3,8 @@
 Each function takes what a file of some version holds and gives what today's version would hold, so that the
 readers know one form. What can't be brought over is refused with what to do.
 
-- recipes of release 0.1.0: ``neuron``, ``adaptation`` and ``reset = "zero"`` of a network; names of fields
+- recipes of release 0.1.0: ``neuron``, ``adaptation`` and ``reset = "zero"`` of a network; ``lr_decay`` and
+  two schedules of training; names of fields of tasks and of reinforcement
 - checkpoints 1 to 3: tensors of a network of two populations, matrices or lists of active synapses
 - artifacts of format 1: their conversion report
 - quantized networks 1 and 2: a readout of its own, one set of constants for all neurons
@@ -28,6 +29,15 @@ Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 READOUT = "readout"
 SHIFT = 6
+
+
+REINFORCEMENT = {
+    "trace": "gae_lambda",
+    "noise_iterations": "noise_decay_iterations",
+    "longest": "max_speed",
+    "excess_weight": "speed_penalty",
+    "hint_weight": "auxiliary_weight",
+}
 
 
 # --- recipes -----------------------------------------------------------------------------------------
@@ -57,12 +67,30 @@ def recipe(data: Mapping[str, Any]) -> Header:
         new["deep_r"] = {k: v for k, v in deep_r.items() if k != "redraw_delays"}
         if "gradient_every" in deep_r:
             new["deep_r"]["rigl_every"] = new["deep_r"].pop("gradient_every")
+    if isinstance(training := data.get("training"), dict):
+        new["training"] = _recipe_training(training)
+    if isinstance(reinforcement := data.get("reinforcement"), dict):
+        new["reinforcement"] = _renamed(reinforcement, REINFORCEMENT)
     return new
 
 
-def _renamed(section: Mapping[str, Any], names: Mapping[str, str]) -> Header:
-    """A section with new names; an old one beside its new one stays, to be refused as unknown."""
-    return {k if names.get(k, k) in section else names.get(k, k): v for k, v in section.items()}
+def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> Header:
+    """Old names replaced; one whose new name stands there too is left, to be refused."""
+    return {names[k] if k in names and names[k] not in old else k: v for k, v in old.items()}
+
+
+def _recipe_training(old: Mapping[str, Any]) -> Header:
+    """The section training; 0.1.0 knew two schedules, in steps where nothing was said."""
+    kind = old.get("schedule", "steps")
+    new = {k: v for k, v in old.items() if k not in ("lr_decay", "lr_decay_every", "schedule")}
+    if kind == "cosine":
+        return new | {"schedule": {"name": "CosineAnnealingLR"}}
+    if kind != "steps":
+        return dict(old)
+    if old.get("lr_decay", 1.0) == 1.0:
+        return new
+    every = old.get("lr_decay_every", 2500)
+    return new | {"schedule": {"name": "StepLR", "step_size": every, "gamma": old["lr_decay"]}}
 
 
 def _recipe_network(old: Mapping[str, Any]) -> Header:
@@ -82,6 +110,11 @@ def _recipe_network(old: Mapping[str, Any]) -> Header:
     if old.get("reset") == "zero":
         new["reset"] = "to"
     return new
+
+
+def run_state(arrays: Arrays) -> Arrays:
+    """The state of a run in a resumable checkpoint, under today's names."""
+    return _renamed(arrays, {"objective.found": "objective.goal_known"})
 
 
 def score(fields: Mapping[str, Any]) -> Header:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -17,7 +18,7 @@ from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network.config import NetworkConfig
 from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS
 from lsnn_neuro.section import Section
-from lsnn_neuro.training_config import TrainingConfig
+from lsnn_neuro.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere on Python 3.14
@@ -74,19 +75,42 @@ class Recipe(BaseModel):
         return tomli_w.dumps(self.to_dict())
 
     def same_run(self, other: Recipe, iteration: int) -> bool:
-        """Whether a run of the other recipe that has come to an iteration can go on with this one.
+        """Whether a run of the other recipe that has come to an iteration can go on with this one."""
+        return self.change(other, iteration) is None
+
+    def change(self, other: Recipe, iteration: int) -> str | None:
+        """Why a run of the other recipe that has come to an iteration can't go on with this one.
 
         Only when and where the training ends may differ: the learning rates up to here must agree.
         """
-        end: dict[str, object] = {"stop_at_accuracy": None, "iterations": 1, "restarts": ()}
-        one, two = (
-            r.model_copy(update={"training": r.training.model_copy(update=end)})
-            for r in (self, other)
-        )
-        return one == two and all(
-            self.training.learning_rate(i) == other.training.learning_rate(i)
-            for i in range(iteration)
-        )
+        new, old = (dict(_flat(r.to_dict())) for r in (self, other))
+        end = {f"training.{name}" for name in ("stop_at_accuracy", "iterations", "restarts")}
+        changed = [k for k in dict.fromkeys([*old, *new]) if old.get(k) != new.get(k)]
+        said = [f"{k} was {old.get(k, 'not set')}, is {new.get(k, 'not set')}" for k in changed]
+        if not set(changed) <= end:
+            return "; ".join(text for k, text in zip(changed, said, strict=True) if k not in end)
+        if not changed:
+            return None
+        from lsnn_neuro.training.optimizers import Schedule
+
+        one, two = Schedule(other.training), Schedule(self.training)
+        for i in range(iteration):
+            if one.at(i) != two.at(i):
+                rates = [schedule.at(i)[0]["lr"] for schedule in (one, two)]
+                return (
+                    f"{'; '.join(said)}, which would change learning rates that were used: in iteration "
+                    f"{i + 1} it was {rates[0]:.6g}, would be {rates[1]:.6g}"
+                )
+        return None
+
+
+def _flat(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields by their whole names, as ``training.optimizer.name``."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
 
 
 def built_in() -> tuple[str, ...]:
@@ -165,7 +189,7 @@ def _class_of(name: str, value: Any) -> type[Section]:
     """The class of a section; RecipeError over an unknown name."""
     if name not in (*SECTIONS, "task", "network"):
         known = ["name", "seed", "task", "network", *SECTIONS]
-        raise RecipeError(f"there is no such section or field {_like(name, known)}, got {value!r}")
+        raise RecipeError(f"there is no such section or field {like(name, known)}, got {value!r}")
     if not isinstance(value, Mapping):
         raise RecipeError(f"is no section, got {value!r}")
     kind: type[Section]
@@ -180,10 +204,10 @@ def _class_of(name: str, value: Any) -> type[Section]:
     return kind
 
 
-def _like(name: str, known: Iterable[str]) -> str:
+def like(name: str, known: Iterable[str]) -> str:
     """A suggestion for a name that is none, or what there is."""
     names = list(dict.fromkeys(known))
-    close = get_close_matches(name, names, n=1)
+    close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1)
     return f"(did you mean {close[0]}?)" if close else f"(there are {', '.join(names)})"
 
 
@@ -208,16 +232,24 @@ def _said(
     told = set()
     for one in error.errors():
         words = [*within, *one["loc"]]
-        in_list = len(words) > 2 and isinstance(words[2], int)
-        where = ".".join(map(str, words[: 4 if in_list else 2])) or "recipe"
+        where = (
+            ".".join(map(str, _place(words, one["type"], {*within, *_fields(kind)}))) or "recipe"
+        )
         if where in told or (words and words[0] in without):
             continue
         told.add(where)
         said = one["msg"].removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
-            said = f"there is no such field {_like(str(one['loc'][-1]), _fields(kind))}"
+            said = f"there is no such field {like(str(one['loc'][-1]), _fields(kind))}"
         got = "" if isinstance(one["input"], Mapping | BaseModel) else f", got {one['input']!r}"
         yield f"{where}: {said}{got}"
+
+
+def _place(words: list[Any], fault: str, fields: Collection[str]) -> list[Any]:
+    """A field by its names; what pydantic adds to them (which of several types it tried) is left out."""
+    if fault == "extra_forbidden":
+        return words
+    return list(takewhile(lambda word: isinstance(word, int) or word in fields, words))
 
 
 def _override(data: dict[str, Any], override: str) -> None:

@@ -148,10 +148,10 @@ SECTIONS = Registry(
     "section",
     "lsnn_neuro.sections",
     {
-        "deep_r": "lsnn_neuro.training_config:DeepRConfig",
+        "deep_r": "lsnn_neuro.training.config:DeepRConfig",
         "quantization": "quantize.config:QuantizationConfig",
-        "training": "lsnn_neuro.training_config:TrainingConfig",
-        "reinforcement": "lsnn_neuro.training_config:ReinforcementConfig",
+        "training": "lsnn_neuro.training.config:TrainingConfig",
+        "reinforcement": "lsnn_neuro.training.config:ReinforcementConfig",
     },
 )
 """The other sections of a recipe, in the order in which it is written."""

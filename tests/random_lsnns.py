@@ -56,8 +56,7 @@ def tiny_recipe(**sections: dict[str, Any] | None) -> Recipe:
             "iterations": 7,
             "batch_size": 4,
             "validate_every": 3,
-            "lr_decay": 0.5,
-            "lr_decay_every": 4,
+            "schedule": {"name": "StepLR", "step_size": 4, "gamma": 0.5},
         },
     }
     for section, fields in sections.items():

@@ -87,6 +87,38 @@ def test_a_gradient_that_explodes_stops_the_run(tmp_path: Path) -> None:
     assert "above training.divergence_gradient = 1e-09" in line
 
 
+def test_a_run_that_can_not_go_on_with_another_recipe_is_told_why(tmp_path: Path) -> None:
+    recipe, run = small(tmp_path), tmp_path / "run"
+    assert lsnn_neuro("train", recipe, "--out", run).exit_code == 0
+    change = ("--set", "training.optimizer.name=AdamW", "--set", "training.iterations=6")
+    line = said("train", recipe, "--out", run, "--resume", *change)
+    assert "belongs to another recipe: training.optimizer.name was Adam, is AdamW; resume" in line
+
+
+def test_fewer_iterations_than_a_recipe_with_restarts_has(tmp_path: Path) -> None:
+    fewer = ("--set", "training.iterations=3")
+    line = said("train", "teacher-networks", "--out", tmp_path / "run", *fewer)
+    assert "restarts [8000] must rise and lie between 0 and iterations = 3" in line
+    assert "set training.restarts too, [] for none" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("training.optimizer.name=LBFGS", "training.optimizer.name: LBFGS needs a closure"),
+        ("training.optimizer.name=Adamw", "(did you mean AdamW?)"),
+        ("training.schedule.name=StepLR", "training.schedule: StepLR needs step_size"),
+        ("training.schedule.name=ReduceLROnPlateau", "follows the scores of validations"),
+    ],
+)
+def test_an_optimizer_or_schedule_that_can_not_be_leaves_no_run(
+    change: str, told: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert told in said("train", small(tmp_path), "--out", out, "--set", change)
+    assert not out.exists()
+
+
 def test_misspelt_fields_are_answered_by_what_was_meant(tmp_path: Path) -> None:
     wrong = ("--set", "training.iteration=10", "--set", "network.tau_a=1e9")
     line = said("train", small(tmp_path), "--out", tmp_path / "run", *wrong)

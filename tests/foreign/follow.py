@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.evaluation import evaluate
-from lsnn_neuro.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.score import Metric, Score
 from lsnn_neuro.tasks.task import Task, Trials
+from lsnn_neuro.training.objectives import Loss
 
 DISTANCE = Metric("distance", higher_is_better=False)
 MOVE = 5

@@ -8,7 +8,6 @@ from random_lsnns import lsnn, spikes, tiny_recipe
 
 from lsnn_neuro.network.config import LSNNConfig
 from lsnn_neuro.training import Trainer
-from quantize.aware import QuantizationAware
 
 DENSE = {
     "regular": 5, "adaptive": 4, "input_connectivity": 1.0, "recurrent_connectivity": 1.0,
@@ -64,8 +63,8 @@ def test_errors_do_not_pass_back_through_recurrent_synapses():
 
 @pytest.mark.parametrize("aware", [False, True])
 def test_a_liquid_learns_its_readout_alone(aware):
-    recipe = tiny_recipe(network={"learning": "liquid"})
-    trainer = Trainer(recipe, wrap=QuantizationAware if aware else lambda network: network)
+    recipe = tiny_recipe(network={"learning": "liquid"}, quantization={} if aware else None)
+    trainer = Trainer(recipe)
     before = {name: t.clone() for name, t in trainer.network.state_dict().items()}
     for _ in range(5):
         trainer.train_step()
@@ -87,7 +86,7 @@ def test_the_loss_falls(learning):
         training={
             "iterations": 60,
             "lr": 0.02,
-            "lr_decay": 1.0,
+            "schedule": None,
             "batch_size": 32,
             "logit_scale": 20,
         },

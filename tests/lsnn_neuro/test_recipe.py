@@ -15,6 +15,7 @@ from lsnn_neuro.network.config import LSNNConfig, LSTMConfig
 from lsnn_neuro.recipe import built_in, load_recipe, parse_recipe
 from lsnn_neuro.registry import SECTIONS
 from lsnn_neuro.section import Section
+from lsnn_neuro.training.optimizers import Schedule
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = sorted((ROOT / "recipes").glob("*.toml"))
@@ -139,8 +140,13 @@ BAD = [
     ("training.batch_size=0", "training.batch_size", "0"),
     ("training.lr=0", "training.lr", "0"),
     ("training.lr=inf", "training.lr", "inf"),
-    ("training.lr_decay=1.5", "training.lr_decay", "1.5"),
-    ("training.lr_decay_every=0", "training.lr_decay_every", "0"),
+    ("training.schedule=linear", "training.schedule", "'linear'"),
+    ("training.schedule.name=3", "training.schedule.name", "3"),
+    ("training.optimizer.name=[1]", "training.optimizer.name", "[1]"),
+    ("training.optimizer.lr=0.1", "training.optimizer", "training.lr"),
+    ("training.groups=[{lr = 0.1}]", "training.groups.0.parameters", "required"),
+    ('training.groups=[{parameters = "*", lr = 0}]', "training.groups.0.lr", "0"),
+    ("training.lr_dekay=0.5", "training.lr_dekay", "0.5"),
     ("training.logit_scale=0", "training.logit_scale", "0"),
     ("training.rate_cost=-1", "training.rate_cost", "-1"),
     ("training.rate_target=-1", "training.rate_target", "-1"),
@@ -240,35 +246,54 @@ def test_only_the_end_of_a_run_may_change_for_resuming():
     assert not recipe.same_run(tiny_recipe(task={"symbols": 5}), iteration=0)
 
 
+COSINE = {"schedule": {"name": "CosineAnnealingLR"}, "lr": 0.02, "iterations": 100}
+
+
+def lr(recipe, iteration):
+    return Schedule(recipe.training).at(iteration)[0]["lr"]
+
+
 def test_the_cosine_schedule_falls_from_lr_to_zero_and_fixes_the_number_of_iterations():
-    cosine = {"schedule": "cosine", "lr": 0.02, "iterations": 100}
-    recipe = tiny_recipe(training=cosine)
-    assert recipe.training.learning_rate(0) == 0.02
-    assert recipe.training.learning_rate(50) == pytest.approx(0.01)
-    assert 0 < recipe.training.learning_rate(99) < 1e-5
-    assert recipe.same_run(tiny_recipe(training=cosine | {"stop_at_accuracy": 0.5}), iteration=99)
-    assert not recipe.same_run(tiny_recipe(training=cosine | {"iterations": 101}), iteration=2)
+    recipe = tiny_recipe(training=COSINE)
+    assert lr(recipe, 0) == 0.02
+    assert lr(recipe, 50) == pytest.approx(0.01)
+    assert 0 < lr(recipe, 99) < 1e-5
+    assert recipe.same_run(tiny_recipe(training=COSINE | {"stop_at_accuracy": 0.5}), iteration=99)
+    assert not recipe.same_run(tiny_recipe(training=COSINE | {"iterations": 101}), iteration=2)
 
 
 def test_a_warm_restart_prolongs_a_cosine_schedule_that_has_come_to_its_end():
-    cosine = {"schedule": "cosine", "lr": 0.02, "iterations": 100}
-    once = tiny_recipe(training=cosine)
-    twice = tiny_recipe(training=cosine | {"iterations": 140, "restarts": [100]})
-    assert twice.training.learning_rate(99) == once.training.learning_rate(99)
-    assert twice.training.learning_rate(100) == 0.02
-    assert twice.training.learning_rate(120) == pytest.approx(0.01)
+    once = tiny_recipe(training=COSINE)
+    twice = tiny_recipe(training=COSINE | {"iterations": 140, "restarts": [100]})
+    assert lr(twice, 99) == lr(once, 99)
+    assert lr(twice, 100) == 0.02
+    assert lr(twice, 120) == pytest.approx(0.01)
     assert twice.same_run(once, iteration=100)
-    elsewhere = tiny_recipe(training=cosine | {"iterations": 140, "restarts": [80]})
+    elsewhere = tiny_recipe(training=COSINE | {"iterations": 140, "restarts": [80]})
     assert not elsewhere.same_run(once, iteration=100)
+
+
+def test_what_keeps_a_run_from_going_on_is_said():
+    recipe = tiny_recipe()
+    other = tiny_recipe(training={"optimizer": {"name": "AdamW"}}, network={"beta": 1.0})
+    assert other.change(recipe, 3) == (
+        "network.beta was 1.8, is 1.0; training.optimizer.name was Adam, is AdamW"
+    )
+    constant = tiny_recipe(training={"schedule": None})
+    assert "training.schedule.name was StepLR, is not set" in constant.change(recipe, 3)
+    longer = tiny_recipe(training=COSINE | {"iterations": 101})
+    said = longer.change(tiny_recipe(training=COSINE), 2)
+    assert said.startswith("training.iterations was 100, is 101, which would change learning rates")
+    assert "in iteration 2 it was 0.0199951, would be 0.0199952" in said
 
 
 @pytest.mark.parametrize(
     ("training", "said"),
     [
-        ({"restarts": [5]}, "schedule 'cosine'"),
-        ({"schedule": "cosine", "iterations": 10, "restarts": [10]}, "iterations = 10"),
-        ({"schedule": "cosine", "iterations": 10, "restarts": [5, 5]}, "must rise"),
-        ({"schedule": "cosine", "iterations": 10, "restarts": [0]}, "must rise"),
+        ({"schedule": None, "restarts": [5]}, "restarts need a schedule"),
+        (COSINE | {"iterations": 10, "restarts": [10]}, r"iterations = 10; set training\.restarts"),
+        (COSINE | {"restarts": [5, 5]}, "must rise"),
+        (COSINE | {"restarts": [0]}, "must rise"),
     ],
 )
 def test_restarts_that_can_not_be(training, said):
@@ -604,6 +629,6 @@ def test_reading_a_recipe_imports_what_it_names_and_no_more(tmp_path):
     assert not loaded & {
         "lsnn_neuro.tasks.phones",
         "quantize.aware",
-        "lsnn_neuro.training",
+        "lsnn_neuro.training.loop",
         "deploy",
     }

@@ -8,9 +8,9 @@ from scipy.optimize import minimize
 
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network.module import NetworkOutput
-from lsnn_neuro.objectives import Supervised
 from lsnn_neuro.tasks.learning_to_learn import LearningToLearn, LearningToLearnConfig, linear_fits
-from lsnn_neuro.training_config import TrainingConfig
+from lsnn_neuro.training.config import TrainingConfig
+from lsnn_neuro.training.objectives import Supervised
 
 FAMILIES = ("teacher-networks", "sinusoids")
 

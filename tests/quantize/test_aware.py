@@ -383,14 +383,10 @@ def test_the_loop_trains_the_integer_model_and_resumes_it(tmp_path):
     short = tiny_recipe(
         quantization={"weight_bits": 4}, training={"validate_every": 2, "iterations": 4}
     )
-
-    def wrap(network):
-        return QuantizationAware(network, weight_bits=4)
-
-    trainer = train(recipe, tmp_path / "whole", wrap=wrap, progress=False)
+    trainer = train(recipe, tmp_path / "whole", progress=False)
     assert trainer.deep_r.n_active == trainer.deep_r.cap
-    train(short, tmp_path / "parts", wrap=wrap, progress=False)
-    train(recipe, tmp_path / "parts", wrap=wrap, progress=False, resume=True)
+    train(short, tmp_path / "parts", progress=False)
+    train(recipe, tmp_path / "parts", progress=False, resume=True)
     whole, parts = (Checkpoint.load(tmp_path / name / LAST) for name in ("whole", "parts"))
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(parts.arrays[name], array, err_msg=name)

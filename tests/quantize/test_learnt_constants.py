@@ -129,8 +129,10 @@ def test_a_current_that_starts_at_nothing_can_not_be_learnt_away_from_there():
 
 
 def test_training_moves_them_and_conversion_keeps_parity():
-    recipe = tiny_recipe(network={"learn": ["tau_m", "tau_a", "beta", "b0"]}, training={"lr": 0.05})
-    trainer = Trainer(recipe, wrap=QuantizationAware)
+    recipe = tiny_recipe(
+        network={"learn": ["tau_m", "tau_a", "beta", "b0"]}, training={"lr": 0.05}, quantization={}
+    )
+    trainer = Trainer(recipe)
     for _ in range(4):
         trainer.train_step()
     learnt = {n: p for n, p in trainer.network.named_parameters() if "log_factor" in n}

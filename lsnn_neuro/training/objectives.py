@@ -16,7 +16,7 @@ from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.tasks.task import SupervisedTask
-from lsnn_neuro.training_config import TrainingConfig
+from lsnn_neuro.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,8 +13,8 @@ from lsnn_neuro.checkpoint import LAST, Checkpoint
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.recipe import Recipe, parse_recipe
-from lsnn_neuro.reinforcement import advantages, clipped_gain
 from lsnn_neuro.training import Trainer, train
+from lsnn_neuro.training.ppo import advantages, clipped_gain
 
 
 def recipe(**sections: dict[str, Any]) -> Recipe:
@@ -30,7 +30,7 @@ def recipe(**sections: dict[str, Any]) -> Recipe:
             "input_connectivity": 1.0, "recurrent_connectivity": 1.0, "readout_connectivity": 1.0,
         },
         "training": {"iterations": 5, "batch_size": 3, "validate_every": 5, "validation_samples": 4},
-        "reinforcement": {"epochs": 2, "noise_iterations": 5},
+        "reinforcement": {"epochs": 2, "noise_decay_iterations": 5},
     }  # fmt: skip
     for section, fields in sections.items():
         data[section] = data.get(section, {}) | fields
@@ -96,15 +96,15 @@ def test_hints_teach_further_outputs_where_the_goal_is_and_nothing_before_it_was
     config = recipe(
         task={"auxiliary_targets": True, "actions": 30, "goal_radius": 0.9, "goal_distance": 1.0},
         training={"iterations": 60, "batch_size": 48, "lr": 0.01, "rate_cost": 0.0},
-        reinforcement={"epochs": 1, "hint_weight": 10.0},
+        reinforcement={"epochs": 1, "auxiliary_weight": 10.0},
     )
     trainer = Trainer(config)
     assert trainer.network.spec.n_outputs == 5
     errors = [trainer.train_step()["hint"] for _ in range(60)]
     assert np.mean(errors[-5:]) < 0.8 * np.mean(errors[:5])
     rollout = trainer.objective._rollout
-    assert not rollout.found[0].any()
-    assert (np.diff(rollout.found.astype(int), axis=0) >= 0).all()
+    assert not rollout.goal_known[0].any()
+    assert (np.diff(rollout.goal_known.astype(int), axis=0) >= 0).all()
     assert len(np.unique(rollout.goal, axis=0)) == 48  # each episode has its own
     assert np.linalg.norm(rollout.goal, axis=1).max() <= 1
 

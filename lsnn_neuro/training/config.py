@@ -1,18 +1,62 @@
-"""The sections of a recipe that say how a network is trained."""
+"""The sections of a recipe that say how a network is trained. Read without torch."""
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from lsnn_neuro.registry import TASKS
 from lsnn_neuro.section import Section
 
 if TYPE_CHECKING:
     from lsnn_neuro.recipe import Recipe
+
+
+class WithArguments(Section):
+    """A section whose further fields are arguments of a class of torch, by torch's names.
+
+    They are checked when the run starts: reading a recipe does not import torch.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The further fields."""
+        return dict(self.model_extra or {})
+
+
+class OptimizerConfig(WithArguments):
+    """An optimizer of ``torch.optim`` and its arguments; the learning rate is ``training.lr``."""
+
+    name: str = Field("Adam", description="a class of torch.optim")
+
+    @model_validator(mode="after")
+    def _lr_has_one_place(self) -> OptimizerConfig:
+        if "lr" in self.arguments:
+            raise ValueError("the learning rate is training.lr; leave training.optimizer.lr out")
+        return self
+
+
+class ScheduleConfig(WithArguments):
+    """A schedule of ``torch.optim.lr_scheduler`` and its arguments.
+
+    Its step is an iteration. CosineAnnealingLR's T_max and OneCycleLR's total_steps are by default all
+    iterations (from one restart to the next), OneCycleLR's max_lr is the learning rate.
+    """
+
+    name: str = Field(description="a class of torch.optim.lr_scheduler")
+
+
+class GroupConfig(WithArguments):
+    """Parameters with optimizer arguments of their own."""
+
+    parameters: str = Field(
+        min_length=1, description="their names in the network; * and ? stand for any"
+    )
+    lr: float | None = Field(None, gt=0, description="learning rate; by default training.lr")
 
 
 class TrainingConfig(Section):
@@ -26,15 +70,17 @@ class TrainingConfig(Section):
     )
     iterations: int = Field(ge=1)
     batch_size: int = Field(256, ge=1)
-    lr: float = Field(0.01, gt=0, description="learning rate of Adam")
-    schedule: Literal["steps", "cosine"] = Field(
-        "steps", description="lr falls in steps, or along half a cosine to 0 at the last iteration"
+    lr: float = Field(0.01, gt=0, description="learning rate")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig | None = Field(
+        None, description="how the learning rate changes; by default it stays"
     )
     restarts: tuple[int, ...] = Field(
-        (), description="iterations in which the cosine starts again from lr"
+        (), description="iterations in which the schedule starts again"
     )
-    lr_decay: float = Field(1.0, gt=0, le=1, description="factor on lr every lr_decay_every")
-    lr_decay_every: int = Field(2500, ge=1, description="iterations between decays")
+    groups: tuple[GroupConfig, ...] = Field(
+        (), description="parameters that are trained otherwise; the first group that matches holds"
+    )
     logit_scale: float = Field(
         1.0, gt=0, description="factor on the mean readout of a window before the cross-entropy"
     )
@@ -52,27 +98,20 @@ class TrainingConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _restarts_lie_within_a_cosine_schedule(self) -> TrainingConfig:
-        cycles = (0, *self.restarts, self.iterations)
-        if self.restarts and self.schedule != "cosine":
-            raise ValueError("restarts go with the schedule 'cosine'")
-        if any(start >= end for start, end in pairwise(cycles)):
+    def _restarts_lie_within_the_run(self) -> TrainingConfig:
+        if self.restarts and self.schedule is None:
+            raise ValueError("restarts need a schedule that can start again (training.schedule)")
+        if any(start >= end for start, end in pairwise(self.cycles)):
             raise ValueError(
-                f"restarts {list(self.restarts)}: they must rise, between 0 and iterations = "
-                f"{self.iterations}"
+                f"restarts {list(self.restarts)} must rise and lie between 0 and iterations = "
+                f"{self.iterations}; set training.restarts too, [] for none"
             )
         return self
 
-    def learning_rate(self, iteration: int) -> float:
-        """Learning rate in an iteration, the first of which is 0.
-
-        The cosine with its warm restarts is equation 5 of Loshchilov and Hutter 2017 (SGDR).
-        """
-        if self.schedule == "cosine":
-            start = max((r for r in self.restarts if r <= iteration), default=0)
-            end = min((r for r in self.restarts if r > iteration), default=self.iterations)
-            return self.lr * (1 + math.cos(math.pi * (iteration - start) / (end - start))) / 2
-        return self.lr * self.lr_decay ** (iteration // self.lr_decay_every)
+    @property
+    def cycles(self) -> tuple[int, ...]:
+        """Iterations in which the schedule starts, and the end."""
+        return (0, *self.restarts, self.iterations)
 
 
 class DeepRConfig(Section):
@@ -110,24 +149,26 @@ class ReinforcementConfig(Section):
     """Proximal policy optimization; for tasks that are played in episodes."""
 
     discount: float = Field(0.95, ge=0, lt=1, description="gamma, of a reward one action later")
-    trace: float = Field(0.9, ge=0, le=1, description="lambda of generalized advantage estimation")
+    gae_lambda: float = Field(
+        0.9, ge=0, le=1, description="lambda of generalized advantage estimation"
+    )
     epochs: int = Field(2, ge=1, description="iterations that learn from the same episodes")
     clip: float = Field(0.2, gt=0, lt=1, description="how far the policy's ratio may pay off")
     value_weight: float = Field(0.5, ge=0, description="weight of the critic's squared error")
     noise: float = Field(
         0.7, gt=0, description="noise of actions in the first iteration, see task.noise"
     )
-    noise_iterations: int = Field(
+    noise_decay_iterations: int = Field(
         2000, ge=1, description="iterations until it has come to task.noise, in a straight line"
     )
-    longest: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
-    excess_weight: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
-    hint_weight: float = Field(
-        0.1, ge=0, description="weight of the hints' squared error, see task.auxiliary_targets"
+    max_speed: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
+    speed_penalty: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
+    auxiliary_weight: float = Field(
+        0.1, ge=0, description="weight of the auxiliary targets' squared error, see task.auxiliary_targets"
     )
 
     def check(self, recipe: Recipe) -> None:
-        """Episodes are there to be played in closed loops alone, and with noise."""
+        """Episodes are played in closed loops alone, and with noise."""
         if not TASKS[recipe.task.name].closed_loop:
             raise ValueError(
                 f"reinforcement is for tasks played in a closed loop, {recipe.task.name!r} is none"
@@ -135,6 +176,6 @@ class ReinforcementConfig(Section):
 
     def objective(self, task: Any, recipe: Recipe, device: Any) -> Any:
         """Proximal policy optimization of the task's episodes."""
-        from lsnn_neuro.reinforcement import ActorCritic
+        from lsnn_neuro.training.ppo import ActorCritic
 
         return ActorCritic(task, recipe.training, self, device)

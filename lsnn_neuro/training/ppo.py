@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from lsnn_neuro.evaluation import evaluate
-from lsnn_neuro.objectives import Loss
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks.navigation.episodes import (
     GOAL,
@@ -31,29 +30,32 @@ from lsnn_neuro.tasks.navigation.episodes import (
 )
 from lsnn_neuro.tasks.navigation.task import Navigation
 from lsnn_neuro.tasks.score import Score
-from lsnn_neuro.training_config import ReinforcementConfig, TrainingConfig
+from lsnn_neuro.training.config import ReinforcementConfig, TrainingConfig
+from lsnn_neuro.training.objectives import Loss
 
 FloatArray = npt.NDArray[np.float64]
 _SEEDS = 2**62
 
 
-def advantages(reward: FloatArray, value: FloatArray, discount: float, trace: float) -> FloatArray:
+def advantages(
+    reward: FloatArray, value: FloatArray, discount: float, gae_lambda: float
+) -> FloatArray:
     r"""Generalized advantage estimates, (action, sample).
 
     ::
 
         delta[k] = reward[k] + discount value[k+1] - value[k]
-        A[k]     = delta[k] + discount trace A[k+1]
+        A[k]     = delta[k] + discount gae_lambda A[k+1]
 
     After the last action, where time ends and not the world, value[k+1] is taken to be value[k].
 
-    - reward, value: (action, sample); discount, trace: gamma and lambda, 0 to 1
+    - reward, value: (action, sample); discount, gae_lambda: gamma and lambda, 0 to 1
 
     Source: Schulman et al. 2016 (arXiv 1506.02438), equations (11) to (16).
     """
     delta: FloatArray = reward + discount * np.concatenate([value[1:], value[-1:]]) - value
     for k in range(len(delta) - 2, -1, -1):
-        delta[k] += discount * trace * delta[k + 1]
+        delta[k] += discount * gae_lambda * delta[k + 1]
     return delta
 
 
@@ -75,7 +77,7 @@ class _Rollout:
 
     - drift: the part of the action's noise that was known beforehand, (action, sample, 2)
     - log_policy: of the actions when they were taken; noise: its standard deviation, shape ()
-    - found: whether the goal has been reached before, (action, sample); goal: where it is, (sample, 2)
+    - goal_known: whether the goal has been reached before, (action, sample); goal: where it is, (sample, 2)
     """
 
     inputs: npt.NDArray[np.bool_]
@@ -85,7 +87,7 @@ class _Rollout:
     advantage: npt.NDArray[np.float32]
     returns: npt.NDArray[np.float32]
     log_policy: npt.NDArray[np.float32]
-    found: npt.NDArray[np.bool_]
+    goal_known: npt.NDArray[np.bool_]
     goal: npt.NDArray[np.float32]
     noise: npt.NDArray[np.float32]
 
@@ -108,7 +110,7 @@ class ActorCritic:
         self.updates = 0
         self._rollout: _Rollout | None = None
         c = task.config
-        self._looked_at = torch.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
+        self._action_steps = torch.arange(1, c.actions + 1) * c.steps_per_action - 1 - c.latency
 
     def loss(self, model: nn.Module, rng: np.random.Generator) -> Loss:
         """The loss of the episodes at hand; new ones are played when these have been used up."""
@@ -120,23 +122,22 @@ class ActorCritic:
             self._rollout = self._prepare(episodes, noise)
         r = self._rollout
         output = model(torch.from_numpy(r.inputs).to(self.device))
-        readout = output.readout[
-            self._looked_at.to(self.device)
-        ].float()  # (action, sample, output)
-        counts = self._tensor(r.moved).float()
+        at_actions = output.readout[self._action_steps.to(self.device)]
+        readout = at_actions.float()  # (action, sample, output)
+        action_mask = self._tensor(r.moved).float()
         ratio = torch.exp(self._log_policy(readout, r) - self._tensor(r.log_policy))
         gain = clipped_gain(ratio, self._tensor(r.advantage), self.config.clip)
-        actor = -(gain * counts).sum() / counts.sum()
+        actor = -(gain * action_mask).sum() / action_mask.sum()
         critic = nn.functional.mse_loss(readout[..., VALUE], self._tensor(r.returns))
         value = actor + self.config.value_weight * critic
-        wish = readout[..., VELOCITY]
-        excess = torch.relu(wish.square().sum(-1) - self.config.longest**2).mean()
-        value = value + self.config.excess_weight * excess
+        mean_velocity = readout[..., VELOCITY]
+        excess = torch.relu(mean_velocity.square().sum(-1) - self.config.max_speed**2).mean()
+        value = value + self.config.speed_penalty * excess
         if self.task.config.auxiliary_targets:
             error = (readout[..., GOAL] - self._tensor(r.goal)).square().sum(-1)
-            hint = (error * self._tensor(r.found)).mean()
-            value = value + self.config.hint_weight * hint
-            metrics["hint"] = hint.item()
+            auxiliary = (error * self._tensor(r.goal_known)).mean()
+            value = value + self.config.auxiliary_weight * auxiliary
+            metrics["hint"] = auxiliary.item()
         self.updates += 1
         metrics |= {
             "actor": actor.item(),
@@ -170,7 +171,7 @@ class ActorCritic:
     def _play(self, model: nn.Module, rng: np.random.Generator) -> tuple[Episodes, float]:
         n, seeds = self.training.batch_size, _SEEDS
         draws = self.task.draw("train", [int(e) for e in rng.integers(seeds, size=n)])
-        done = min(self.updates / self.config.noise_iterations, 1.0)
+        done = min(self.updates / self.config.noise_decay_iterations, 1.0)
         last = self.task.config.noise
         noise = self.config.noise + (last - self.config.noise) * done
         return run_episodes(self.task, model.session(n), draws, noise=noise), noise
@@ -178,7 +179,7 @@ class ActorCritic:
     def _prepare(self, e: Episodes, noise: float) -> _Rollout:
         """Advantages, returns and what else is needed of the episodes."""
         value = e.readout[..., VALUE]
-        gains = advantages(e.reward, value, self.config.discount, self.config.trace)
+        gains = advantages(e.reward, value, self.config.discount, self.config.gae_lambda)
         # what all episodes have in common at a time is no one's merit
         relative = gains - gains.mean(axis=1, keepdims=True)
         scale = relative[e.moved].std() + 1e-8
@@ -196,7 +197,7 @@ class ActorCritic:
         rollout = _Rollout(
             inputs=e.inputs,
             moved=e.moved,
-            found=np.cumsum(e.reached, axis=0) > e.reached,  # before this action
+            goal_known=np.cumsum(e.reached, axis=0) > e.reached,  # before this action
             log_policy=np.zeros(0, np.float32),
             **{name: array.astype(np.float32) for name, array in arrays.items()},
         )

@@ -1,0 +1,173 @@
+"""Callbacks: what happens around the iterations of a run.
+
+After each iteration they are called in this order, in which they also start; they end in the reverse one:
+
+1. :class:`Validation` scores the network when that is due, and keeps the best one
+2. those given to :func:`lsnn_neuro.training.train`, in the order given
+3. :class:`Log` writes ``metrics.jsonl``
+4. :class:`lsnn_neuro.training.tensorboard.TensorBoard` writes what TensorBoard shows
+5. :class:`ProgressBar`, unless it is turned off
+6. :class:`Interrupt` stops the run after SIGINT or SIGTERM
+7. :class:`Checkpoints` writes what the run can be resumed from
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lsnn_neuro import files
+from lsnn_neuro.checkpoint import BEST, LAST
+
+if TYPE_CHECKING:
+    from lsnn_neuro.training.trainer import Trainer
+
+METRICS = "metrics.jsonl"
+
+
+class Callback:
+    """Something that happens around the iterations of a run; override what is needed.
+
+    A callback may read all of the trainer: ``network``, ``model``, ``task``, ``recipe``, ``optimizer``,
+    ``deep_r``, ``iteration``, ``score``, ``best``, ``seconds``; while iterations are under way ``validated``
+    says whether this one was scored. It may call ``trainer.stop(reason)``. What it does to the network or
+    the optimizer is trained on and checkpointed; random numbers it must draw from a generator of its own,
+    and a state of its own is not in the checkpoint.
+    """
+
+    def start(self, trainer: Trainer) -> None:
+        """Before the first iteration of this run or resumed run."""
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """After each iteration, when ``trainer.iteration`` have been made.
+
+        - metrics: of this iteration, by name; numbers that are added here go into the log
+        """
+
+    def end(self, trainer: Trainer) -> None:
+        """After the last iteration, or after an error; called if ``start`` was."""
+
+
+class Validation(Callback):
+    """Scores the network every ``training.validate_every`` iterations and at the end; keeps the best one."""
+
+    def __init__(self, run_dir: Path):
+        self.file = run_dir / BEST
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Score the network when that is due."""
+        config = trainer.recipe.training
+        if trainer.iteration % config.validate_every and trainer.iteration != config.iterations:
+            return
+        score = trainer.validate()
+        if score is trainer.best:
+            trainer.checkpoint(resumable=False).save(self.file)
+        metrics[f"validation_{score.metric.name}"] = score.value
+
+
+class Log(Callback):
+    """``metrics.jsonl``, one line an iteration; what came after a checkpoint is cut off."""
+
+    def __init__(self, run_dir: Path):
+        self.path = run_dir / METRICS
+
+    def start(self, trainer: Trainer) -> None:
+        """Open the file, cut to the iterations that the run has made."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if _iteration_of(line) <= trainer.iteration]
+        files.write_text(self.path, "".join(f"{line}\n" for line in kept))
+        self.file = self.path.open("a")
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Append a line."""
+        line = {"iteration": trainer.iteration, **metrics, "seconds": trainer.seconds}
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+
+    def end(self, trainer: Trainer) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def _iteration_of(line: str) -> float:
+    """The iteration of a metrics line; a line cut short by a crash counts as never written."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError):
+        return float("inf")
+
+
+class ProgressBar(Callback):
+    """A bar on the terminal, with the loss and the best score."""
+
+    def start(self, trainer: Trainer) -> None:
+        """Show the bar."""
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}"),
+        )  # fmt: skip
+        self.bar = Progress(*columns, transient=False)
+        total = trainer.recipe.training.iterations
+        self.row = self.bar.add_task(
+            trainer.recipe.name, total=total, completed=trainer.iteration, info=""
+        )
+        self.bar.start()
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Move the bar."""
+        best = f"  best {trainer.best.value:.4g}" if trainer.best else ""
+        info = f"loss {metrics['loss']:.3f}{best}"
+        self.bar.update(self.row, completed=trainer.iteration, info=info)
+
+    def end(self, trainer: Trainer) -> None:
+        """Leave it as it stands."""
+        self.bar.stop()
+
+
+class Interrupt(Callback):
+    """Turns SIGINT and SIGTERM into a stop after the current iteration."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.before: dict[signal.Signals, Any] = {}
+
+    def start(self, trainer: Trainer) -> None:
+        """Take the signals."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.before[signum] = signal.signal(signum, self._note)
+            except ValueError:  # not in the main thread: nobody can interrupt us that way
+                break
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.seen:  # a second Ctrl-C means it
+            raise KeyboardInterrupt
+        self.seen.append(signum)
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Stop the run if a signal came; one that comes later counts after the next iteration."""
+        if self.seen:
+            trainer.interrupted = True
+            trainer.stop("interrupted")
+
+    def end(self, trainer: Trainer) -> None:
+        """Give the signals back."""
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
+
+
+class Checkpoints(Callback):
+    """``last.safetensors`` after each validation and when the run stops."""
+
+    def __init__(self, run_dir: Path):
+        self.file = run_dir / LAST
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Write what the run can be resumed from."""
+        if trainer.validated or trainer.stopped is not None:
+            trainer.checkpoint(resumable=True).save(self.file)
