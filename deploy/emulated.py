@@ -20,7 +20,7 @@ from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
 @dataclass(frozen=True)
-class EmulatorTarget(Target):
+class Emulator(Target):
     """Runs a network on the emulator, ``batch`` samples at a time to bound the memory.
 
     With ``spikes=False`` its records hold the readout alone.
@@ -98,7 +98,7 @@ class EmulatorSession:
     def record(self) -> SpikeRecord:
         """What the network did: the same steps again, in one go."""
         inputs: Any = np.concatenate(self._inputs)  # int8 where some steps are
-        return EmulatorTarget().run(self._network, inputs)
+        return Emulator().run(self._network, inputs)
 
 
 def check_step(inputs: Events, step: int) -> None:

@@ -91,7 +91,7 @@ def hardware_models() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Loihi2Target(Target):
+class Loihi2(Target):
     """Runs a network on a Loihi 2 chip, by default one sample at a time."""
 
     name: ClassVar[str] = "loihi2"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.mapping.metrics import neurobench_metrics
 from deploy.model import load
 from deploy.parity import Comparison, compare, join
@@ -56,7 +56,7 @@ def measure(folder: Path, *, lava_samples: int = LAVA_SAMPLES) -> Card:
     if trained.spec is not None:
         dormant = count_dormant(trained.spec)
         quantized = trained.integers
-        players[ON_INTEGERS] = TargetPlayer(quantized, EmulatorTarget())
+        players[ON_INTEGERS] = TargetPlayer(quantized, Emulator())
         scores[ON_INTEGERS] = evaluate(task, players[ON_INTEGERS], "test")
         integers = _integers(task, network, quantized, scores[ON_INTEGERS], lava_samples)
     scores |= task.baselines("test")
@@ -128,7 +128,7 @@ def _integers(
     seconds = p1.samples * p1.steps * quantized.dt / 1000
     by_width = {
         width: evaluate(
-            task, TargetPlayer(convert(spec, weight_bits=width)[0], EmulatorTarget()), "test"
+            task, TargetPlayer(convert(spec, weight_bits=width)[0], Emulator()), "test"
         ).value
         for width in WIDTHS
     }

@@ -269,7 +269,7 @@ class LavaSession:
 
 
 @dataclass(frozen=True)
-class LoihiSimTarget(Target):
+class LoihiSim(Target):
     """Runs a network on Lava's fixed-point simulation."""
 
     name: ClassVar[str] = "loihi-sim"
