@@ -270,7 +270,10 @@ class LavaSession:
 
 @dataclass(frozen=True)
 class LoihiSim(Target):
-    """Runs a network on Lava's fixed-point simulation."""
+    """Runs a network on Lava's fixed-point simulation, in a child process; ``LoihiSim()`` needs no options.
+
+    Raises TargetUnavailableError where Lava is not installed, TargetFailedError if it broke down.
+    """
 
     name: ClassVar[str] = "loihi-sim"
     level: ClassVar[str] = "P2"

@@ -98,6 +98,8 @@ def lsnn(
     - generator: of all draws, or its seed
     - constants: of the neurons, as users call them (tau_m, tau_a, b0, beta, n_ref, reset, gamma ...), of
       each population those it has; two numbers are a range to draw from
+
+    Raises NetworkError over a value that no network can have, naming it and what is allowed.
     """
     generator = _generator(generator)
     values = USUAL | {"n_ref": 5} | constants
@@ -160,6 +162,7 @@ def stack(
 
     - recurrent: layers hear themselves too; feedback: each layer hears the one after it
     - skip: the readout hears all layers, not just the last
+    - layers: numbers of neurons; neuron: their name ("lif", "alif", "ahp", "atrlif", "if", or one's own)
     - all else as of :func:`lsnn`
     """
     generator = _generator(generator)
