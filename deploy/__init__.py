@@ -22,8 +22,6 @@ _WHERE = {
     "LavaOptions": "deploy.lava.options",
 }
 
-__getattr__, __dir__, __all__ = lazy(__name__, _WHERE)
-
 if TYPE_CHECKING:
     from deploy.emulated import Emulator as Emulator
     from deploy.lava.options import LavaOptions as LavaOptions
@@ -33,3 +31,5 @@ if TYPE_CHECKING:
     from deploy.model import load as load
     from deploy.player import TargetPlayer as TargetPlayer
     from deploy.target import Target as Target
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__, _WHERE)

@@ -66,8 +66,6 @@ _WHERE = {
     "TargetFailedError": "lsnn_neuro.errors",
 }
 
-__getattr__, __dir__, __all__ = lazy(__name__, _WHERE)
-
 if TYPE_CHECKING:
     from lsnn_neuro.arrays import Events as Events
     from lsnn_neuro.checkpoint import Checkpoint as Checkpoint
@@ -112,3 +110,5 @@ if TYPE_CHECKING:
     from lsnn_neuro.tasks.score import Metric as Metric
     from lsnn_neuro.tasks.score import Score as Score
     from lsnn_neuro.training import train as train
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__, _WHERE)

@@ -27,8 +27,6 @@ _WHERE = {
     "save": "quantize.file_format",
 }
 
-__getattr__, __dir__, __all__ = lazy(__name__, _WHERE)
-
 if TYPE_CHECKING:
     from quantize.aware import QuantizationAware as QuantizationAware
     from quantize.conversion import convert as convert
@@ -44,3 +42,5 @@ if TYPE_CHECKING:
     from quantize.record import PopulationSpikes as PopulationSpikes
     from quantize.record import PopulationState as PopulationState
     from quantize.record import SpikeRecord as SpikeRecord
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__, _WHERE)
