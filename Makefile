@@ -59,6 +59,7 @@ golden: $(VENV)/installed ## write the golden spike files of hw_tests anew
 bench: $(VENV)/installed ## measure speed and memory beside the peers' into benchmarks/results/ (an hour)
 	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \
 	run $(BIN)/python benchmarks/peers.py; \
+	run $(BIN)/python benchmarks/import_time.py --json benchmarks/results/import_time.json; \
 	run $(BIN)/python benchmarks/training_step.py --isa $(BESIDE) --json benchmarks/results/training_step.json; \
 	run $(BIN)/python benchmarks/large.py --json benchmarks/results/large.json; \
 	run $(BIN)/python benchmarks/streaming.py $(BESIDE) --json benchmarks/results/streaming.json; \

@@ -14,7 +14,7 @@ from measure import arguments, interleaved, machine, publish
 from rich.table import Table
 
 from deploy.lava.options import LavaOptions
-from deploy.lava.target import LoihiSimTarget, lava_missing
+from deploy.lava.target import LoihiSim, lava_missing
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import SpikingNetwork
@@ -71,7 +71,7 @@ def main() -> None:
         readouts["reference"] = emulate_reference(network, part)[1]
 
     def lava() -> None:
-        target = LoihiSimTarget(LavaOptions(synapses="stock"))
+        target = LoihiSim(LavaOptions(synapses="stock"))
         record = target.run(network, few)
         readouts["lava"], readouts["lava spikes"] = record.readout, record.spikes
 

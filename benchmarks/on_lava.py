@@ -15,7 +15,7 @@ from measure import arguments, interleaved, machine, publish
 from rich.table import Table
 
 from deploy.lava.options import LavaOptions
-from deploy.lava.target import LoihiSimTarget
+from deploy.lava.target import LoihiSim
 from quantize.emulator import emulate
 from quantize.record import SpikeRecord
 
@@ -43,9 +43,7 @@ def main() -> None:
 
     def runner(name: str, lava: LavaOptions, n_steps: int) -> Callable[[], None]:
         def run() -> None:
-            records[f"{name}, {n_steps} steps"] = LoihiSimTarget(lava).run(
-                network, inputs[:n_steps]
-            )
+            records[f"{name}, {n_steps} steps"] = LoihiSim(lava).run(network, inputs[:n_steps])
 
         return run
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deploy.artifact import Artifact, load_artifact, versions, write_artifact
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.levels import Gathering, Sides, emulator_side
 from deploy.mapping.chips import Chip, load_chip
 from deploy.mapping.report import Resources, resources, resources_files, rule_names
@@ -54,7 +54,7 @@ def run(
     - returns: spikes of every population and the readout, see :class:`quantize.record.SpikeRecord`
     """
     integers = network.integers if isinstance(network, Model) else network
-    return (target or EmulatorTarget()).run(integers, inputs)
+    return (target or Emulator()).run(integers, inputs)
 
 
 def evaluate(

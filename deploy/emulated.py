@@ -20,10 +20,10 @@ from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
 
 
 @dataclass(frozen=True)
-class EmulatorTarget(Target):
+class Emulator(Target):
     """Runs a network on the emulator, ``batch`` samples at a time to bound the memory.
 
-    With ``spikes=False`` its records hold the readout alone.
+    With ``spikes=False`` its records hold the readout alone. RecipeError over a batch below 1.
     """
 
     name: ClassVar[str] = "emulator"

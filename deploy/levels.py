@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from deploy.comparison import Comparison, Side, compare_levels, join_levels
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.model import Model
 from deploy.parity_report import DISTANCE_ONLY, GOLDEN, ParityReport
 from deploy.player import TargetPlayer
@@ -80,7 +80,7 @@ def emulator_side(network: QuantizedNetwork, samples: Samples) -> Side:
     def traced(sample: int) -> list[tuple[PopulationState, ...]]:
         return list(trace(network, samples.inputs[:, sample]))
 
-    record = samples.record or EmulatorTarget().run(network, samples.inputs)
+    record = samples.record or Emulator().run(network, samples.inputs)
     return Side(record=record, states_at=lambda sample, step: traced(sample)[step])
 
 

@@ -91,8 +91,11 @@ def hardware_models() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Loihi2Target(Target):
-    """Runs a network on a Loihi 2 chip, by default one sample at a time."""
+class Loihi2(Target):
+    """Runs a network on a Loihi 2 chip, by default one sample at a time.
+
+    Raises TargetUnavailableError where no chip can be used, and over a network that has no place on one.
+    """
 
     name: ClassVar[str] = "loihi2"
     level: ClassVar[str] = "P3"

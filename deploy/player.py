@@ -11,7 +11,9 @@ from quantize.network import QuantizedNetwork
 
 
 class TargetPlayer:
-    """An integer network on a target.
+    """An integer network on a target, as a player of tasks.
+
+    ``evaluate(task, TargetPlayer(network, LoihiSim()))`` scores it.
 
     - records: whether its sessions are asked what happened
     """

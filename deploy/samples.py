@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError
@@ -50,7 +50,7 @@ def samples_of(
         for batch in cast(SupervisedTask, task).batches(split, batch_size, max_samples):
             yield Samples(inputs=batch.inputs, labels=batch.labels)
         return
-    player = TargetPlayer(network, EmulatorTarget(), records=True)
+    player = TargetPlayer(network, Emulator(), records=True)
     for trials in task.trials(split, player, batch_size=batch_size, max_samples=max_samples):
         yield Samples(inputs=trials.inputs, labels=trials.labels, record=trials.record)
 

@@ -14,9 +14,9 @@ TARGETS = Registry(
     "target",
     "lsnn_neuro.targets",
     {
-        "emulator": "deploy.emulated:EmulatorTarget",
-        "loihi-sim": "deploy.lava.target:LoihiSimTarget",
-        "loihi2": "deploy.loihi2:Loihi2Target",
+        "emulator": "deploy.emulated:Emulator",
+        "loihi-sim": "deploy.lava.target:LoihiSim",
+        "loihi2": "deploy.loihi2:Loihi2",
     },
 )
 """Targets by name, the default first."""

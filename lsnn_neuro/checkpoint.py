@@ -44,6 +44,8 @@ class Checkpoint:
     - progress: iteration, best validation accuracy and the like; JSON values only
     - n_inputs, n_outputs: the network's
     - resumable: whether this release wrote it with all that a run needs to go on
+
+    Read with ``Checkpoint.load(find_checkpoint(run))``; FileFormatError over what is none.
     """
 
     recipe: Recipe
@@ -54,7 +56,7 @@ class Checkpoint:
     progress: Mapping[str, Any] = field(default_factory=dict)
     resumable: bool = False
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write atomically."""
         header: dict[str, Any] = {
             "recipe": self.recipe.to_dict("json"), "progress": dict(self.progress),
@@ -64,11 +66,12 @@ class Checkpoint:
         if self.spec is not None:
             header["spec"], packed = spec_file.pack(self.spec)
             arrays |= {f"{_SPEC}{name}": array for name, array in packed.items()}
-        files.write(path, KIND, header, arrays)
+        files.write(Path(path), KIND, header, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Checkpoint:
+    def load(cls, path: Path | str) -> Checkpoint:
         """Read a checkpoint; the recipe and the network inside are checked like any other."""
+        path = Path(path)
         found = files.read(path, KIND)
         header, arrays = found.header, found.arrays
         if not {"recipe", "progress"} <= header.keys():
@@ -146,8 +149,9 @@ def _of_older_release(
     )  # fmt: skip
 
 
-def find_checkpoint(path: Path) -> Path:
+def find_checkpoint(path: Path | str) -> Path:
     """The checkpoint file meant by a path: the file itself, or the best one of a folder."""
+    path = Path(path)
     if not path.exists():
         raise FileFormatError(f"{path}: no such file or folder; expected a checkpoint or a run")
     if path.is_dir():

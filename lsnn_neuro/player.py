@@ -27,7 +27,12 @@ class Player(Protocol):
 
 
 class FloatPlayer:
-    """A torch network: any module of this package, in float or with the integers as forward pass."""
+    """A torch network as a player of tasks: in float, or with the integers as forward pass.
+
+    - network: a module whose forward pass takes (time, sample, input) and gives an object with ``readout``,
+      (time, sample, output): ``SpikingNetwork``, ``QuantizationAware`` ...; for closed loops with ``session``
+    - device: the torch device it is on
+    """
 
     records = False
 

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 class Recipe(BaseModel):
-    """A named training run. A time step is 1 ms."""
+    """A named training run: what a recipe's file says, checked. A time step is 1 ms.
+
+    Made by :func:`load_recipe`; RecipeError tells all that is wrong with one.
+
+    - seed: of all random numbers; task, network, training: the sections, typed
+    """
 
     model_config = Section.model_config
 
@@ -126,12 +131,14 @@ def _built_in_folder() -> Traversable:
 
 
 def load_recipe(
-    source: str, overrides: Iterable[str] = (), *, sections: Iterable[str] = ()
+    source: str | Path, overrides: Iterable[str] = (), *, sections: Iterable[str] = ()
 ) -> Recipe:
     """Read a recipe from a TOML file or by the name of a built-in one.
 
     - overrides: ``section.field=value`` texts, the value in TOML notation (a bare word is a string)
     - sections: sections that are to be there, with their defaults where the recipe leaves them out
+
+    Raises RecipeError over a file that can't be read, and over all that is wrong in it at once.
     """
     path = Path(source)
     if path.suffix == ".toml":
@@ -141,11 +148,11 @@ def load_recipe(
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: can't be read ({error})") from error
-    elif source in built_in():
+    elif str(source) in built_in():
         text = _built_in_folder().joinpath(f"{source}.toml").read_text("utf-8")
     else:
         raise RecipeError(
-            f"no recipe {source!r}; give a .toml file or one of {', '.join(built_in())}"
+            f"no recipe {str(source)!r}; give a .toml file or one of {', '.join(built_in())}"
         )
     try:
         data = migrations.recipe(tomli.loads(text))
@@ -155,7 +162,7 @@ def load_recipe(
         _override(data, override)
     for name in sections:
         data.setdefault(name, {})
-    return parse_recipe(data, source)
+    return parse_recipe(data, str(source))
 
 
 def parse_recipe(data: Mapping[str, Any], source: str) -> Recipe:

@@ -188,7 +188,11 @@ def _as_share(name: str, role: Role, value: Any) -> Any:
 class QuantizationAware(nn.Module):
     """A network whose forward pass computes Loihi's integers; inputs and parameters are the same.
 
-    ``weight_bits`` as in :func:`quantize.conversion.convert`.
+    ``weight_bits`` as in :func:`quantize.conversion.convert`. Train it like the network itself: gradients
+    pass straight through the rounding to the network's own parameters, and DEEP R takes
+    ``network.synapses()``.
+    ``model(x)`` gives what ``emulate(convert(network.to_spec())[0], x)`` computes, in float units.
+    NetworkError over a module that is no spiking network, and over weights without integers.
     """
 
     def __init__(self, network: SpikingNetwork, *, weight_bits: int = WEIGHT_BITS):

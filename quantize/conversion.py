@@ -106,6 +106,9 @@ def convert(
 
     - weight_bits: 2 to 8, coarsens the weights' grid without changing their range
     - max_exp: largest weight exponent, 0 to 7; a small one leaves the states fewer bits
+    - spec: ``net.to_spec()``; provenance: kept in the network's file
+
+    Raises NetworkError over a network whose integers would leave the ranges of the chip.
     """
     if not isinstance(spec, NetworkSpec):
         raise NetworkError(

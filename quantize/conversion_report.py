@@ -123,7 +123,10 @@ class ProjectionReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionReport:
-    """What was lost on the way from float to integers."""
+    """What was lost on the way from float to integers, of every population and projection.
+
+    ``flags()`` says in words what is worth a second look.
+    """
 
     populations: tuple[PopulationReport, ...]
     projections: tuple[ProjectionReport, ...]

@@ -191,7 +191,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(network: QuantizedNetwork, values: ValueRange = SPIKES) -> list[Violation]:
-    """All violations of all rules.
+    """All violations of all rules, none for a network that every target runs as it should.
 
     - values: what the inputs send (:func:`quantize.network.value_range`)
     """

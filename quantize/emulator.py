@@ -185,6 +185,10 @@ def emulate(
     ``spikes=False`` the record holds the readout alone, which saves time and memory.
 
     - start: the state to start from; by default rest
+    - returns: spikes of each population, (time, sample, neuron), and the readout in integers, (time, sample,
+      output); ``network.to_float(record.readout)`` has the units and offsets of the float network
+
+    Raises NetworkError over inputs of another type or shape, or so large that a sum could overflow.
     """
     check_inputs(network, inputs)
     begin = time.perf_counter()

@@ -76,13 +76,17 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     )
 
 
-def save(network: QuantizedNetwork, path: Path) -> None:
-    """Write a network atomically; equal networks give equal bytes."""
-    files.write(path, KIND, *pack(network))
+def save(network: QuantizedNetwork, path: Path | str) -> None:
+    """Write a network atomically; equal networks give equal bytes. FileFormatError where it can't be."""
+    files.write(Path(path), KIND, *pack(network))
 
 
-def load(path: Path) -> QuantizedNetwork:
-    """Read a network back, also one that an older release wrote."""
+def load(path: Path | str) -> QuantizedNetwork:
+    """Read a network back, also one that an older release wrote.
+
+    Raises FileFormatError over another kind of file, one that was changed, and one of a newer release.
+    """
+    path = Path(path)
     found = files.read(path, KIND)
     return unpacked(found.header, found.arrays, found.version, str(path))
 

@@ -56,7 +56,7 @@ def test_the_rule_can_fail() -> None:
 
 KINDS = {
     "Task", "SupervisedTask", "Navigation", "LearningToLearn", "Labels", "ClassLabels", "ValueLabels",
-    "SequenceLabels", "SpikingNetwork", "LSTM", "Target", "EmulatorTarget", "LoihiSimTarget",
+    "SequenceLabels", "SpikingNetwork", "LSTM", "Target", "Emulator", "LoihiSim",
 }  # fmt: skip
 
 

@@ -92,8 +92,9 @@ def network(drawing: Drawing) -> Any:
     """The network of this checkout."""
     import torch
 
+    from lsnn_neuro.network.constants import USUAL
     from lsnn_neuro.network.graph import INPUT
-    from lsnn_neuro.network.lsnn import READOUT, USUAL, draw_population, readout
+    from lsnn_neuro.network.lsnn import READOUT, draw_population, readout
     from lsnn_neuro.network.module import SpikingNetwork
     from lsnn_neuro.network.spec import NetworkSpec
     from lsnn_neuro.registry import NEURONS

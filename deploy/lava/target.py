@@ -269,8 +269,11 @@ class LavaSession:
 
 
 @dataclass(frozen=True)
-class LoihiSimTarget(Target):
-    """Runs a network on Lava's fixed-point simulation."""
+class LoihiSim(Target):
+    """Runs a network on Lava's fixed-point simulation, in a child process; ``LoihiSim()`` needs no options.
+
+    Raises TargetUnavailableError where Lava is not installed, TargetFailedError if it broke down.
+    """
 
     name: ClassVar[str] = "loihi-sim"
     level: ClassVar[str] = "P2"

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from deploy.comparison import Comparison, compare, compare_levels, join
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.levels import Sides
 from deploy.mapping.metrics import neurobench_metrics
 from deploy.model import Model, load
@@ -59,7 +59,7 @@ def measure(folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_
     if trained.spec is not None:
         dormant = count_dormant(trained.spec)
         quantized = trained.integers
-        players[ON_INTEGERS] = TargetPlayer(quantized, EmulatorTarget())
+        players[ON_INTEGERS] = TargetPlayer(quantized, Emulator())
         scores[ON_INTEGERS] = evaluate(task, players[ON_INTEGERS], "test")
         integers = _integers(task, network, quantized, scores[ON_INTEGERS], lava_samples)
     scores |= task.baselines("test")
@@ -133,7 +133,7 @@ def _integers(
     seconds = p1.samples * p1.steps * quantized.dt / 1000
     by_width = {
         width: evaluate(
-            task, TargetPlayer(convert(spec, weight_bits=width)[0], EmulatorTarget()), "test"
+            task, TargetPlayer(convert(spec, weight_bits=width)[0], Emulator()), "test"
         ).value
         for width in WIDTHS
     }

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import LSNNError, NetworkError
+from lsnn_neuro.network.constants import TAU_MAX, check_constants
 from lsnn_neuro.neurons.neuron import Neuron, Reset
 from lsnn_neuro.registry import NEURONS
 from lsnn_neuro.section import Section
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
-TAU_MAX = 1e6
-"""Longest time constant, ms: beyond it a decay is none."""
 Milliseconds = Annotated[float, Field(gt=0, le=TAU_MAX)]
 Learning = Literal["bptt", "random-feedback", "liquid"]
 SignRule = Literal["dale", "free", "unconstrained"]
 Constants = dict[str, float | int | bool | str | tuple[float, float]]
 """A neuron's constants as users call them; two numbers are a range to draw from."""
+_Found = TypeVar("_Found")
 
 
 class NetworkConfig(Section):
@@ -143,7 +143,7 @@ class LSNNConfig(SpikingConfig):
 
     @model_validator(mode="after")
     def _neurons_have_what_is_asked_of_them(self) -> LSNNConfig:
-        kinds = _checked(lambda: self.kinds)
+        kinds = _neurons(self.regular_neuron, self.adaptive_neuron)
         usual = {name: f.default for name, f in type(self).model_fields.items()}
         asked = {
             k: v for k, v in self.neuron_constants().items() if k in self.constants or v != usual[k]
@@ -205,7 +205,7 @@ class StackConfig(SpikingConfig):
 
     @model_validator(mode="after")
     def _neurons_have_what_is_asked_of_them(self) -> StackConfig:
-        kinds = _checked(lambda: [NEURONS[self.neuron]])
+        kinds = _neurons(self.neuron)
         _check_neurons(self.constants, kinds, self.learn, self.tau_i)
         return self
 
@@ -269,7 +269,7 @@ class GraphConfig(SpikingConfig):
     @model_validator(mode="after")
     def _neurons_have_what_is_asked_of_them(self) -> GraphConfig:
         for p in self.populations:
-            _check_neurons(p.constants, _checked(lambda p=p: [NEURONS[p.neuron]]))
+            _check_neurons(p.constants, _neurons(p.neuron))
         return self
 
     def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
@@ -283,29 +283,21 @@ def _check_neurons(
     constants: Mapping[str, Any], kinds: list[type[Neuron]], learn: tuple[str, ...] = (),
     tau_i: float | None = None,
 ) -> None:  # fmt: skip
-    """Refuse what no neuron has and what none can be, by drawing one of each."""
-    import torch
-
-    from lsnn_neuro.network.lsnn import USUAL, check_learnt, check_taken, draw_population
-
-    def draw() -> list[type[Neuron]]:
-        check_taken(constants, kinds)
-        check_learnt(learn, kinds, tau_i)
-        for kind in kinds:
-            generator = torch.Generator().manual_seed(0)
-            draw_population(kind.name, kind, 1, {**USUAL, **constants}, generator, dt=DT)
-        return kinds
-
-    _checked(draw)
+    """Refuse what no neuron has and what none can be."""
+    _checked(lambda: check_constants(constants, kinds, learn, tau_i, dt=DT))
 
 
-def _checked(look_up: Any) -> list[type[Neuron]]:
-    """Neurons by name; an unknown name is a value that pydantic can tell of."""
+def _neurons(*names: str) -> list[type[Neuron]]:
+    """The neurons of these names."""
+    return _checked(lambda: [NEURONS[name] for name in names])
+
+
+def _checked(look_up: Callable[[], _Found]) -> _Found:
+    """What ``look_up`` gives; what it refuses is a value that pydantic can tell of."""
     try:
-        found: list[type[Neuron]] = look_up()
+        return look_up()
     except LSNNError as error:
         raise ValueError(str(error)) from error
-    return found
 
 
 class LSTMConfig(NetworkConfig):

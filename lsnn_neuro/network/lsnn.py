@@ -12,7 +12,18 @@ import numpy as np
 import torch
 
 from lsnn_neuro.errors import NetworkError
-from lsnn_neuro.network.config import TAU_MAX, Learning, SignRule
+from lsnn_neuro.network.config import Learning, SignRule
+from lsnn_neuro.network.constants import (
+    USUAL,
+    check_learnt,
+    check_taken,
+    check_time_constant,
+    constant,
+    held,
+    kind_of,
+    neuron_of,
+    range_of,
+)
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projection
 from lsnn_neuro.neurons.neuron import Neuron
@@ -22,8 +33,6 @@ if TYPE_CHECKING:
     from lsnn_neuro.network.config import GraphConfig
 
 READOUT = "readout"
-USUAL = {"tau_m": 20.0, "tau_a": 700.0, "tau_out": 20.0, "b0": 0.01, "beta": 1.8}
-"""Constants of neurons where nothing else is said, those of Bellec et al. 2018."""
 Ends = Sequence[tuple[str, int]]
 """Names and sizes of populations."""
 
@@ -89,6 +98,8 @@ def lsnn(
     - generator: of all draws, or its seed
     - constants: of the neurons, as users call them (tau_m, tau_a, b0, beta, n_ref, reset, gamma ...), of
       each population those it has; two numbers are a range to draw from
+
+    Raises NetworkError over a value that no network can have, naming it and what is allowed.
     """
     generator = _generator(generator)
     values = USUAL | {"n_ref": 5} | constants
@@ -151,6 +162,7 @@ def stack(
 
     - recurrent: layers hear themselves too; feedback: each layer hears the one after it
     - skip: the readout hears all layers, not just the last
+    - layers: numbers of neurons; neuron: their name ("lif", "alif", "ahp", "atrlif", "if", or one's own)
     - all else as of :func:`lsnn`
     """
     generator = _generator(generator)
@@ -192,17 +204,14 @@ def draw_population(
 
     A constant of two numbers is a range to draw from. Numbers are such as float32 holds.
     """
-    fields, label = kind.learnable(), f"population {name!r}"
     taken = {
-        fields.get(key, key): _constant(kind, label, key, value, size, generator, dt)
+        key: _constant(kind, f"population {name!r}", key, value, size, generator, dt)
         for key, value in constants.items()
         if kind.has(key)
     }
-    if "tau_r" in fields and fields["tau_r"] not in taken:  # as the membrane's, if it has its own
-        taken[fields["tau_r"]] = taken[fields["tau_m"]]
-    able = (*fields, "bias", *(("tau_i",) if tau_i else ()))
+    able = (*kind.learnable(), "bias", *(("tau_i",) if tau_i else ()))
     return Population(
-        name=name, neuron=kind.of(size, dt, **taken), learn=tuple(k for k in learn if k in able),
+        name=name, neuron=neuron_of(kind, size, taken, dt), learn=tuple(k for k in learn if k in able),
         kappa_i=np.full(size, math.exp(-dt / tau_i) if tau_i else 0.0), bias=np.full(size, bias),
     )  # fmt: skip
 
@@ -212,27 +221,17 @@ def _constant(
     dt: float,
 ) -> Any:  # fmt: skip
     """What a neuron's field is to hold, of a constant as users give it: a number, a range, or a tensor."""
-    fields = kind.learnable()
-    what = kind.parameters()[fields.get(key, key)].kind
-    if what == "option":
-        return value
-    if isinstance(value, (tuple, list)):
-        low, high = _range(label, key, value)
+    what = kind_of(kind, key)
+    if what == "option" or not isinstance(value, (tuple, list, torch.Tensor)):
+        return constant(kind, label, key, value, dt)
+    if not isinstance(value, torch.Tensor):
+        low, high = range_of(label, key, value)
         value = _drawn((low, high + (what == "count")), size, generator)
         value = value.floor() if what == "count" else value
-    elif not isinstance(value, torch.Tensor):
-        value = _number(label, key, value)
     if what == "time_constant":
-        if float(torch.as_tensor(value).min()) <= 0:
-            raise NetworkError(f"{label}: {key} is {value} ms, must be above 0")
-        if float(torch.as_tensor(value).max()) > TAU_MAX:
-            raise NetworkError(f"{label}: {key} is {value} ms, allowed are {TAU_MAX:g} at most")
-        value = torch.exp(-dt / value) if isinstance(value, torch.Tensor) else math.exp(-dt / value)
-    if isinstance(value, torch.Tensor):
-        value = value.double().numpy()
-    if what == "count":
-        return _whole(label, key, value)
-    return np.float32(value).astype(np.float64) if key in fields else value
+        check_time_constant(label, key, float(value.min()), float(value.max()))
+        value = torch.exp(-dt / value)
+    return held(kind, label, key, value.double().numpy())
 
 
 def readout(size: int, tau_out: float, *, dt: float, name: str = READOUT) -> Population:
@@ -301,55 +300,11 @@ def _blocks(sources: Ends, targets: Ends) -> Iterator[tuple[str, str, slice, sli
         row += n_target
 
 
-def _number(label: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
-    if not math.isfinite(value):
-        raise NetworkError(f"{label}: {key} is {value}, expected a finite number")
-    return float(value)
-
-
-def _range(label: str, key: str, value: Sequence[Any]) -> tuple[float, float]:
-    if len(value) != 2:
-        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
-    low, high = (_number(label, key, v) for v in value)
-    if low > high:
-        raise NetworkError(f"{label}: {key} is {value!r}, a range that ends before it begins")
-    return low, high
-
-
-def _whole(label: str, key: str, value: Any) -> Any:
-    whole = np.asarray(value, np.float64)
-    if (whole != np.rint(whole)).any():
-        raise NetworkError(f"{label}: {key} is {value}, expected a whole number")
-    return whole.astype(np.int32)
-
-
 def _drawn(value: Any, size: int, generator: torch.Generator) -> torch.Tensor:
     """Numbers from a range of two, or one for all; the draws are made either way."""
     low, high = value if isinstance(value, (tuple, list)) else (value, value)
     drawn: torch.Tensor = low + (high - low) * torch.rand(size, generator=generator)
     return drawn
-
-
-def check_taken(constants: Mapping[str, Any], kinds: Sequence[type[Neuron]]) -> None:
-    """Refuse a constant that no neuron has."""
-    for name in constants:
-        if not any(kind.has(name) for kind in kinds):
-            names = ", ".join(sorted({kind.name for kind in kinds}))
-            raise NetworkError(
-                f"{name} belongs to none of the neurons here ({names}); leave it out"
-            )
-
-
-def check_learnt(learn: Sequence[str], kinds: Sequence[type[Neuron]], tau_i: float | None) -> None:
-    """Refuse the name of a constant that nothing here has to learn."""
-    able = {"bias", *(["tau_i"] if tau_i else []), *(name for k in kinds for name in k.learnable())}
-    if isinstance(learn, str):
-        raise NetworkError(f"learn is {learn!r}, expected a list of names")
-    for name in learn:
-        if name not in able:
-            raise NetworkError(f"learn names {name!r}, allowed are {', '.join(sorted(able))}")
 
 
 def _free_unless(signs: SignRule) -> SignRule:

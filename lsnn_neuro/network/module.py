@@ -68,7 +68,12 @@ class SpikingNetwork(nn.Module):
     :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the very thing, and
     on the time loop everywhere else; :meth:`kernel_obstacle` says why not.
 
+    - spec: drawn by ``lsnn()`` or ``stack()``, written by hand, or of a checkpoint
     - dtype: of weights and learnt constants
+
+    ``net(x)`` takes x of shape (time, batch, input) and gives a :class:`NetworkOutput`; NetworkError over a
+    wrong shape, device, NaN or infinity. ``net.synapses()`` is what :class:`lsnn_neuro.DeepR` rewires,
+    ``net.to_spec()`` the network as it is now, to quantize.
     """
 
     def __init__(self, spec: NetworkSpec, *, dtype: torch.dtype = torch.float32):

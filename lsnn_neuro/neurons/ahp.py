@@ -26,7 +26,11 @@ from lsnn_neuro.neurons.neuron import Arithmetic, State, beta_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AHP(ALIF):
-    """Neurons with an after-hyperpolarizing current."""
+    """Neurons with an after-hyperpolarizing current; made by ``AHP.of(n, dt, tau_m=, tau_a=, b0=, beta=)``.
+
+    - alpha, rho, beta, b0: as of :class:`lsnn_neuro.neurons.alif.ALIF`, but a spike lowers the membrane for
+      some time instead of raising the threshold
+    """
 
     name = "ahp"
     kernel = "ahp"

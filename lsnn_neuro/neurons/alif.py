@@ -42,7 +42,11 @@ class ALIFConstants(LIFConstants):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ALIF(LIF):
-    """Adaptive leaky integrate-and-fire neurons."""
+    """Adaptive leaky integrate-and-fire neurons; ``ALIF.of(n, dt, tau_m=, tau_a=, b0=, beta=)`` makes some.
+
+    - rho: kept share of the adaptation, exp(-dt/tau_a), (neuron,); beta: its strength, at least 0, (neuron,)
+    - alpha, b0 and all else as of :class:`lsnn_neuro.neurons.lif.LIF`
+    """
 
     name = "alif"
     Constants = ALIFConstants

@@ -56,7 +56,13 @@ class ATRLIFConstants(Constants):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ATRLIF(Neuron):
-    """Lava's neurons with an adaptive threshold and a refractory variable."""
+    """Lava's neurons with an adaptive threshold and a refractory variable.
+
+    ``ATRLIF.of(n, dt, tau_m=, tau_a=, tau_r=, b0=, beta=)`` makes some.
+
+    - alpha, rho, keep_r: kept shares of membrane, adaptation and refractory variable, exp(-dt/tau), (neuron,)
+    - beta: strength of adaptation, at least 0; b0: threshold, above 0; both (neuron,)
+    """
 
     name = "atrlif"
     Constants = ATRLIFConstants

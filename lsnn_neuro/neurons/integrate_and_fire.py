@@ -29,7 +29,11 @@ class IFConstants(FiringConstants):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IF(FiringNeuron):
-    """Integrate-and-fire neurons."""
+    """Integrate-and-fire neurons, which do not leak; ``IF.of(n, dt, b0=1.0)`` makes some.
+
+    - b0: threshold, above 0, (neuron,)
+    - all else as of :class:`lsnn_neuro.neurons.firing.FiringNeuron`; weights act as they are
+    """
 
     name = "if"
     Constants = IFConstants

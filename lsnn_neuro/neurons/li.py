@@ -35,7 +35,11 @@ class LIConstants(Constants):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LI(Neuron):
-    """Leaky integrators."""
+    """Leaky integrators, which do not spike: a readout; ``LI.of(10, 1.0, tau_out=20.0)`` makes ten, dt 1 ms.
+
+    - alpha: kept share of the state, exp(-dt/tau_out), (neuron,)
+    - unit_gain: whether weights act as they are; else they are multiplied by 1 - alpha
+    """
 
     name = "li"
     Constants = LIConstants

@@ -38,7 +38,11 @@ class LIFConstants(FiringConstants):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LIF(FiringNeuron):
-    """Leaky integrate-and-fire neurons."""
+    """Leaky integrate-and-fire neurons; ``LIF.of(100, 1.0, tau_m=20.0, b0=0.01)`` makes a hundred, dt 1 ms.
+
+    - alpha: kept share of the membrane, exp(-dt/tau_m), (neuron,); b0: threshold, above 0, (neuron,)
+    - all else as of :class:`lsnn_neuro.neurons.firing.FiringNeuron`
+    """
 
     name = "lif"
     Constants = LIFConstants

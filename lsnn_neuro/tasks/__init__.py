@@ -12,5 +12,8 @@ from lsnn_neuro.registry import TASKS
 
 
 def make_task(config: Any) -> Any:
-    """The task that a section describes. Reads its data."""
+    """The task that a section describes, such as ``load_recipe("delayed-xor").task``. Reads its data.
+
+    Raises RecipeError over an unknown name, DataError over data that are missing or corrupt.
+    """
     return TASKS[config.name](config)

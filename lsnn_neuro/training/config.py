@@ -164,7 +164,9 @@ class ReinforcementConfig(Section):
     max_speed: float = Field(1.2, gt=0, description="length of a mean velocity that costs nothing")
     speed_penalty: float = Field(0.02, ge=0, description="weight of the square of what is beyond")
     auxiliary_weight: float = Field(
-        0.1, ge=0, description="weight of the auxiliary targets' squared error, see task.auxiliary_targets"
+        0.1,
+        ge=0,
+        description="weight of the auxiliary targets' squared error, see task.auxiliary_targets",
     )
 
     def check(self, recipe: Recipe) -> None:

@@ -15,7 +15,7 @@ from random_networks import random_network
 from deploy.lava.chip import onto_cores
 from deploy.lava.graph import build_graph
 from deploy.lava.job import Job
-from deploy.loihi2 import Loihi2Target, hardware_models
+from deploy.loihi2 import Loihi2, hardware_models
 
 
 def main(folder: Path) -> None:
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     assert graph.run_config.exception_proc_model_map == graph.models
     result = {
         "registered": job.chip_models,
-        "missing": Loihi2Target().model_missing(network),
+        "missing": Loihi2().model_missing(network),
         "models": {p.name: [type(p).__name__, m.__name__] for p, m in graph.models.items()},
         "on_cores": sorted(type(p).__name__ for p in graph.on_cores),
     }

@@ -3,7 +3,7 @@
 from random_networks import random_inputs
 
 from deploy.lava.options import LavaOptions
-from deploy.lava.target import LoihiSimTarget
+from deploy.lava.target import LoihiSim
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate_reference
@@ -15,7 +15,7 @@ TIME_LIMIT = 120.0
 
 
 def lava(**options):
-    return LoihiSimTarget(LavaOptions(time_limit=TIME_LIMIT, **options))
+    return LoihiSim(LavaOptions(time_limit=TIME_LIMIT, **options))
 
 
 def emulated(network, inputs, start=None):

@@ -12,7 +12,7 @@ from random_networks import random_inputs, random_network
 
 from cli import main
 from deploy.lava.options import LavaOptions
-from deploy.loihi2 import Loihi2Target
+from deploy.loihi2 import Loihi2
 from deploy.targets import get_target
 from lsnn_neuro.errors import RecipeError
 from quantize.emulator import trace_reference
@@ -103,7 +103,7 @@ def test_states_at_a_step_are_the_emulators(step):
 def test_loihi2_refuses_a_fused_network_in_one_line():
     with pytest.raises(RecipeError, match=r"target 'loihi2': a fused network .* use model 'graph'"):
         get_target("loihi2", LavaOptions(model="fused"))
-    assert Loihi2Target().options.model == "graph"
+    assert Loihi2().options.model == "graph"
 
 
 @pytest.mark.parametrize("other", [{"synapses": "stock"}, {"lif": "own"}, {"lif": "stock"}])

@@ -18,7 +18,7 @@ from tiny_runs import succeed
 from deploy.artifact import load_artifact, write_artifact
 from deploy.comparison import compare
 from deploy.lava.neurons.neuron import lava_neurons
-from deploy.loihi2 import Loihi2Target
+from deploy.loihi2 import Loihi2
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.emulator import emulate, trace_reference
@@ -320,14 +320,14 @@ def test_a_chip_is_refused_graded_inputs_under_a_negative_exponent():
             QuantizedProjection.of_matrix("in", INPUT, "pop", weight, 0 * weight, -1, "excitatory"),
         ),
     )  # fmt: skip
-    assert Loihi2Target().model_missing(network) is None
-    said = Loihi2Target().model_missing(network, (0, 2))
+    assert Loihi2().model_missing(network) is None
+    said = Loihi2().model_missing(network, (0, 2))
     assert said.startswith(
         "graded-exponent: projection 'in', weight_exp under graded inputs has -1"
     )
     beyond = exactly([-1020, -8])
-    assert Loihi2Target().model_missing(beyond) is None
-    assert "its synaptic input can reach 131584" in Loihi2Target().model_missing(beyond, ANY_EVENT)
+    assert Loihi2().model_missing(beyond) is None
+    assert "its synaptic input can reach 131584" in Loihi2().model_missing(beyond, ANY_EVENT)
 
 
 # --- in an artifact ------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from cli import main
 from deploy.artifact import load_artifact
 from deploy.comparison import compare
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.interchange.loihi1 import load
 from deploy.lava.options import LavaOptions
-from deploy.lava.target import LoihiSimTarget
+from deploy.lava.target import LoihiSim
 from deploy.player import TargetPlayer
 from lsnn_neuro.errors import DataError, FileFormatError
 from lsnn_neuro.evaluation import evaluate
@@ -199,7 +199,7 @@ def test_the_published_network_runs_on_the_kernel_and_keeps_its_synapses():
 @pytest.mark.slow
 @needs_weights
 def test_the_published_network_reaches_its_published_accuracy_on_all_test_images():
-    player = TargetPlayer(load(PUBLISHED), EmulatorTarget())
+    player = TargetPlayer(load(PUBLISHED), Emulator())
     score = evaluate(published_task(), player, "test", batch_size=256)
     assert score.samples == 10_000
     assert 0.935 <= score.value <= 0.947  # 94.1 % on the chip
@@ -211,7 +211,7 @@ def test_lava_gives_the_published_network_the_same_spikes():
     network = load(PUBLISHED)
     batch = next(published_task().batches("test", 4, 4))
     reference = emulate(network, batch.inputs)
-    found = LoihiSimTarget(LavaOptions()).run(network, batch.inputs)
+    found = LoihiSim(LavaOptions()).run(network, batch.inputs)
     assert "AHP + stock LIF" in found.target
     comparison = compare(reference, found)
     assert comparison.exact

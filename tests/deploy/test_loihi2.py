@@ -65,9 +65,9 @@ def test_says_which_population_lacks_a_hardware_model(monkeypatch):
 def test_atrlif_populations_need_a_model_of_their_own_process(monkeypatch):
     network = random_network(0, ("atrlif",))
     monkeypatch.setattr(loihi2, "_hardware_models", {"ALIF": "site:NcALIF"})
-    assert "no hardware model of ATRLIF" in loihi2.Loihi2Target().model_missing(network)
+    assert "no hardware model of ATRLIF" in loihi2.Loihi2().model_missing(network)
     monkeypatch.setitem(loihi2._hardware_models, "ATRLIF", "site:NcATRLIF")
-    assert loihi2.Loihi2Target().model_missing(network) is None
+    assert loihi2.Loihi2().model_missing(network) is None
 
 
 @pytest.mark.usefixtures("installed")
@@ -83,7 +83,7 @@ def test_a_network_of_stock_lif_gets_as_far_as_the_missing_package(monkeypatch):
 
 def test_a_fused_network_has_no_place_on_a_chip():
     with pytest.raises(RecipeError, match="can't run on a chip"):
-        loihi2.Loihi2Target(LavaOptions(model="fused"))
+        loihi2.Loihi2(LavaOptions(model="fused"))
 
 
 @pytest.mark.parametrize("seed", [2, 10, 30, 36])
@@ -103,7 +103,7 @@ def test_what_lacks_a_hardware_model_is_named_with_its_process(monkeypatch):
         network = QuantizedNetwork(
             n_inputs=1, populations=(population,), projections=(), outputs=("pop",)
         )
-        return loihi2.Loihi2Target(LavaOptions(lif=lif)).model_missing(network)
+        return loihi2.Loihi2(LavaOptions(lif=lif)).model_missing(network)
 
     plain = neurons("lif", vth=[64], reset="to")
     assert missing(plain) is None

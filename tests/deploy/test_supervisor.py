@@ -18,7 +18,7 @@ from random_networks import random_network
 from deploy.lava.job import Job, Outcome
 from deploy.lava.options import LavaOptions
 from deploy.lava.supervisor import group_members, run_job
-from deploy.lava.target import LoihiSimTarget
+from deploy.lava.target import LoihiSim
 from lsnn_neuro.errors import TargetFailedError
 
 NETWORK = random_network(0)
@@ -101,7 +101,7 @@ def test_good_run_leaves_nothing_and_reports_the_models(tmp_path):
 @pytest.mark.usefixtures("nothing_left")
 def test_time_limit_ends_the_run_and_says_what_to_do():
     inputs = np.zeros((LONG, 1, NETWORK.n_inputs), bool)
-    target = LoihiSimTarget(LavaOptions(time_limit=1.0))
+    target = LoihiSim(LavaOptions(time_limit=1.0))
     start = time.monotonic()
     with pytest.raises(TargetFailedError, match=r"within 1 s; raise time_limit"):
         target.run(NETWORK, inputs)
@@ -140,7 +140,7 @@ def test_killed_process_ends_the_run_with_its_name(tmp_path, which):
 @pytest.mark.parametrize("which", ["a Lava process", "the runner"])
 def test_killed_process_ends_a_run_that_goes_step_by_step(which):
     silence = np.zeros((10, 1, NETWORK.n_inputs), bool)
-    with LoihiSimTarget(LavaOptions(time_limit=PATIENCE)).session(NETWORK, 1, 100) as session:
+    with LoihiSim(LavaOptions(time_limit=PATIENCE)).session(NETWORK, 1, 100) as session:
         session.step(silence)
         (pid,) = (
             pid

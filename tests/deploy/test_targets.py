@@ -9,7 +9,7 @@ import pytest
 from random_graphs import random_graph
 from random_networks import random_events, random_inputs, random_network
 
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.lava.options import LavaOptions
 from deploy.target import Target
 from deploy.targets import TARGETS, get_target
@@ -55,18 +55,18 @@ def test_wrong_lava_options_are_refused_by_name(option, named):
 def test_emulator_target_gives_the_same_in_batches():
     network = random_network(0)
     inputs = random_inputs(0, network, n_steps=15, n_samples=5)
-    reference, record = emulate(network, inputs), EmulatorTarget(batch=2).run(network, inputs)
+    reference, record = emulate(network, inputs), Emulator(batch=2).run(network, inputs)
     np.testing.assert_array_equal(reference.readout, record.readout)
     for a, b in zip(reference.spikes, record.spikes, strict=True):
         np.testing.assert_array_equal(a.spikes, b.spikes)
-    states = EmulatorTarget().states(network, inputs[:, 0], 9)
+    states = Emulator().states(network, inputs[:, 0], 9)
     np.testing.assert_array_equal(states[0]["v"], list(trace(network, inputs[:, 0]))[9][0]["v"])
 
 
 def test_emulator_target_takes_graded_events():
     network = random_graph(0, graded=True)
     events = random_events(0, network, n_steps=15, n_samples=3)
-    record = EmulatorTarget(batch=2, spikes=False).run(network, events)
+    record = Emulator(batch=2, spikes=False).run(network, events)
     assert record.spikes == ()
     np.testing.assert_array_equal(emulate(network, events).readout, record.readout)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from published_models import MODELS, NAMES, recipe_of
 
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.model import load
 from deploy.player import TargetPlayer
 from deploy.publishing.card import Card
@@ -42,5 +42,5 @@ def test_scores_are_those_of_the_card(name):
     assert (trained.spec is not None) == (card.integers is not None)
     if trained.spec is not None:
         network = trained.integers
-        found = evaluate(task, TargetPlayer(network, EmulatorTarget()), "test").value
+        found = evaluate(task, TargetPlayer(network, Emulator()), "test").value
         assert found == pytest.approx(card.integers.score, rel=1e-12)

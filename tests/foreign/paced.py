@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deploy.emulated import EmulatorTarget
+from deploy.emulated import Emulator
 from deploy.target import Target
 from lsnn_neuro.errors import TargetUnavailableError
 
@@ -33,7 +33,7 @@ class PacedTarget(Target):
 
     def run(self, network, inputs):
         """Run a batch from rest."""
-        record = EmulatorTarget(batch=self.options.pace).run(network, inputs)
+        record = Emulator(batch=self.options.pace).run(network, inputs)
         return replace(record, target=f"paced by {self.options.pace}")
 
     def session(self, network, n_samples, n_steps):
@@ -42,4 +42,4 @@ class PacedTarget(Target):
 
     def states(self, network, inputs, step):
         """The emulator's."""
-        return EmulatorTarget().states(network, np.asarray(inputs), step)
+        return Emulator().states(network, np.asarray(inputs), step)
