@@ -1,10 +1,10 @@
 """Running a quantized network on a target, and comparing what the targets did.
 
-In comes a :class:`quantize.network.QuantizedNetwork` and input spikes, out goes a
-:class:`quantize.record.SpikeRecord`, in the same form from every target. The targets are listed in
-:mod:`deploy.targets`: the emulator (:mod:`deploy.emulated`), Lava's Loihi simulation
-(:mod:`deploy.lava`) and the chip (:mod:`deploy.loihi2`). Nothing here imports torch, and Lava is
-imported only in the child process that runs it.
+In comes what :func:`deploy.load` finds at a path, or a :class:`deploy.Model` made of networks of one's own;
+the verbs (:mod:`deploy.api`) score it, export it, prove its parity, place it on a chip and report. Targets
+are listed in :mod:`deploy.targets`: the emulator (:mod:`deploy.emulated`), Lava's Loihi simulation
+(:mod:`deploy.lava`) and the chip (:mod:`deploy.loihi2`). Importing this package imports neither torch nor
+Lava, which is imported only in the child process that runs it.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +14,16 @@ from lsnn_neuro.lazy import lazy
 _WHERE = {
     "load": "deploy.model",
     "Model": "deploy.model",
+    "evaluate": "deploy.api",
+    "export": "deploy.api",
+    "parity": "deploy.api",
+    "inspect": "deploy.api",
+    "report": "deploy.api",
+    "run": "deploy.api",
+    "Artifact": "deploy.artifact",
+    "ParityReport": "deploy.parity_report",
+    "compare": "deploy.comparison",
+    "get_target": "deploy.targets",
     "Target": "deploy.target",
     "TargetPlayer": "deploy.player",
     "Emulator": "deploy.emulated",
@@ -23,13 +33,23 @@ _WHERE = {
 }
 
 if TYPE_CHECKING:
+    from deploy.api import evaluate as evaluate
+    from deploy.api import export as export
+    from deploy.api import inspect as inspect
+    from deploy.api import parity as parity
+    from deploy.api import report as report
+    from deploy.api import run as run
+    from deploy.artifact import Artifact as Artifact
+    from deploy.comparison import compare as compare
     from deploy.emulated import Emulator as Emulator
     from deploy.lava.options import LavaOptions as LavaOptions
     from deploy.lava.target import LoihiSim as LoihiSim
     from deploy.loihi2 import Loihi2 as Loihi2
     from deploy.model import Model as Model
     from deploy.model import load as load
+    from deploy.parity_report import ParityReport as ParityReport
     from deploy.player import TargetPlayer as TargetPlayer
     from deploy.target import Target as Target
+    from deploy.targets import get_target as get_target
 else:
     __getattr__, __dir__, __all__ = lazy(__name__, _WHERE)

@@ -162,7 +162,7 @@ class Inspection:
 
 
 def inspect(model: Model, chip: Chip | str = "loihi2") -> Inspection:
-    """Place a network on a chip and check the design rules; of an artifact also what its golden samples cost."""
+    """Place a network on a chip and check the design rules; of an artifact also cost its golden samples."""
     artifact = model.artifact
     known = () if artifact is None else (artifact.inputs, artifact.golden)
     found = resources(model.integers, _chip(chip), *known)

@@ -62,8 +62,8 @@ import deploy
 if __name__ == "__main__":  # Lava starts processes of its own
     report = deploy.parity(deploy.load(Path(__file__).parent), deploy.get_target("{target}"))
     for level, result in report.levels.items():
-        print(f"{{level}}: {{result.samples}} samples, {{result.spikes}} spikes, {{result.mismatches}} differ, "
-              f"{{result.readout_mismatches}} readout integers differ")
+        print(f"{{level}}: {{result.samples}} samples, {{result.spikes}} spikes")
+        print(f"  {{result.mismatches}} spikes and {{result.readout_mismatches}} readout integers differ")
     raise SystemExit(bool(report.failed))
 '''
 

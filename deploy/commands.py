@@ -77,7 +77,8 @@ def recipe(name: str | None, overrides: tuple[str, ...]) -> None:
     Example:
       lsnn-neuro recipe smnist-rows
     """
-    from lsnn_neuro.recipe import built_in, explained, load_recipe
+    from lsnn_neuro.recipe import built_in, load_recipe
+    from lsnn_neuro.recipe_page import explained
 
     click.echo("\n".join(built_in()) if name is None else explained(load_recipe(name, overrides)))
 
@@ -115,11 +116,5 @@ def completion(shell: str) -> None:
 
     complete = get_completion_class(shell)
     assert complete is not None
-    click.echo(
-        complete(
-            click.get_current_context().find_root().command,
-            {},
-            "lsnn-neuro",
-            "_LSNN_NEURO_COMPLETE",
-        ).source()
-    )
+    main = click.get_current_context().find_root().command
+    click.echo(complete(main, {}, "lsnn-neuro", "_LSNN_NEURO_COMPLETE").source())

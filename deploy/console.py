@@ -54,7 +54,7 @@ inputs_option = click.option(
 
 @dataclass(frozen=True)
 class Given:
-    """What a network is to be run on, as users say it: ``--samples``, ``--task``, ``--data``, ``--inputs``."""
+    """What a network is to be run on, as users say it: ``--samples``, ``--task``, ``--data`` ..."""
 
     samples: int | None
     task: str | None
@@ -71,7 +71,7 @@ class Given:
 
 
 def given_options(samples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options of :class:`Given`, handed over as the argument ``given``; ``samples``: help of --samples."""
+    """The options of :class:`Given`, handed over as ``given``; ``samples``: the help of --samples."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)

@@ -90,8 +90,8 @@ class Model:
         """The recipe, which names the task; RecipeError where it is not known."""
         if self.known_recipe is None:
             raise RecipeError(
-                f"{self.name}: its task is not known; name one (--task RECIPE), or give inputs (--inputs FILE, "
-                "or --inputs random)"
+                f"{self.name}: its task is not known; name one (--task RECIPE), or give inputs (--inputs "
+                "FILE, or --inputs random)"
             )
         return self.known_recipe
 
@@ -206,8 +206,8 @@ def _edited(file: Path, trained: Recipe) -> list[str]:
     )
     changed = [f for f in ours | theirs if ours.get(f) != theirs.get(f)]
     return [
-        f"{file}: {field} is {theirs.get(field)!r}, but the network was trained with {ours.get(field)!r}, which "
-        "counts; name other data with --data, another task with --task"
+        f"{file}: {field} is {theirs.get(field)!r}, but the network was trained with {ours.get(field)!r}, "
+        "which counts; name other data with --data, another task with --task"
         for field in changed[:1]
     ]
 

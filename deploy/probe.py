@@ -32,7 +32,8 @@ class Probe:
     """Probe inputs, what the emulator makes of them, and what they do not reach.
 
     - inputs: bool or int8, (time, sample, input); graded ones where the network's inputs are
-    - silent: population -> its neurons that do not spike; unsaturated: populations no state of which is cut off
+    - silent: population -> its neurons that do not spike; unsaturated: populations whose states stay within
+      their limits
     """
 
     inputs: Events
@@ -72,7 +73,7 @@ def make_probe(network: QuantizedNetwork, largest: int = 1, *, seed: int = 0) ->
 
 
 def _one_sided(network: QuantizedNetwork) -> Iterator[BoolArray]:
-    """All inputs that excite more than they inhibit, in every step, then all others: the limits of a state."""
+    """All inputs that excite more than they inhibit, in every step, then all others: to the limits."""
     drives = _input_drive(network).values()
     for sign in (1, -1):
         chosen = np.zeros(network.n_inputs, np.bool_)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
@@ -81,13 +82,14 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
     - returns: bool or int8, (time, sample, input); zeros and ones of any type are spikes. DataError names the
       file, and what is wrong with it
     """
-    array = _read(file)
+    array: npt.NDArray[Any] = _read(file)
     if array.ndim != 3 or array.shape[2] != network.n_inputs or 0 in array.shape:
         raise DataError(
             f"{file}: inputs of shape {array.shape}, expected (time, sample, {network.n_inputs})"
         )
     if array.dtype in (np.bool_, np.int8):
-        return array
+        known: Events = array
+        return known
     if array.dtype.kind not in "iuf":
         raise DataError(f"{file}: inputs are {array.dtype}, expected numbers")
     wrong = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, np.bool_)
@@ -98,7 +100,8 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
             f"{file}: inputs[{', '.join(map(str, at))}] is {array[at]}, expected whole numbers, -128 to 127"
         )
     whole = array.astype(np.int8)
-    return whole.astype(np.bool_) if ((whole == 0) | (whole == 1)).all() else whole
+    spikes = bool(((whole == 0) | (whole == 1)).all())
+    return whole.astype(np.bool_) if spikes else whole
 
 
 def _read(file: Path) -> Any:

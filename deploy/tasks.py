@@ -41,8 +41,8 @@ def with_recipe(network: QuantizedNetwork, name: str) -> QuantizedNetwork:
     """
     if name not in built_in():
         raise RecipeError(
-            f"--recipe {name!r}: is none of the built-in ones, whose names a network file can hold; leave it out "
-            "and give --task to the commands that need one"
+            f"--recipe {name!r}: is none of the built-in ones, whose names a network file can hold; leave "
+            "it out and give --task to the commands that need one"
         )
     recipe = load_recipe(name)
     try:

@@ -1,4 +1,4 @@
-"""What only this repository needs: ``docs/results.md`` and its figures, from models/ alone (``make results``).
+"""What only this repository needs: ``docs/results.md`` and its figures, from models/ (``make results``).
 
 - families: models that differ in seed alone, and what they reached together
 - literature: other people's numbers, and which of their claims ours bear out

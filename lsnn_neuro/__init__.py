@@ -39,10 +39,10 @@ _WHERE = {
     "train": "lsnn_neuro.training",
     "Checkpoint": "lsnn_neuro.checkpoint",
     # tasks, and how well a network does them
-    "Task": "lsnn_neuro.tasks.base",
-    "SupervisedTask": "lsnn_neuro.tasks.base",
-    "Batch": "lsnn_neuro.tasks.base",
-    "Trials": "lsnn_neuro.tasks.base",
+    "Task": "lsnn_neuro.tasks.task",
+    "SupervisedTask": "lsnn_neuro.tasks.task",
+    "Batch": "lsnn_neuro.tasks.task",
+    "Trials": "lsnn_neuro.tasks.task",
     "make_task": "lsnn_neuro.tasks",
     "ClassLabels": "lsnn_neuro.tasks.labels",
     "ValueLabels": "lsnn_neuro.tasks.labels",
@@ -100,15 +100,15 @@ if TYPE_CHECKING:
     from lsnn_neuro.recipe import Recipe as Recipe
     from lsnn_neuro.recipe import load_recipe as load_recipe
     from lsnn_neuro.tasks import make_task as make_task
-    from lsnn_neuro.tasks.base import Batch as Batch
-    from lsnn_neuro.tasks.base import SupervisedTask as SupervisedTask
-    from lsnn_neuro.tasks.base import Task as Task
-    from lsnn_neuro.tasks.base import Trials as Trials
     from lsnn_neuro.tasks.labels import ClassLabels as ClassLabels
     from lsnn_neuro.tasks.labels import SequenceLabels as SequenceLabels
     from lsnn_neuro.tasks.labels import ValueLabels as ValueLabels
     from lsnn_neuro.tasks.score import Metric as Metric
     from lsnn_neuro.tasks.score import Score as Score
+    from lsnn_neuro.tasks.task import Batch as Batch
+    from lsnn_neuro.tasks.task import SupervisedTask as SupervisedTask
+    from lsnn_neuro.tasks.task import Task as Task
+    from lsnn_neuro.tasks.task import Trials as Trials
     from lsnn_neuro.training import train as train
 else:
     __getattr__, __dir__, __all__ = lazy(__name__, _WHERE)

@@ -43,6 +43,7 @@ class Checkpoint:
     - arrays: tensors by name: an LSTM's; in ``last`` the module's, the optimizer's and the generators'
     - progress: iteration, best validation accuracy and the like; JSON values only
     - n_inputs, n_outputs: the network's
+    - class_names: what the outputs stand for, where the task's classes have names
     - resumable: whether this release wrote it with all that a run needs to go on
 
     Read with ``Checkpoint.load(find_checkpoint(run))``; FileFormatError over what is none.
@@ -54,6 +55,7 @@ class Checkpoint:
     spec: NetworkSpec | None = None
     arrays: Mapping[str, Array] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
     resumable: bool = False
 
     def save(self, path: Path | str) -> None:
@@ -62,6 +64,8 @@ class Checkpoint:
             "recipe": self.recipe.to_dict("json"), "progress": dict(self.progress),
             "n_inputs": self.n_inputs, "n_outputs": self.n_outputs, "resumable": self.resumable,
         }  # fmt: skip
+        if self.class_names:
+            header["class_names"] = list(self.class_names)
         arrays = dict(self.arrays)
         if self.spec is not None:
             header["spec"], packed = spec_file.pack(self.spec)
@@ -93,6 +97,7 @@ class Checkpoint:
                     {k: v for k, v in arrays.items() if not k.startswith(_SPEC)}
                 ),
                 n_inputs=header["n_inputs"], n_outputs=header["n_outputs"],
+                class_names=tuple(map(str, header.get("class_names", ()))),
                 resumable=header["resumable"],
             )  # fmt: skip
         except (KeyError, TypeError) as error:

@@ -53,6 +53,16 @@ class Recipe(BaseModel):
         """All of them."""
         yield from (self.task, self.network, self.training, *self.further.values())
 
+    def named_sections(self) -> Iterator[tuple[str, Section]]:
+        """All of them, by name, in the order in which a file has them."""
+        yield "task", self.task
+        yield "network", self.network
+        for name in SECTIONS:
+            if name == "training":
+                yield name, self.training
+            elif name in self.further:
+                yield name, self.further[name]
+
     def section(self, name: str) -> Any:
         """A section of those that a recipe may leave out; None where it has."""
         return self.further.get(name)

@@ -161,6 +161,8 @@ ENCODERS = Registry(
     "lsnn_neuro.encoders",
     {
         "image-sequence": "lsnn_neuro.tasks.sequential_mnist:ImageEncoder",
+        "phones": "lsnn_neuro.tasks.phones_encoder:PhonesEncoder",
+        "spoken-digits": "lsnn_neuro.tasks.spoken_digits:DigitsEncoder",
     },
 )
 """How raw data become inputs, as artifacts keep it."""

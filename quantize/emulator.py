@@ -231,7 +231,7 @@ class EmulatorSession:
 
     def __init__(self, network: QuantizedNetwork, n_samples: int, *, record: bool = False):
         self.network, self.n_samples = network, n_samples
-        self._kept: list[tuple[npt.NDArray[Any] | None, npt.NDArray[np.int32]]] = []
+        self._kept: list[tuple[Any, npt.NDArray[np.int32]]] = []
         self._record = record
         self._seconds = 0.0
         self._spikes = record or any(p.spiking for p in network.output_populations)
@@ -259,21 +259,21 @@ class EmulatorSession:
 
     def _on_loop(self, inputs: Events) -> tuple[Any, npt.NDArray[np.int32]]:
         assert self._loop is not None
+        none = np.zeros((self.n_samples, 0), np.bool_)
         trains, readout = [], []
         for x in inputs:
             self._loop.step(x)
             spikes = [self._loop.spikes(p.name) for p in self.network.spiking]
-            trains.append(np.concatenate(spikes, axis=1) if spikes else None)
+            trains.append(np.concatenate([none, *spikes], axis=1))
             readout.append(self._loop.readout)
-        return np.stack(trains) if self.network.spiking else None, np.stack(readout)
+        return np.stack(trains), np.stack(readout)
 
     def record(self) -> SpikeRecord:
         """What the network did in all steps so far; NetworkError if that was not kept."""
         if not self._kept:
             raise NetworkError("session: nothing was kept; open it with record=True and run it")
         places, network = self.network.places(), self.network
-        trains = [part for part, _ in self._kept]
-        joined = np.concatenate(trains) if network.spiking else None  # type: ignore[arg-type]
+        joined: Any = np.concatenate([part for part, _ in self._kept]) if network.spiking else None
         return SpikeRecord(
             spikes=tuple(
                 PopulationSpikes(

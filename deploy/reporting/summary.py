@@ -13,7 +13,7 @@ from deploy.parity_report import ParityReport
 
 
 def parity_json(report: ParityReport) -> dict[str, Any]:
-    """Per level: exact, samples, spikes, mismatches, first_divergence and the details; or why it is left out."""
+    """Per level: exact, samples, spikes, mismatches, first_divergence and more; or why it is left out."""
     left_out = {level: {"skipped": reason} for level, reason in report.skipped.items()}
     return {level: _level_json(c) for level, c in report.levels.items()} | left_out
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import Field, model_validator
 
 from lsnn_neuro.data import timit
 from lsnn_neuro.data.speech import (
@@ -20,9 +18,15 @@ from lsnn_neuro.data.speech import (
     phone_of_frames,
 )
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.features import samples_per_frame
+from lsnn_neuro.features import QuantileScale, samples_per_frame
 from lsnn_neuro.tasks.labels import ClassLabels, Labels, SequenceLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, quantile_coded
+from lsnn_neuro.tasks.phones_encoder import (
+    Chunk,
+    PhonesConfig,
+    PhonesEncoder,
+    Recording,
+    split_into_chunks,
+)
 from lsnn_neuro.tasks.task import (
     Batch,
     IntArray,
@@ -34,72 +38,8 @@ from lsnn_neuro.tasks.task import (
 )
 
 UNLABELLED = -1
-
-
-class PhonesConfig(SpeechConfig):
-    """Settings of the phones; the data are a folder laid out like TIMIT."""
-
-    name: Literal["phones"] = "phones"
-    sample_rate: int = Field(16_000, ge=4000, le=96_000, description="of the recordings, in Hz")
-    phones: Literal[39, 48, 61] = Field(
-        61, description="classes that are trained, of TIMIT's phones; 39 are scored"
-    )
-    answer: Literal["frames", "sequence"] = Field(
-        "frames",
-        description="what is decided: the phone of every frame, or the sequence of phones without their "
-        "times (CTC; one output more)",
-    )
-    bidirectional: bool = Field(
-        False,
-        description="whether the decision on a frame also takes a run over the reversed sound into account",
-    )
-    max_frames: int = Field(
-        300,
-        ge=1,
-        le=10_000,
-        description="most frames of a sample; longer recordings are split into chunks",
-    )
-    lag_frames: int = Field(
-        0, ge=0, le=1000, description="frames that follow a frame before the decision on it is made"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> PhonesConfig:
-        if self.bidirectional and self.answer == "sequence":
-            raise ValueError("bidirectional needs answer = 'frames': a sequence has one direction")
-        return self
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of a sample: the longest, and the lag."""
-        return (self.max_frames + self.lag_frames) * self.frame_steps
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Recording:
-    """A recording's features and labels.
-
-    - frames: quantile-coded features, shape (frame, feature)
-    - target: index of the class of each frame, or UNLABELLED, shape (frame,)
-    """
-
-    frames: ByteArray
-    target: IntArray
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Chunk:
-    """Frames [start, stop) of a recording: a sample."""
-
-    recording: Recording
-    start: int
-    stop: int
-
-    def shifted(self, frames: int) -> Chunk:
-        """A chunk of the same length so many frames later, as far as the recording goes."""
-        least, most = -self.start, len(self.recording.frames) - self.stop
-        by = min(max(frames, least), most)
-        return Chunk(recording=self.recording, start=self.start + by, stop=self.stop + by)
+BLANK = "(blank)"
+"""Name of the output that says nothing."""
 
 
 class Phones(SupervisedTask):
@@ -130,6 +70,7 @@ class Phones(SupervisedTask):
     Config = PhonesConfig
 
     name = "phones"
+    encoder: PhonesEncoder
 
     def __init__(self, config: PhonesConfig) -> None:
         """Read all recordings and keep their features."""
@@ -142,6 +83,8 @@ class Phones(SupervisedTask):
         self.n_inputs = config.n_features * config.levels + config.bidirectional
         self.n_outputs = len(self.folding.classes) + (config.answer == "sequence")
         self.n_steps = config.n_steps
+        names = self.folding.classes
+        self.class_names = (*names, BLANK) if config.answer == "sequence" else names
         train, validation, test = self._read(parts)
         self.recordings = {"train": train, "validation": validation, "test": test}
         self._chunks = {
@@ -197,26 +140,46 @@ class Phones(SupervisedTask):
                 phones = phone_of_frames(speech, n_samples, len(frames), frame)
                 features[i].append(frames)
                 targets[i].append(np.array([index.get(phone, UNLABELLED) for phone in phones]))
+        scale = QuantileScale.of(np.concatenate(features[0]))
+        self.encoder = PhonesEncoder(self.config, rate, scale)
         return [
-            tuple(Recording(frames=f, target=t) for f, t in zip(frames, target, strict=True))
-            for frames, target in zip(quantile_coded(*features), targets, strict=True)
+            tuple(
+                Recording(frames=scale.codes(f), target=t)
+                for f, t in zip(part, target, strict=True)
+            )
+            for part, target in zip(features, targets, strict=True)
         ]
+
+    def relabelled(self, class_names: tuple[str, ...]) -> Phones:
+        """The same data with a network's classes, in its order; DataError over a class that it does not know."""
+        if class_names == self.class_names:
+            return self
+        unknown = [name for name in self.class_names if name not in class_names]
+        if unknown:
+            raise DataError(
+                f"task {self.name!r}: the data have the class {unknown[0]!r}, which the network was not trained "
+                f"on; it knows {', '.join(class_names)}"
+            )
+        names = class_names[: len(class_names) - (self.config.answer == "sequence")]
+        moved: Phones = copy(self)
+        moved.class_names, moved.n_outputs = class_names, len(class_names)
+        moved.folding = self.folding.in_order(names)
+        index = np.array([*(names.index(name) for name in self.folding.classes), UNLABELLED])
+        moved._chunks = {
+            split: tuple(
+                replace(c, recording=replace(c.recording, target=index[c.recording.target]))
+                for c in chunks
+            )
+            for split, chunks in self._chunks.items()
+        }
+        return moved
 
     def _batch(self, chunks: Sequence[Chunk], rng: np.random.Generator | None = None) -> Batch:
         """Chunks as a batch; with ``rng`` for training."""
-        config, lag = self.config, self.config.lag_frames
-        frames = [c.recording.frames[c.start : c.stop + lag] for c in chunks]
-        if config.bidirectional:
-            back = [c.recording.frames[max(c.start - lag, 0) : c.stop][::-1] for c in chunks]
-            frames = [one for pair in zip(frames, back, strict=True) for one in pair]
-        inputs = config.encode(frames, [0] * len(frames), self.n_steps)
-        if rng is not None:
-            inputs = config.augment(inputs, rng)
-        if config.bidirectional:
-            inputs = _with_direction(inputs)
+        inputs = self.encoder.place(chunks, rng)
         targets = [c.recording.target[c.start : c.stop] for c in chunks]
         labels: Labels
-        if config.answer == "sequence":
+        if self.config.answer == "sequence":
             labels = self._sequence_labels(targets)
         else:
             labels = self._class_labels(targets)
@@ -259,26 +222,12 @@ def _index(parts: Sequence[IntArray]) -> IntArray:
     return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
-def _with_direction(inputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """One input more, which fires in all steps of every second sample."""
-    backwards = np.zeros((*inputs.shape[:2], 1), np.bool_)
-    backwards[:, 1::2] = True
-    return np.concatenate([inputs, backwards], axis=2)
-
-
 def sequence(target: IntArray) -> IntArray:
     """The phones of some frames, one after the other; frames without a label are skipped."""
     labelled = target[target != UNLABELLED]
     news = np.diff(labelled, prepend=UNLABELLED) != 0
     phones: IntArray = labelled[news].astype(np.int64)
     return phones
-
-
-def split_into_chunks(recording: Recording, max_frames: int) -> list[Chunk]:
-    """Chunks of a recording of at most so many frames, as few and as equal as can be."""
-    n = len(recording.frames)
-    ends = np.linspace(0, n, -(-n // max_frames) + 1).astype(int).tolist()
-    return [Chunk(recording=recording, start=a, stop=b) for a, b in itertools.pairwise(ends)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -293,6 +242,19 @@ class Folding:
     classes: tuple[str, ...]
     index: dict[str | None, int]
     class_map: IntArray
+
+    def in_order(self, classes: tuple[str, ...]) -> Folding:
+        """The same with more classes, or in another order; what is new counts as itself."""
+        score = dict(zip(self.classes, self.class_map.tolist(), strict=True))
+        further = len(set(score.values()))
+        for name in classes:
+            if name not in score:
+                score[name], further = further, further + 1
+        return Folding(
+            classes=classes,
+            index={label: classes.index(self.classes[i]) for label, i in self.index.items()},
+            class_map=np.array([score[name] for name in classes]),
+        )
 
 
 def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from lsnn_neuro.features import (
     speech_features,
 )
 from lsnn_neuro.section import Section
+from lsnn_neuro.tasks.encoder import Arrays, Encoder
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -96,9 +98,44 @@ class SpeechConfig(Section):
         return spikes
 
 
-def quantile_coded(
-    train: Sequence[FloatArray], *others: Sequence[FloatArray]
-) -> tuple[list[ByteArray], ...]:
-    """Features of recordings, coded on the scale of the training split, which comes first."""
-    scale = QuantileScale.of(np.concatenate(train))
-    return tuple([scale.codes(features) for features in part] for part in (train, *others))
+class SpeechEncoder(Encoder):
+    """What the encoders of sound share: features, coded on the scale of the training recordings.
+
+    - rate: of the sound, in Hz
+    """
+
+    raw = "sounds: arrays of samples from -1 to 1, shape (sample,)"
+    Config: ClassVar[type[SpeechConfig]]
+
+    def __init__(self, config: SpeechConfig, rate: int, scale: QuantileScale):
+        """Code features on a scale."""
+        self.config, self.rate, self.scale = config, rate, scale
+
+    def settings(self) -> dict[str, Any]:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        of_training = {"data", "validation", "drop_spikes"}
+        return {"rate": self.rate, **self.config.model_dump(mode="json", exclude=of_training)}
+
+    def arrays(self) -> Arrays:
+        """The edges of the scale, shape (feature, 255)."""
+        return {"edges": self.scale.edges}
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], arrays: Arrays) -> SpeechEncoder:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        fields = {k: v for k, v in settings.items() if k != "rate"}
+        scale = QuantileScale(edges=np.asarray(arrays["edges"], np.float32))
+        return cls(cls.Config(data="none", **fields), int(settings["rate"]), scale)
+
+    def frames_of(self, sound: npt.ArrayLike) -> ByteArray:
+        """Coded features of a sound, shape (frame, feature)."""
+        samples = np.asarray(sound, np.float32)
+        if samples.ndim != 1 or not np.isfinite(samples).all():
+            raise DataError(
+                f"sound of shape {samples.shape}: expected finite samples of shape (sample,)"
+            )
+        c = self.config
+        features = speech_features(
+            samples, self.rate, kind=c.features, bands=c.bands, derivatives=c.derivatives
+        )
+        return self.scale.codes(features)

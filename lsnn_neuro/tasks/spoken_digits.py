@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
+from lsnn_neuro.features import QuantileScale
 from lsnn_neuro.tasks.labels import ClassLabels
-from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, quantile_coded
+from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, SpeechEncoder
 from lsnn_neuro.tasks.task import (
     Batch,
     Split,
@@ -69,18 +70,47 @@ class _Recordings:
         return len(self.digits)
 
 
+class DigitsEncoder(SpeechEncoder):
+    """A recording as spikes, and then the cue. All recordings end in the same step, shorter ones begin later.
+
+    Inputs are those of :meth:`SpeechConfig.encode`, and the cue is the last one.
+    """
+
+    name = "spoken-digits"
+    Config = SpokenDigitsConfig
+    config: SpokenDigitsConfig
+
+    def encode(self, raw: Sequence[Any]) -> npt.NDArray[np.bool_]:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`; of longer recordings the end is cut."""
+        return self.place([self.frames_of(sound)[: self.config.max_frames] for sound in raw])
+
+    def place(
+        self, frames: Sequence[ByteArray], rng: np.random.Generator | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Inputs of recordings whose features are coded; with ``rng`` for training."""
+        config = self.config
+        end = config.max_frames * config.frame_steps
+        starts = [end - len(part) * config.frame_steps for part in frames]
+        sound = config.encode(frames, starts, config.n_steps)
+        inputs = np.zeros((config.n_steps, len(frames), sound.shape[2] + 1), np.bool_)
+        inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
+        inputs[:, :, -1] = cue(config.n_steps, end, config.n_steps)[:, None]
+        return inputs
+
+
 class SpokenDigits(SupervisedTask):
     """The Free Spoken Digit Dataset: which of ten digits was said.
 
-    All recordings end in the same step, shorter ones begin later; then comes the cue, and the
-    decision is made over the last ``decision_steps`` steps. Inputs are those of
-    :meth:`SpeechConfig.encode` and at last the cue. The test split are the recordings with index 0
-    to 4 of each digit and speaker. Training recordings are drawn with replacement.
+    Inputs are :class:`DigitsEncoder`'s; the decision is made over the last ``decision_steps`` steps. The
+    test split are the recordings with index 0 to 4 of each digit and speaker. Training recordings are drawn
+    with replacement.
     """
 
     Config = SpokenDigitsConfig
 
     name = "spoken-digits"
+    class_names = tuple(map(str, range(N_CLASSES)))
+    encoder: DigitsEncoder
 
     def __init__(self, config: SpokenDigitsConfig) -> None:
         """Read all recordings and keep their features."""
@@ -91,12 +121,14 @@ class SpokenDigits(SupervisedTask):
         found = find_digits(Path(config.data).expanduser(), config.validation)
         parts = [found.train, found.validation, found.test]
         features = [[config.load_features(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
+        scale = QuantileScale.of(np.concatenate(features[0]))
+        self.encoder = DigitsEncoder(config, DIGITS_RATE, scale)
         self._train, validation, test = (
             _Recordings(
-                frames=tuple(frames[: config.max_frames] for frames in coded),
+                frames=tuple(scale.codes(f)[: config.max_frames] for f in found_features),
                 digits=np.array([recording.digit for recording in part]),
             )
-            for part, coded in zip(parts, quantile_coded(*features), strict=True)
+            for part, found_features in zip(parts, features, strict=True)
         )
         self._splits = {"validation": validation, "test": test}
 
@@ -129,13 +161,7 @@ class SpokenDigits(SupervisedTask):
     ) -> Batch:
         """The recordings at some indices as a batch; with ``rng`` for training."""
         config, n = self.config, len(index)
-        frames = [recordings.frames[i] for i in index]
-        end = config.max_frames * config.frame_steps
-        starts = [end - len(part) * config.frame_steps for part in frames]
-        inputs = np.zeros((self.n_steps, n, self.n_inputs), np.bool_)
-        sound = config.encode(frames, starts, self.n_steps)
-        inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
-        inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
+        inputs = self.encoder.place([recordings.frames[i] for i in index], rng)
         labels = ClassLabels(
             sample=np.arange(n),
             start=np.full(n, self.n_steps - config.decision_steps),

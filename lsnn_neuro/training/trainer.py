@@ -174,7 +174,7 @@ class Trainer:
                         arrays[f"optimizer.{index}.{name}"] = to_numpy(tensor)
         return Checkpoint(
             recipe=self.recipe, spec=spec, arrays=arrays, progress=progress, resumable=resumable,
-            n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs,
+            n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs, class_names=self.task.class_names,
         )  # fmt: skip
 
     def start_from(self, path: Path) -> None:
