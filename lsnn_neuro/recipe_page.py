@@ -19,11 +19,8 @@ def explained(recipe: Recipe) -> str:
         lines += ["", *(f"# {line}" for line in doc[:1]), f"[{name}]"]
         for field, about in type(section).model_fields.items():
             value = getattr(section, field)
-            default = (
-                ""
-                if about.is_required()
-                else f"default {_toml(about.get_default(call_default_factory=True))}"
-            )
+            default = None if about.is_required() else about.get_default(call_default_factory=True)
+            usual = "" if default is None else f"default {_toml(default)}"
             comment = "; ".join(part for part in (about.description, usual) if part)
             shown = f"{field} = {_toml(value)}" if value is not None else f"# {field} is not set"
             lines.append(f"{shown}  # {comment}" if comment else shown)

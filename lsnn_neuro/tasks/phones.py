@@ -151,14 +151,14 @@ class Phones(SupervisedTask):
         ]
 
     def relabelled(self, class_names: tuple[str, ...]) -> Phones:
-        """The same data with a network's classes, in its order; DataError over a class that it does not know."""
+        """The data with a network's classes, in its order; DataError over a class that it does not know."""
         if class_names == self.class_names:
             return self
         unknown = [name for name in self.class_names if name not in class_names]
         if unknown:
             raise DataError(
-                f"task {self.name!r}: the data have the class {unknown[0]!r}, which the network was not trained "
-                f"on; it knows {', '.join(class_names)}"
+                f"task {self.name!r}: the data have the class {unknown[0]!r}, which the network was not "
+                f"trained on; it knows {', '.join(class_names)}"
             )
         names = class_names[: len(class_names) - (self.config.answer == "sequence")]
         moved: Phones = copy(self)

@@ -89,7 +89,7 @@ def split_into_chunks(recording: Recording, max_frames: int) -> list[Chunk]:
 
 
 class PhonesEncoder(SpeechEncoder):
-    """A recording as spikes, in chunks of at most ``max_frames`` frames; bidirectional, each is two samples."""
+    """A recording as spikes, in chunks of at most ``max_frames`` frames; bidirectional, two samples each."""
 
     name = "phones"
     Config = PhonesConfig
