@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tomli
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +25,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True, capture_output=True,
     )  # fmt: skip
     return next(out.glob("*.whl"))
+
+
+def test_every_folder_of_code_is_packed() -> None:
+    packed = tomli.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        ".".join(file.relative_to(ROOT).parent.parts)
+        for package in ("lsnn_neuro", "quantize", "deploy", "results")
+        for file in (ROOT / package).rglob("*.py")
+    }
+    assert folders <= set(packed)
 
 
 @pytest.mark.slow
