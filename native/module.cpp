@@ -21,16 +21,16 @@
 // The widest instruction set this CPU has, or the one that LSNN_NEURO_ISA names; all give the same bits.
 static const Engine &choose_engine() {
   const char *named = std::getenv("LSNN_NEURO_ISA");
-  const std::string wish = named ? named : "";
+  const std::string wanted = named ? named : "";
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx512 && (wish.empty() || wish == "avx512")) return engine_avx512();
-  if (avx2 && (wish.empty() || wish == "avx2")) return engine_avx2();
+  if (avx512 && (wanted.empty() || wanted == "avx512")) return engine_avx512();
+  if (avx2 && (wanted.empty() || wanted == "avx2")) return engine_avx2();
 #endif
-  require(wish.empty() || wish == "baseline",
-          "LSNN_NEURO_ISA is '" + wish + "', which is none of avx512, avx2, baseline, or this CPU has not got it");
+  require(wanted.empty() || wanted == "baseline",
+          "LSNN_NEURO_ISA is '" + wanted + "', which is none of avx512, avx2, baseline, or this CPU has not got it");
   return engine_baseline();
 }
 

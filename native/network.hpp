@@ -203,7 +203,7 @@ struct Errors {
   const Synapse<float> *back;    // synapses whose weights carry errors back
 };
 
-// Whether the caller wants to stop; asked in every step.
+// Whether the caller wants to stop; called in every step.
 struct Progress {
   bool (*stop)(void *);
   void *whom;

@@ -6,7 +6,7 @@ are ATRLIF neurons here, in slayer's own order of events::
 
     block k in step t:  z_k[t] from W_k z_{k-1}[t - 1 - d_{k-1}] + R_k z_k[t - 1]
 
-where d is the axonal delay of the block before; the first block hears the input at once. A last
+where d is the axonal delay of the block before; the first block receives the input at once. A last
 block whose threshold no membrane reaches (slayer's Affine) is a readout. Of a network that ends in
 spikes the spikes are read.
 

@@ -141,7 +141,7 @@ class _Builder:
             self._record(name, READOUT_FILE, columns, f"recorder of output {name}")
 
     def lag(self, population: QuantizedPopulation) -> int:
-        """Steps by which a recorder hears a population late."""
+        """Steps by which a recorder receives a population's spikes late."""
         return (POPULATION_LAG if population.spiking else READOUT_LAG) + self.adapter_lag
 
     def _record(self, name: str, file: str, columns: slice, label: str) -> None:

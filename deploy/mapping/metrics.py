@@ -93,7 +93,7 @@ def footprint(network: QuantizedNetwork) -> int:
 def neuron_bytes(population: QuantizedPopulation) -> int:
     """Bytes of a neuron of a population: constants, but those that are 0 for all of them, and states.
 
-    What arrives is held for a step where neurons spike, since they hear the step before.
+    The synaptic current of spiking neurons is held for a step, since their input is the step before.
     """
     constants = list(population.constants.numbers())
     held = sum(CONSTANT_BYTES[role.kind] for _, role, values in constants if values.any())

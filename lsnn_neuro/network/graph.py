@@ -1,6 +1,6 @@
-"""What every description of a network has in common: names, ends and sizes, told once.
+"""What every description of a network has in common: names, ends and sizes, defined once.
 
-A network is populations and projections between them. Spiking populations hear the spikes of the step
+A network is populations and projections between them. Spiking populations receive the spikes of the step
 before, readouts those of the same step. ``"input"`` is the source of what comes from outside.
 """
 

@@ -37,7 +37,7 @@ class SynapseRule:
     - excitatory: share of positive sources (Dale) or synapses
     - scale: weights start as scale * |N(0, 1)| / sqrt(number of sources), inhibitory ones stronger by
       excitatory / (1 - excitatory), so that excitation and inhibition balance
-    - max_delay: delays are uniform in 0 to so many steps; autapses: whether a neuron may hear itself
+    - max_delay: delays are uniform in 0 to so many steps; autapses: whether neurons may drive themselves
     - plastic: whether the synapses learn
     """
 
@@ -147,10 +147,10 @@ def stack(
     learn: Sequence[str] = (), dt: float = 1.0, generator: torch.Generator | int = 0,
     **constants: Any,
 ) -> NetworkSpec:  # fmt: skip
-    """Draw a stack of layers, named layer1, layer2 ..., each of which hears the one before.
+    """Draw a stack of layers, named layer1, layer2 ..., each of which receives the one before.
 
-    - recurrent: layers hear themselves too; feedback: each layer hears the one after it
-    - skip: the readout hears all layers, not just the last
+    - recurrent: layers receive their own spikes too; feedback: each layer receives the one after it
+    - skip: the readout receives all layers, not just the last
     - all else as of :func:`lsnn`
     """
     generator = _generator(generator)

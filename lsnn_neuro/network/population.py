@@ -50,7 +50,7 @@ class TrainedPopulation(nn.Module):
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> TrainedPopulation:
-        """Move and convert as asked, but keep in double precision what does not learn."""
+        """Move and convert, but keep in double precision what does not learn."""
         exact = [
             (m, k, v) for m in (self, self.fields) for k, v in m._buffers.items() if v is not None
         ]
