@@ -15,7 +15,7 @@ from lsnn_neuro.network.pairs import Pairs
 from lsnn_neuro.network.synapses import Synapses
 
 REACTIVATED = 1e-12
-"""theta of a synapse that has just been activated: positive, and no weight to speak of."""
+"""theta of a synapse that has just been activated: positive, but a negligible weight."""
 
 Cap = Literal["network", "group"]
 

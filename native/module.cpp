@@ -310,7 +310,7 @@ static void bind(py::module_ &m, const char *name, const char *doc) {
   c.def("forward_alone", &forward_alone<T>, py::arg("inputs"), py::kw_only(), py::arg("spikes") = false, py::arg("state"));
   c.def("rest_alone", &rest_alone<T>, "The state of a sample that runs alone before the first step.");
   c.def("read_alone", &read_alone<T>, py::arg("state"));
-  c.def("rest", &rest<T>, py::arg("samples"), "The state of so many samples before the first step.");
+  c.def("rest", &rest<T>, py::arg("samples"), "The state of some samples before the first step.");
   c.def("read_state", &read_state<T>, py::arg("state"), py::arg("samples"));
   c.def("write_state", &write_state<T>, py::arg("populations"), py::arg("inputs"), py::arg("spikes"), py::arg("samples"));
   if constexpr (std::is_same_v<T, float>)
@@ -341,7 +341,7 @@ PYBIND11_MODULE(_kernel, m) {
     const Neuron &neuron = *capsule.get_pointer<Neuron>();
     for (const Neuron &known : known_neurons())
       if (std::string(known.name) == neuron.name) {
-        if (known.constants == neuron.constants) return;  // the very same again
+        if (known.constants == neuron.constants) return;  // the same again
         require(false, std::string("there is a neuron '") + neuron.name + "' already");
       }
     require(known_neurons().size() < known_neurons().capacity(), "there are too many neurons");

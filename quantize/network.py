@@ -1,7 +1,7 @@
 """``QuantizedNetwork``: the integer network every target runs, and its parts.
 
 Frozen dataclasses with read-only arrays. A constructor checks type, shape, range and endpoints and
-names the object, the value and the limit, so that whoever holds one of these objects may trust it.
+names the object, the value and the limit, so that these objects can be trusted.
 The integer equations are those of the neurons (:mod:`lsnn_neuro.neurons`) and of
 :mod:`lsnn_neuro.network.dynamics`, in the arithmetic of :mod:`quantize.arithmetic`.
 """

@@ -35,7 +35,7 @@ SCALE_MAX = 2.0**60
 
 
 OUTLIER = 8.0
-"""A weight so many times the 99.5 % quantile of its projection's is clipped: one alone would take the bits
+"""A weight this many times the 99.5 % quantile of its projection's is clipped: one alone would take the bits
 of all others."""
 
 

@@ -54,7 +54,7 @@ class Job:
 
     - n_steps, n_samples: shape of the input, in steps of the emulator
     - values: the lowest and the highest that the inputs send; step by step they may send others
-    - want_states: stop right after the last step and hand back the states of all neurons
+    - want_states: stop right after the last step and return the states of all neurons
     - step_by_step: run as many steps at a time as lines on stdin say; inputs are written meanwhile
     - chip_models: ``module:class`` of the NcProcessModel of our own processes, by process name
     """

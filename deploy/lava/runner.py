@@ -39,7 +39,7 @@ STOP_SECONDS = 10
 
 
 class ParentExitedError(Exception):
-    """Whoever started this run no longer exists."""
+    """The process that started this run no longer exists."""
 
 
 def end_group(folder: Path, error: str | None) -> NoReturn:

@@ -68,7 +68,7 @@ class SteppedJob:
         return int(self._progress[1])
 
     def run(self, n_steps: int) -> None:
-        """Run on for so many steps of Lava."""
+        """Run on for some steps of Lava."""
         assert self._child.stdin
         self.steps += n_steps
         try:
@@ -123,7 +123,7 @@ def _environment() -> dict[str, str]:
         # returns it to the system each time: three quarters of a run with 128 samples.
         "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
-        # When a run is cut short, the tracker cleans up after it and should not have the last word.
+        # When a run is cut short, the tracker cleans up after it and should not print the last line.
         "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
     }
 

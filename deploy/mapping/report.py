@@ -24,7 +24,7 @@ RESOURCES, PICTURE = "resources.json", "mapping.svg"
 """Names of the files in an artifact."""
 
 CORES_SHOWN = 16
-"""The fullest so many cores are listed in words; JSON has them all."""
+"""This many cores, the fullest, are listed in words; JSON has them all."""
 
 NOT_COUNTED = (
     "static power, the host processors and their link, traffic between chips, and the set-up, reset "

@@ -37,7 +37,7 @@ class SynapseRule:
     - excitatory: share of positive sources (Dale) or synapses
     - scale: weights start as scale * |N(0, 1)| / sqrt(number of sources), inhibitory ones stronger by
       excitatory / (1 - excitatory), so that excitation and inhibition balance
-    - max_delay: delays are uniform in 0 to so many steps; autapses: whether neurons may drive themselves
+    - max_delay: delays are uniform in 0 to ``max_delay``; autapses: whether neurons may drive themselves
     - plastic: whether the synapses learn
     """
 

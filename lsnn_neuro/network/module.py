@@ -65,7 +65,7 @@ class SpikingNetwork(nn.Module):
     """A network whose neurons, synapses and dynamics are those of a spec; its parameters learn.
 
     The neurons' equations are in :mod:`lsnn_neuro.neurons`, the network around them in
-    :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the very thing, and
+    :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the same, and
     on the time loop everywhere else; :meth:`kernel_obstacle` says why not.
 
     - dtype: of weights and learnt constants
@@ -200,7 +200,7 @@ class SpikingNetwork(nn.Module):
         return LocalSession(run=run_on, bias=offset)
 
     def at_rest(self, n_samples: int, dtype: torch.dtype | None = None) -> NetworkState:
-        """The state before the first step of so many samples, in the type to compute in."""
+        """The state of ``n_samples`` samples before the first step, in the type to compute in."""
         dtype, device = dtype or self.dtype, self.device
         return at_rest(self.spec, lambda n: torch.zeros(n_samples, n, dtype=dtype, device=device))
 

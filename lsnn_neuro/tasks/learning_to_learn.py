@@ -89,7 +89,7 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
         self.n_steps = config.examples * config.example_steps
 
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw so many episodes."""
+        """Draw new episodes."""
         return self.encode(*self.draw(batch_size, rng))
 
     def episodes(self, split: Split) -> tuple[FloatArray, FloatArray]:

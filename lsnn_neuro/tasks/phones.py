@@ -96,7 +96,7 @@ class Chunk:
     stop: int
 
     def shifted(self, frames: int) -> Chunk:
-        """A chunk of the same length so many frames later, as far as the recording goes."""
+        """A chunk of the same length, ``frames`` frames later as far as the recording goes."""
         least, most = -self.start, len(self.recording.frames) - self.stop
         by = min(max(frames, least), most)
         return Chunk(recording=self.recording, start=self.start + by, stop=self.stop + by)
@@ -177,7 +177,7 @@ class Phones(SupervisedTask):
         return self.runs * len(self._chunks[split])
 
     def _in_chunks(self, samples: int) -> int:
-        """How many chunks so many samples are."""
+        """The number of chunks that make up these samples."""
         if samples % self.runs:
             raise DataError(
                 f"{samples} samples: bidirectional phones take two each, forwards and backwards; choose "
@@ -275,7 +275,7 @@ def sequence(target: IntArray) -> IntArray:
 
 
 def split_into_chunks(recording: Recording, max_frames: int) -> list[Chunk]:
-    """Chunks of a recording of at most so many frames, as few and as equal as can be."""
+    """Chunks of a recording of at most ``max_frames`` frames, as few and as equal as can be."""
     n = len(recording.frames)
     ends = np.linspace(0, n, -(-n // max_frames) + 1).astype(int).tolist()
     return [Chunk(recording=recording, start=a, stop=b) for a, b in itertools.pairwise(ends)]

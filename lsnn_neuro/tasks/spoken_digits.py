@@ -136,10 +136,7 @@ class SpokenDigits(SupervisedTask):
         sound = config.encode(frames, starts, self.n_steps)
         inputs[:, :, :-1] = sound if rng is None else config.augment(sound, rng)
         inputs[:, :, -1] = cue(self.n_steps, end, self.n_steps)[:, None]
-        labels = ClassLabels(
-            sample=np.arange(n),
-            start=np.full(n, self.n_steps - config.decision_steps),
-            stop=np.full(n, self.n_steps),
-            target=recordings.digits[index],
+        labels = ClassLabels.at_the_end(
+            recordings.digits[index], n_steps=self.n_steps, decision_steps=config.decision_steps
         )
         return Batch(inputs=inputs, labels=labels)

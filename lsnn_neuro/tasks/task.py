@@ -74,7 +74,7 @@ class Trials:
 
 
 class Task(ABC):
-    """Something for a network of so many inputs and outputs to do in ``n_steps`` steps.
+    """Something for a network of ``n_inputs`` inputs and ``n_outputs`` outputs to do in ``n_steps`` steps.
 
     It is made of its ``Config``, the section task of a recipe.
 
