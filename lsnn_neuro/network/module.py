@@ -22,12 +22,12 @@ from lsnn_neuro.network.dynamics import (
     simulate,
 )
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.network.identity import differing, identity
+from lsnn_neuro.network.identity import differing, identify
 from lsnn_neuro.network.population import TrainedPopulation
 from lsnn_neuro.network.real import Real
 from lsnn_neuro.network.spec import NetworkSpec, Projection
 from lsnn_neuro.network.synapses import Synapses
-from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, torch_synapses
+from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, make_synapses
 from lsnn_neuro.session import LocalSession
 
 
@@ -130,7 +130,7 @@ class SpikingNetwork(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """What of the network does not learn, so that a state can't be loaded into another one."""
-        return torch.frombuffer(bytearray(identity(self.spec).encode()), dtype=torch.uint8).clone()
+        return torch.frombuffer(bytearray(identify(self.spec).encode()), dtype=torch.uint8).clone()
 
     def set_extra_state(self, state: Tensor) -> None:
         """Refuse the state of a network that differs in what does not learn."""
@@ -276,7 +276,7 @@ class SpikingNetwork(nn.Module):
         """One projection for the loop, with random feedback where the network has it."""
         ends = (self.spec.size_of(p.source), self.spec.size_of(p.target))
         outside = p.source == INPUT or self.feedback is None
-        forth = torch_synapses(p.source, ends, where, weight, detached=not outside, rounded=rounded)
+        forth = make_synapses(p.source, ends, where, weight, detached=not outside, rounded=rounded)
         if forth is None:
             return
         if outside or self.spec.population(p.target).spiking:
@@ -286,7 +286,7 @@ class SpikingNetwork(nn.Module):
         places = self.spec.places()
         row, column = places[p.target].start + where[1], places[p.source].start + where[0]
         fixed = self.feedback[row, column].to(weight) * gain.to(weight)[where[1]]
-        back = torch_synapses(p.source, ends, where, fixed)
+        back = make_synapses(p.source, ends, where, fixed)
         assert back is not None
         yield WithFeedback(forth=forth, back=back)
 

@@ -62,7 +62,7 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     To do well it must find out about the function, from its state alone.
 
     That is hard to find by descent: a network first learns to predict the mean of the answers so far
-    and stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
+    and stays there for long. With ``auxiliary_targets`` further outputs also learn to predict the
     weights of the linear fit so far (:func:`linear_fits`), which needs what the task needs: to multiply
     each input with the answer that comes an example later. These outputs are not scored.
 
