@@ -21,7 +21,7 @@ from quantize.scales import (
 )
 
 TAU_OFF, CONSTANT_OFF, ZEROED, COLLIDE = 0.2, 0.2, 0.25, 1.05
-"""What is said of a loss: a time constant or another constant off by more than 20 %, more than a quarter
+"""Losses that are reported: a time constant or another constant off by more than 20 %, more than a quarter
 of a projection's synapses rounded to 0, time constants more than 5 % apart that share one decay."""
 
 
@@ -192,7 +192,7 @@ def report_population(
 
 
 def _off(spec: Population, quantized: QuantizedPopulation) -> Iterator[str]:
-    """Constants and biases that became something else, the worst neuron of each."""
+    """Constants and biases whose value changed, the worst neuron of each."""
     neuron = on_decay_grid(spec.neuron)
     numbers = [
         (name, value, getattr(quantized.constants, name))

@@ -31,7 +31,7 @@ from quantize.loihi import (
 from quantize.network import WEIGHT_RANGE, SignMode
 
 SCALE_MAX = 2.0**60
-"""Where all weights are next to nothing, there is no natural end to a scale."""
+"""Limit of a scale where all weights are nearly 0."""
 
 
 OUTLIER = 8.0

@@ -173,7 +173,7 @@ class _Builder:
         connection.a_out.connect(self.targets[projection.target])
 
     def connect_all(self, source: SpikeSource) -> None:
-        """All connections, and silent ones to islands: Lava runs what hangs together with the source."""
+        """All connections, and some of weight 0 to parts without inputs, which Lava would not run."""
         for projection in self.network.projections:
             # Lava's weight optimizer fails on a matrix without weights, which would do nothing anyway
             if projection.target in self.targets and projection.weight_mant.any():

@@ -88,7 +88,7 @@ class Memory(_Table):
 
 
 class Neurons(_Table):
-    """Which neurons the chip can be (:mod:`deploy.mapping.neurons`); "any" is all there are and will be.
+    """Which neurons the chip can run (:mod:`deploy.mapping.neurons`); "any": all, future ones included.
 
     - models: equations, "lif", "atrlif", or the name of another neuron
     - resets: to zero, "to" another value, by the threshold or by another constant
@@ -159,7 +159,7 @@ class Chip(_Table):
         return divmod(tile, self.limits.mesh_rows.value)
 
     def assumptions(self) -> dict[str, str]:
-        """Every number that no public source states: section.name -> why it is what it is."""
+        """Every number that no public source states: section.name -> the reason for its value."""
         return {
             f"{section}.{name}": figure.source
             for section in ("limits", "memory", "neurons", "costs")

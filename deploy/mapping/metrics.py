@@ -56,7 +56,7 @@ class NeuroBenchMetrics:
 def neurobench_metrics(
     network: QuantizedNetwork, inputs: Events, record: SpikeRecord
 ) -> NeuroBenchMetrics:
-    """Metrics from a network, its inputs (time, sample, input) and what it made of them."""
+    """Metrics from a network, its inputs (time, sample, input) and its record."""
     n_steps, n_samples, _ = inputs.shape
     trains = {INPUT: inputs != 0} | {p.name: p.spikes for p in record.spikes}
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}

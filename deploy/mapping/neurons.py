@@ -52,7 +52,7 @@ def adapting(population: QuantizedPopulation) -> BoolArray:
 
 
 def neuron_models(network: QuantizedNetwork, chip: Chip) -> list[Violation]:
-    """Neurons that the chip can't be, with what it has instead.
+    """Neurons that the chip can't run, with what it has instead.
 
     Readouts are left out: the host can compute them from the spikes.
     """

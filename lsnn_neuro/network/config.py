@@ -1,4 +1,4 @@
-"""What a recipe says of a network: an LSNN, a stack of layers, any graph, or an LSTM."""
+"""The section network of a recipe: an LSNN, a stack of layers, any graph, or an LSTM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lsnn_neuro.section import Section
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 TAU_MAX = 1e6
-"""Longest time constant, ms: beyond it a decay is none."""
+"""Longest time constant, ms: beyond it nothing decays any more."""
 Milliseconds = Annotated[float, Field(gt=0, le=TAU_MAX)]
 Learning = Literal["bptt", "random-feedback", "liquid"]
 SignRule = Literal["dale", "free", "unconstrained"]
@@ -283,7 +283,7 @@ def _check_neurons(
     constants: Mapping[str, Any], kinds: list[type[Neuron]], learn: tuple[str, ...] = (),
     tau_i: float | None = None,
 ) -> None:  # fmt: skip
-    """Refuse what no neuron has and what none can be, by drawing one of each."""
+    """Refuse unknown constants and impossible values, by drawing one neuron of each kind."""
     import torch
 
     from lsnn_neuro.network.lsnn import USUAL, check_learnt, check_taken, draw_population

@@ -39,7 +39,7 @@ class ProjectionLike(Protocol):
 
 
 class Graph:
-    """Questions that a description of populations and projections can answer."""
+    """Properties of any description of populations and projections."""
 
     n_inputs: int
     populations: tuple[Any, ...]
@@ -109,7 +109,7 @@ def side_by_side(populations: Sequence[PopulationLike]) -> dict[str, slice]:
 
 
 def check_graph(graph: Graph) -> None:
-    """Refuse names that are not unique, ends that don't exist, and outputs that are none.
+    """Refuse names that are not unique, ends that don't exist, and unknown outputs.
 
     Raises NetworkError that names the object, the value and what is allowed.
     """

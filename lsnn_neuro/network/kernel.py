@@ -200,7 +200,7 @@ class Layout:
 
     @property
     def end_bytes(self) -> int:
-        """Bytes of a block's state without what is on its way."""
+        """Bytes of a block's state without the spikes still in transit."""
         assert native is not None
         rows = sum(
             (len(native.describe(p.neuron)["states"]) + 1) * p.size for p in self.populations

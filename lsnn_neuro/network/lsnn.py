@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READOUT = "readout"
 USUAL = {"tau_m": 20.0, "tau_a": 700.0, "tau_out": 20.0, "b0": 0.01, "beta": 1.8}
-"""Constants of neurons where nothing else is said, those of Bellec et al. 2018."""
+"""Default constants of neurons, those of Bellec et al. 2018."""
 Ends = Sequence[tuple[str, int]]
 """Names and sizes of populations."""
 
@@ -188,7 +188,7 @@ def draw_population(
     generator: torch.Generator, *, dt: float, learn: Sequence[str] = (), tau_i: float | None = None,
     bias: float = 0.0,
 ) -> Population:  # fmt: skip
-    """A population of a kind of neuron; of ``constants`` and ``learn`` it takes what it has.
+    """A population of a kind of neuron; of ``constants`` and ``learn`` it takes those that it has.
 
     A constant of two numbers is a range to draw from. Numbers are such as float32 holds.
     """
@@ -211,7 +211,7 @@ def _constant(
     kind: type[Neuron], label: str, key: str, value: Any, size: int, generator: torch.Generator,
     dt: float,
 ) -> Any:  # fmt: skip
-    """What a neuron's field is to hold, of a constant as users give it: a number, a range, or a tensor."""
+    """The value of a neuron's field for a constant as users give it: a number, a range, or a tensor."""
     fields = kind.learnable()
     what = kind.parameters()[fields.get(key, key)].kind
     if what == "option":
@@ -343,7 +343,7 @@ def check_taken(constants: Mapping[str, Any], kinds: Sequence[type[Neuron]]) -> 
 
 
 def check_learnt(learn: Sequence[str], kinds: Sequence[type[Neuron]], tau_i: float | None) -> None:
-    """Refuse the name of a constant that nothing here has to learn."""
+    """Refuse the name of a constant that no neuron here can learn."""
     able = {"bias", *(["tau_i"] if tau_i else []), *(name for k in kinds for name in k.learnable())}
     if isinstance(learn, str):
         raise NetworkError(f"learn is {learn!r}, expected a list of names")
@@ -369,7 +369,7 @@ def draw_graph(
     *,
     dt: float,
 ) -> NetworkSpec:
-    """Draw a graph as a recipe says it; projections are drawn one by one, in order."""
+    """Draw the graph of a recipe; projections are drawn one by one, in order."""
     generator = _generator(generator)
     populations = []
     for p in config.populations:

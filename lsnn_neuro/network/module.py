@@ -129,7 +129,7 @@ class SpikingNetwork(nn.Module):
         )
 
     def get_extra_state(self) -> Tensor:
-        """What of the network does not learn, so that a state can't be loaded into another one."""
+        """The part of the network that does not learn, so that a state can't be loaded into another one."""
         return torch.frombuffer(bytearray(identify(self.spec).encode()), dtype=torch.uint8).clone()
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -308,7 +308,7 @@ def running_network(populations: Sequence[RunningPopulation]) -> RunningNetwork:
 def outputs_of_steps(
     spec: NetworkSpec, steps: Iterable[NetworkState], rest: NetworkState
 ) -> NetworkOutput:
-    """What a network gives back, offsets left out, from the states after its steps; ``rest``: before."""
+    """The output of a network, offsets left out, from the states after its steps; ``rest``: before."""
     z, y, state = [], [], rest
     none = next(iter(rest.currents.values()))[:, :0]
     for state in steps:

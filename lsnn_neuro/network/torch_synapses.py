@@ -1,4 +1,4 @@
-"""Projections of the time loop in torch: a matrix for each delay, or a list where that would be mad."""
+"""Projections of the time loop in torch: a matrix for each delay, or a list where that takes less."""
 
 from __future__ import annotations
 

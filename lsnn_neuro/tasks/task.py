@@ -1,4 +1,4 @@
-"""What a task is: spikes in, and labels that say what a network should answer.
+"""The interface of a task: input spikes, and labels that say what a network should answer.
 
 NumPy only: a machine without torch can make the same batches and score a network's readout.
 """
@@ -103,7 +103,7 @@ class Task(ABC):
         """
 
     def baselines(self, split: Split, max_samples: int | None = None) -> Mapping[str, Score]:
-        """Scores of what has learnt nothing, by name; none where chance is plain."""
+        """Scores of agents that have learnt nothing, by name; none where chance level is obvious."""
         return {}
 
 
