@@ -16,7 +16,7 @@ from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.optimizer_check import rewiring_obstacle
 
 REACTIVATED = 1e-12
-"""theta of a synapse that has just been activated: positive, and no weight to speak of."""
+"""theta of a synapse that has just been activated: positive, but a negligible weight."""
 
 Cap = Literal["network", "group"]
 

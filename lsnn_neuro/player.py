@@ -10,7 +10,7 @@ from lsnn_neuro.session import Session
 
 
 class Player(Protocol):
-    """A network that a task can be played on."""
+    """A network that a task can run."""
 
     @property
     def records(self) -> bool:

@@ -21,16 +21,16 @@
 // The widest instruction set this CPU has, or the one that LSNN_NEURO_ISA names; all give the same bits.
 static const Engine &choose_engine() {
   const char *named = std::getenv("LSNN_NEURO_ISA");
-  const std::string wish = named ? named : "";
+  const std::string wanted = named ? named : "";
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx512 && (wish.empty() || wish == "avx512")) return engine_avx512();
-  if (avx2 && (wish.empty() || wish == "avx2")) return engine_avx2();
+  if (avx512 && (wanted.empty() || wanted == "avx512")) return engine_avx512();
+  if (avx2 && (wanted.empty() || wanted == "avx2")) return engine_avx2();
 #endif
-  require(wish.empty() || wish == "baseline",
-          "LSNN_NEURO_ISA is '" + wish + "', which is none of avx512, avx2, baseline, or this CPU has not got it");
+  require(wanted.empty() || wanted == "baseline",
+          "LSNN_NEURO_ISA is '" + wanted + "', which is none of avx512, avx2, baseline, or this CPU has not got it");
   return engine_baseline();
 }
 
@@ -310,7 +310,7 @@ static void bind(py::module_ &m, const char *name, const char *doc) {
   c.def("forward_alone", &forward_alone<T>, py::arg("inputs"), py::kw_only(), py::arg("spikes") = false, py::arg("state"));
   c.def("rest_alone", &rest_alone<T>, "The state of a sample that runs alone before the first step.");
   c.def("read_alone", &read_alone<T>, py::arg("state"));
-  c.def("rest", &rest<T>, py::arg("samples"), "The state of so many samples before the first step.");
+  c.def("rest", &rest<T>, py::arg("samples"), "The state of some samples before the first step.");
   c.def("read_state", &read_state<T>, py::arg("state"), py::arg("samples"));
   c.def("write_state", &write_state<T>, py::arg("populations"), py::arg("inputs"), py::arg("spikes"), py::arg("samples"));
   if constexpr (std::is_same_v<T, float>)
@@ -341,7 +341,7 @@ PYBIND11_MODULE(_kernel, m) {
     const Neuron &neuron = *capsule.get_pointer<Neuron>();
     for (const Neuron &known : known_neurons())
       if (std::string(known.name) == neuron.name) {
-        if (known.constants == neuron.constants) return;  // the very same again
+        if (known.constants == neuron.constants) return;  // the same again
         require(false, std::string("there is a neuron '") + neuron.name + "' already");
       }
     require(known_neurons().size() < known_neurons().capacity(), "there are too many neurons");

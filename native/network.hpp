@@ -155,7 +155,7 @@ struct ReplayArguments {
   bool has_before;         // whether there is a step before this segment
 };
 
-// What forward leaves for backward, or for whoever wants it; null where it is not wanted.
+// What forward leaves for backward, or for another reader; null where it is not wanted.
 //
 // Of the distance to threshold x = (v - A) / width, the one number per neuron and step that backward needs, only rows
 // with a lane where the pseudo-derivative is not 0 ("near" ones) are kept, one after the other.
@@ -203,7 +203,7 @@ struct Errors {
   const Synapse<float> *back;    // synapses whose weights carry errors back
 };
 
-// Whether the caller wants to stop; asked in every step.
+// Whether the caller wants to stop; called in every step.
 struct Progress {
   bool (*stop)(void *);
   void *whom;

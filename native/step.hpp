@@ -20,11 +20,11 @@ struct Lanes<float> { typedef F Row; typedef Real Arithmetic; };
 template <>
 struct Lanes<int32_t> { typedef I Row; typedef Loihi Arithmetic; };
 
-enum class Record { nothing, compact, any };  // what of the tape is written; any: asked at run time
+enum class Record { nothing, compact, any };  // what of the tape is written; any: decided at run time
 
 // --- forward ----------------------------------------------------------------------------------------------
 
-// PLAIN: no bias, no current, a spike above the threshold subtracts it; all else is asked at run time. ALONE: the
+// PLAIN: no bias, no current, a spike above the threshold subtracts it; all else is decided at run time. ALONE: the
 // lanes are neurons of one sample.
 template <class T, bool PLAIN, Record RECORD, bool ALONE>
 struct Forward {

@@ -25,7 +25,7 @@ class Workers {
     Workers all(blocks);
     const int64_t n = blocks < threads ? blocks : threads;
     const auto body = [&](bool calls) {
-      const Progress progress = {calls ? &Workers::ask : &Workers::stopped, &all};
+      const Progress progress = {calls ? &Workers::should_stop : &Workers::stopped, &all};
       for (int64_t block; (block = all.next_++) < all.blocks_ && !all.stop_;) {
         try {
           work(block, progress);
@@ -52,7 +52,7 @@ class Workers {
 
   static bool stopped(void *self) { return static_cast<Workers *>(self)->stop_; }
 
-  static bool ask(void *self) {
+  static bool should_stop(void *self) {
     Workers &all = *static_cast<Workers *>(self);
     if (std::chrono::steady_clock::now() - all.looked_ > std::chrono::milliseconds(100)) all.look();
     return all.stop_;

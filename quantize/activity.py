@@ -1,4 +1,4 @@
-"""What becomes of a network's activity in integers: firing rates, and states at their limits."""
+"""How a network's activity changes in integers: firing rates, and states at their limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes
 
 RATE_OFF, RATE_HZ, SATURATED = 0.2, 1.0, 1e-3
-"""What is said of: a firing rate off by more than 20 % and 1 Hz; more than 0.1 % of the steps at a limit."""
+"""What is reported: a firing rate off by more than 20 % and 1 Hz; more than 0.1 % of the steps at a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Quantization-aware training: forward the integer model itself, backward a surrogate of it.
 
 The network's constants and weights are rounded anew in every forward pass by
-:func:`quantize.conversion.to_integers`, the very function that makes the deployed network, and the one time
+:func:`quantize.conversion.to_integers`, the function that makes the deployed network, and the one time
 loop runs in float64, where every integer of this size is exact. Gradients pass straight through all
 rounding, constant by constant as its role says.
 """

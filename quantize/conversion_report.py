@@ -21,18 +21,18 @@ from quantize.scales import (
 )
 
 TAU_OFF, CONSTANT_OFF, ZEROED, COLLIDE = 0.2, 0.2, 0.25, 1.05
-"""What is said of a loss: a time constant or another constant off by more than 20 %, more than a quarter
+"""Losses that are reported: a time constant or another constant off by more than 20 %, more than a quarter
 of a projection's synapses rounded to 0, time constants more than 5 % apart that share one decay."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeConstant:
-    """A time constant, ms, mean over neurons: asked for, and got.
+    """A time constant, ms, mean over neurons: wanted, and got.
 
-    - worst: the neuron whose time constant is off most, what was asked for and got; None without any
+    - worst: the neuron whose time constant is off most, what was wanted and got; None without any
     - simulated: what an adaptation takes to fall to 1/e of one step, rounding included, of the neuron in
       which that is shortest; None where there is no adaptation
-    - shared: the shortest and the longest one asked for that share a decay, of those farthest apart
+    - shared: the shortest and the longest wanted one that share a decay, of those farthest apart
     """
 
     name: str
@@ -141,7 +141,7 @@ def report_projection(
     spec: Projection, name: str, exact: FloatArray, mant: IntArray, clipped: BoolArray,
     here: BoolArray, exponent: int, mode: SignMode, bits: int,
 ) -> ProjectionReport:  # fmt: skip
-    """What became of the synapses ``here`` of a projection, of one sign mode; ``exact`` in synaptic units."""
+    """What was lost of a projection's synapses ``here``, of one sign mode; ``exact`` in synaptic units."""
     exact, mant = exact[here], mant[here]
     error = dequantize_weight(mant, exponent) - exact
     norm = _norm(exact)
@@ -176,7 +176,7 @@ def _norm(values: FloatArray) -> float:
 def report_population(
     spec: Population, quantized: QuantizedPopulation, dt: float
 ) -> PopulationReport:
-    """What became of a population."""
+    """What was lost of a population."""
     constants = quantized.constants
     step_a = getattr(constants, "step_a", np.zeros(0, np.int32))
     adapts, linear = step_a > 0, None
@@ -195,7 +195,7 @@ def report_population(
 
 
 def _off(spec: Population, quantized: QuantizedPopulation) -> Iterator[str]:
-    """Constants and biases that became something else, the worst neuron of each."""
+    """Constants and biases whose value changed, the worst neuron of each."""
     neuron = on_decay_grid(spec.neuron)
     numbers = [
         (name, value, getattr(quantized.constants, name))
@@ -237,7 +237,7 @@ def _time_constants(
 def _time_constant(
     name: str, kept: FloatArray, decay: IntArray, dt: float, step: IntArray | None
 ) -> TimeConstant:
-    """What became of a decay; ``step``: what a spike adds to the state, where one does."""
+    """A decay as rounded; ``step``: what a spike adds to the state, where one does."""
     with np.errstate(divide="ignore"):
         wanted = dt / np.abs(np.log(kept))
     got = dequantize_decay(decay, dt)

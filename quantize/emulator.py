@@ -103,7 +103,7 @@ def running(network: QuantizedNetwork) -> RunningNetwork:
 
 
 class Emulator:
-    """The integer network, stepped by hand: for closed loops and for looking inside.
+    """The integer network, one step at a time: for closed loops and for looking inside.
 
     Holds ``n_samples`` independent copies side by side; starts at rest, or in a given state.
     """

@@ -101,7 +101,7 @@ class KernelEmulator:
     def run(
         self, inputs: Events, *, spikes: bool, start: NetworkState | None = None
     ) -> tuple[tuple[PopulationSpikes, ...], npt.NDArray[np.int32]]:
-        """Run a batch; gives the spikes (none unless asked for) and the readout."""
+        """Run a batch; gives the spikes (only on request) and the readout."""
         n, network = inputs.shape[1], self.network
         read = spikes or any(p.spiking for p in network.output_populations)
         state = None

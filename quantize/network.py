@@ -1,7 +1,7 @@
 """``QuantizedNetwork``: the integer network every target runs, and its parts.
 
 Frozen dataclasses with read-only arrays. A constructor checks type, shape, range and endpoints and
-names the object, the value and the limit, so that whoever holds one of these objects may trust it.
+names the object, the value and the limit, so that these objects can be trusted.
 The integer equations are those of the neurons (:mod:`lsnn_neuro.neurons`) and of
 :mod:`lsnn_neuro.network.dynamics`, in the arithmetic of :mod:`quantize.arithmetic`.
 """
@@ -51,7 +51,7 @@ WEIGHT_RANGE: dict[SignMode, tuple[int, int]] = {
 }
 
 SIZE_MAX = 2**31 - 1
-"""Indices of neurons are 32 bit; every chip ends long before."""
+"""Indices of neurons are 32 bit; every chip has fewer neurons."""
 
 INPUT_LIMIT = 2**31 - 1
 """Largest synaptic input of a step once shifted into the membrane: Lava's integers have 32 bits."""
@@ -64,7 +64,7 @@ ANY_EVENT: ValueRange = (-128, 127)
 
 
 def value_range(inputs: Events) -> ValueRange:
-    """The values of some inputs: those of spikes, and what graded events have beyond."""
+    """The values of some inputs: those of spikes, and the range of graded events."""
     if inputs.dtype == np.bool_ or inputs.size == 0:
         return SPIKES
     return min(0, int(inputs.min())), max(1, int(inputs.max()))

@@ -31,11 +31,11 @@ from quantize.loihi import (
 from quantize.network import WEIGHT_RANGE, SignMode
 
 SCALE_MAX = 2.0**60
-"""Where all weights are next to nothing, there is no natural end to a scale."""
+"""Limit of a scale where all weights are nearly 0."""
 
 
 OUTLIER = 8.0
-"""A weight so many times the 99.5 % quantile of its projection's is clipped: one alone would take the bits
+"""A weight this many times the 99.5 % quantile of its projection's is clipped: one alone would take the bits
 of all others."""
 
 

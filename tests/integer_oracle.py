@@ -1,4 +1,4 @@
-"""The whole integer model once more, in plain Python integers: slow, and nobody else's arithmetic.
+"""The whole integer model once more, in plain Python integers: slow, and with no arithmetic of the package.
 
 A network comes in as data; nothing of the emulator, of the neurons or of the time loop is imported. A
 neuron's name picks an equation of :data:`EQUATIONS`, and constants are taken by their names.
@@ -145,7 +145,7 @@ class Projection:
             projection.synapses.setdefault((to, delay), []).append((source, mantissa))
         return projection
 
-    def arriving(self, sent):
+    def current(self, sent):
         """Input of every target; ``sent(d)`` is what the source sent d steps ago.
 
         The sum over the synapses of each delay is rounded on its own.
@@ -200,15 +200,15 @@ def run(network, inputs, start=None):
         return lambda delay: sent[source][delay] if delay < len(sent[source]) else None
 
     def arrived(name, population):
-        sums = [p.arriving(ago(p.source)) for p in incoming[name]]
+        sums = [p.current(ago(p.source)) for p in incoming[name]]
         return [sum(column) for column in zip(*sums, strict=True)] or [0] * len(population.state)
 
     for x in inputs:
         sent["input"].insert(0, [int(value) for value in x])
-        heard = {name: arrived(name, p) for name, p in populations.items() if fires[name]}
-        for name, currents in heard.items():
+        arrivals = {name: arrived(name, p) for name, p in populations.items() if fires[name]}
+        for name, currents in arrivals.items():
             populations[name].step(currents)
-        for name in heard:
+        for name in arrivals:
             sent[name].insert(0, [s["z"] for s in populations[name].state])
         for name, p in populations.items():
             if not fires[name]:

@@ -29,7 +29,7 @@ def population(name, size, step_a=0, reset="to"):
 
 
 def projection(source, target, n_source, n_target, fan_in, rng, delays=0):
-    """Every target neuron hears ``fan_in`` sources, drawn at random."""
+    """Every target neuron receives ``fan_in`` sources, drawn at random."""
     n = min(fan_in, n_source)
     sources = [np.sort(rng.choice(n_source, n, replace=False)) for _ in range(n_target)]
     return QuantizedProjection(

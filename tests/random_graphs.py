@@ -20,7 +20,7 @@ def random_graph(seed: int, *, fast: bool = False, graded: bool = False) -> Quan
     """One to three populations and one or two readouts of anything: every neuron there is.
 
     With all resets, both comparisons, refractory times and constants of each neuron's own, synaptic
-    currents, biases, negative exponents, autapses, delays (onto readouts too), inputs that readouts hear,
+    currents, biases, negative exponents, autapses, delays (onto readouts too), inputs onto readouts,
     and outputs that spike. No synaptic current gets an input at which it would wrap around twice.
 
     - fast: only what the native kernel can do: of all this no negative exponent

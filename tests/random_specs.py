@@ -169,14 +169,14 @@ def _single(values: FloatArray) -> FloatArray:
 def features(spec: NetworkSpec) -> set[str]:
     """What there is in a network: CUBA, feedback, skip, two outputs, mixed resets, refractory, dt."""
     spiking = [p.name for p in spec.spiking]
-    hears = {p.name: {q.source for q in spec.into(p.name)} for p in spec.populations}
+    sources = {p.name: {q.source for q in spec.into(p.name)} for p in spec.populations}
 
     def reached(name: str, without: tuple[str, str] | None = None) -> set[str]:
         """All from where spikes come to a population, but not by one direct projection."""
         found, ahead = set(), [name]
         while ahead:
             target = ahead.pop()
-            for source in hears.get(target, ()):
+            for source in sources.get(target, ()):
                 if (source, target) != without and source not in found:
                     found.add(source)
                     ahead.append(source)

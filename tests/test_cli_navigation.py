@@ -61,8 +61,8 @@ def test_golden_spikes_are_recorded_episodes_and_parity_plays_them_again(artifac
     levels = json.loads(succeed("parity", artifact, "--json").stdout)
     assert set(levels) == {"golden", "P0", "P1", "P2", "P2 closed loop"}
     assert all(levels[level]["exact"] for level in levels if level != "P0")
-    heard = levels["P2 closed loop"]["populations"][0]
-    assert (heard["name"], heard["spikes"]) == ("input", int(inputs.sum()))
+    compared = levels["P2 closed loop"]["populations"][0]
+    assert (compared["name"], compared["spikes"]) == ("input", int(inputs.sum()))
 
 
 def test_parity_of_more_episodes_than_are_golden(artifact: Path) -> None:

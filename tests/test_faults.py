@@ -134,8 +134,8 @@ def test_more_samples_than_there_are(command: str, tmp_path: Path) -> None:
 
 
 def test_a_rule_that_is_none_can_not_be_allowed(tmp_path: Path) -> None:
-    asked = ("--target", "emulator", "--allow", "nonsense")
-    line = said("export", MODEL, "--out", tmp_path / "a", *asked)
+    options = ("--target", "emulator", "--allow", "nonsense")
+    line = said("export", MODEL, "--out", tmp_path / "a", *options)
     assert (
         "--allow nonsense: there is no such design rule; there are accumulator, adaptation" in line
     )
@@ -166,8 +166,8 @@ def test_a_network_that_breaks_a_rule_of_the_chip_is_not_all_right(tmp_path: Pat
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact of a small model, for the emulator."""
     out = tmp_path_factory.mktemp("artifacts") / "a"
-    asked = ("--target", "emulator", "--out", out, "--samples", 4, "--weight-bits", 2)
-    assert lsnn_neuro("export", MODEL, *asked).exit_code == 0
+    options = ("--target", "emulator", "--out", out, "--samples", 4, "--weight-bits", 2)
+    assert lsnn_neuro("export", MODEL, *options).exit_code == 0
     return out
 
 
@@ -178,10 +178,10 @@ def changed(artifact: Path, folder: Path) -> Path:
 
 
 def test_an_artifact_is_evaluated_as_it_was_exported(artifact: Path) -> None:
-    asked = ("--samples", 64, "--json")
-    as_exported = json.loads(lsnn_neuro("evaluate", artifact, *asked).stdout)
+    options = ("--samples", 64, "--json")
+    as_exported = json.loads(lsnn_neuro("evaluate", artifact, *options).stdout)
     assert as_exported["target"] == "emulator"
-    in_float = json.loads(lsnn_neuro("evaluate", artifact, "--target", "float", *asked).stdout)
+    in_float = json.loads(lsnn_neuro("evaluate", artifact, "--target", "float", *options).stdout)
     assert in_float["accuracy"] > as_exported["accuracy"]  # of the network with 2-bit weights
 
 

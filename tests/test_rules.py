@@ -60,8 +60,8 @@ KINDS = {
 }  # fmt: skip
 
 
-def asked_types(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and name of every class that something is asked to be an instance of."""
+def checked_types(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of every class that something is checked to be an instance of."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
             yield from ((n.lineno, n.id) for n in ast.walk(node.args[1]) if isinstance(n, ast.Name))
@@ -70,6 +70,6 @@ def asked_types(tree: ast.AST) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize(
     "file", [f for f in FILES if "results" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
 )
-def test_nobody_asks_which_task_labels_network_or_target_it_is(file: Path) -> None:
+def test_no_code_asks_which_task_labels_network_or_target_it_has(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    assert not [(line, name) for line, name in asked_types(tree) if name in KINDS]
+    assert not [(line, name) for line, name in checked_types(tree) if name in KINDS]

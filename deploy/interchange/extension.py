@@ -1,4 +1,4 @@
-"""The network itself inside a file of another format, where that format's own words fall short.
+"""The network itself inside a file of another format, with all that this format can't express.
 
 The extension is one array of bytes named :data:`EXTENSION`: the network's own file
 (:mod:`quantize.file_format`, safetensors) as it is. Other tools pass over it. A file that carries it

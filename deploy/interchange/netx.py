@@ -198,7 +198,7 @@ def _groups(network: QuantizedNetwork) -> list[Group]:
     for p in network.out_of(INPUT):
         if p.n_synapses and p.target not in first:
             raise NetworkError(
-                f"projection {p.name!r}: {p.target!r} hears inputs; in netx only the first layer does"
+                f"projection {p.name!r}: {p.target!r} receives inputs; in netx only the first layer does"
             )
     return groups
 

@@ -221,13 +221,13 @@ def _said_current(population: QuantizedPopulation) -> IntArray | None:
 
 
 def _membrane_gain(population: QuantizedPopulation) -> FloatArray:
-    """1 - alpha, with which NIR's neurons add what arrives; neurons that keep all add it all."""
+    """1 - alpha, the factor on the input of NIR's neurons; 1 for neurons that never decay."""
     decay = _decay_v(population)
     return np.where(decay == 0, 1.0, decay / DECAY_ONE)
 
 
 def _gain(population: QuantizedPopulation) -> FloatArray:
-    """What a weight of 1 in NIR is as an integer weight."""
+    """The integer weight for a weight of 1 in NIR."""
     gain: FloatArray = _membrane_gain(population) * population.scale / STATE_ONE
     if (decay_i := _said_current(population)) is not None:
         gain *= np.where(decay_i == 0, 1.0, decay_i / DECAY_ONE)

@@ -115,7 +115,7 @@ def _decay_factor(name: str, field: str, node: nir.NIRNode) -> FloatArray:
 
 
 def _input_gain(name: str, node: nir.NIRNode) -> FloatArray:
-    """What a node multiplies its input with, (neuron,)."""
+    """The factor on a node's input, (neuron,)."""
     gain: FloatArray = np.asarray(node.r, np.float64)
     if gain.ndim != 1:
         raise NetworkError(f"NIR node {name!r}: has shape {gain.shape}; only flat layers are read")
@@ -174,7 +174,7 @@ def _join(one: _Arrival, two: _Arrival, node: str) -> _Arrival:
 
 
 def _arrivals(graph: nir.NIRGraph, node: str, size: int) -> Iterator[_Arrival]:
-    """What reaches a node, path by path, followed against the edges."""
+    """The paths that reach a node, followed against the edges."""
 
     def follow(name: str, path: tuple[str, ...]) -> Iterator[_Arrival]:
         if name in path:

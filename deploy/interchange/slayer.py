@@ -6,7 +6,7 @@ are ATRLIF neurons here, in slayer's own order of events::
 
     block k in step t:  z_k[t] from W_k z_{k-1}[t - 1 - d_{k-1}] + R_k z_k[t - 1]
 
-where d is the axonal delay of the block before; the first block hears the input at once. A last
+where d is the axonal delay of the block before; the first block receives the input at once. A last
 block whose threshold no membrane reaches (slayer's Affine) is a readout. Of a network that ends in
 spikes the spikes are read.
 
@@ -52,7 +52,7 @@ from quantize.network import (
 
 READOUT = "readout"
 SCALE = 4096.0
-"""Membrane units per float unit with slayer's default ``scale`` of 64, which the file does not say."""
+"""Membrane units per float unit with slayer's default ``scale`` of 64, which the file does not hold."""
 
 NEURONS: dict[str, type[Neuron]] = {"CUBA": LIF, "ALIF": ATRLIF}
 """The neurons of a type of blocks; those of a block that never spikes are leaky integrators."""
@@ -67,7 +67,7 @@ FIELDS = {
 """Where a constant stands in the file."""
 
 UNWRITTEN: dict[str, Any] = {"n_ref": 0, "reset": "to", "reset_by": 0, "reset_to": 0}
-"""What slayer's neurons all have, so that no file says it."""
+"""Constants that all of slayer's neurons share, so that no file holds them."""
 
 Values = npt.NDArray[np.generic]
 Contents = Mapping[str, Values]
@@ -225,7 +225,7 @@ def _constants(label: str, parts: Contents, neuron: type[Neuron], n: int) -> Any
 
 
 def _decay_i(label: str, parts: Contents, neuron: type[Neuron], n: int) -> IntArray | None:
-    """Decay of the synaptic current; None where all of it is forgotten at once."""
+    """Decay of the synaptic current; None where nothing of it is kept."""
     decay = _per_neuron(label, "neuron/iDecay", parts, n, DECAY_ONE)
     return decay if neuron.current_wraps or (decay != DECAY_ONE).any() else None
 

@@ -3,7 +3,7 @@
 Spikes cross between host and chip through the adapters of ``lava.proc.embedded_io``, which, like
 the models for the neuro cores, come with the proprietary lava-loihi. Nothing in this file has been
 run on a chip; it follows the public use of these names in lava-nc's own ``gradedvecnetwork`` and is
-kept apart, so that there is little to correct. Parity against the emulator is what will tell.
+kept apart, so that there is little to correct. Parity with the emulator will show whether it is right.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class _Builder:
             self._record(name, READOUT_FILE, columns, f"recorder of output {name}")
 
     def lag(self, population: QuantizedPopulation) -> int:
-        """Steps by which a recorder hears a population late."""
+        """Steps by which a recorder receives a population's spikes late."""
         return (POPULATION_LAG if population.spiking else READOUT_LAG) + self.adapter_lag
 
     def _record(self, name: str, file: str, columns: slice, label: str) -> None:
@@ -173,7 +173,7 @@ class _Builder:
         connection.a_out.connect(self.targets[projection.target])
 
     def connect_all(self, source: SpikeSource) -> None:
-        """All connections, and silent ones to islands: Lava runs what hangs together with the source."""
+        """All connections, and some of weight 0 to parts without inputs, which Lava would not run."""
         for projection in self.network.projections:
             # Lava's weight optimizer fails on a matrix without weights, which would do nothing anyway
             if projection.target in self.targets and projection.weight_mant.any():

@@ -1,4 +1,4 @@
-"""One run on Lava as a folder of files: what parent and child tell each other. No Lava here.
+"""One run on Lava as a folder of files: what parent and child exchange. No Lava here.
 
 ::
 
@@ -6,9 +6,9 @@
     inputs.npy            int8 (time, sample, input)         parent writes
     job.json              the other fields of ``Job``        parent writes
     start.npz             states of some populations         parent writes, where it isn't rest
-    spikes.npy            bool (time, sample, neuron)        parent makes room, child fills
-    readout.npy           int32 (time, sample, output)       parent makes room, child fills
-    states.npz            states of the first sample         child writes, if asked for
+    spikes.npy            bool (time, sample, neuron)        parent allocates, child fills
+    readout.npy           int32 (time, sample, output)       parent allocates, child fills
+    states.npz            states of the first sample         child writes, on request
     progress.npy          int64 (2,): steps, lag             child writes, where it runs step by step
     outcome.json          ``Outcome``                        child writes, last
     log.txt               whatever child and Lava print
@@ -54,7 +54,7 @@ class Job:
 
     - n_steps, n_samples: shape of the input, in steps of the emulator
     - values: the lowest and the highest that the inputs send; step by step they may send others
-    - want_states: stop right after the last step and hand back the states of all neurons
+    - want_states: stop right after the last step and return the states of all neurons
     - step_by_step: run as many steps at a time as lines on stdin say; inputs are written meanwhile
     - chip_models: ``module:class`` of the NcProcessModel of our own processes, by process name
     """

@@ -39,7 +39,7 @@ STOP_SECONDS = 10
 
 
 class ParentExitedError(Exception):
-    """Whoever started this run no longer exists."""
+    """The process that started this run no longer exists."""
 
 
 def end_group(folder: Path, error: str | None) -> NoReturn:
@@ -133,7 +133,7 @@ def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
 def run_stepwise(
     runtime: Runtime, names: list[str], graph: LavaGraph, job: Job, folder: Path
 ) -> None:
-    """Run all steps of a job, as many at a time as the parent requests, and tell it where we are."""
+    """Run all steps of a job, as many at a time as the parent requests, and report progress to it."""
     progress = np.load(folder / PROGRESS_FILE, mmap_mode="r+", allow_pickle=False)
     progress[:] = done, _ = 0, graph.readout_lag
     while done < job.n_steps + graph.readout_lag:

@@ -54,7 +54,7 @@ def started_job(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class SteppedJob:
-    """A job that runs some steps at a time, each time when it is told to; ``time_limit`` is for all."""
+    """A job that runs some steps at a time, each time on request; ``time_limit`` is for all."""
 
     def __init__(self, child: subprocess.Popen[bytes], folder: Path, time_limit: float):
         self._child, self._folder = child, folder
@@ -68,7 +68,7 @@ class SteppedJob:
         return int(self._progress[1])
 
     def run(self, n_steps: int) -> None:
-        """Run on for so many steps of Lava."""
+        """Run on for some steps of Lava."""
         assert self._child.stdin
         self.steps += n_steps
         try:
@@ -119,11 +119,11 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": path,
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # The fused network makes large arrays in every step. Unless told to keep their memory, glibc
+        # The fused network makes large arrays in every step. Unless set to keep their memory, glibc
         # returns it to the system each time: three quarters of a run with 128 samples.
         "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(2**30),
-        # When a run is cut short, the tracker cleans up after it and should not have the last word.
+        # When a run is cut short, the tracker cleans up after it and should not print the last line.
         "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
     }
 

@@ -191,7 +191,7 @@ def check_sums(network: QuantizedNetwork, values: ValueRange) -> None:
 
 
 def check_delays(network: QuantizedNetwork) -> None:
-    """Refuse delays from inputs straight to a readout that Lava has no room for."""
+    """Refuse delays from inputs straight to a readout that Lava can't hold."""
     for projection in network.out_of(INPUT):
         if not network.population(projection.target).spiking and projection.reach == DELAY_MAX:
             raise NetworkError(
@@ -232,7 +232,8 @@ class LavaSession:
         after = before + len(inputs)
         if after > len(self._inputs):
             raise TargetFailedError(
-                f"{self._variant}: asked for step {after - 1}, announced were {len(self._inputs)} steps"
+                f"{self._variant}: step {after - 1} was requested, announced were "
+                f"{len(self._inputs)} steps"
             )
         self._inputs[before:after] = inputs
         self._job.run(len(inputs))
@@ -315,7 +316,7 @@ class LoihiSim(Target):
 
 def lava_missing() -> str | None:
     """Why Lava can't be used here, in one line; None if it can."""
-    # lava is a namespace package that lava-dl shares: only lava.magma tells that lava-nc is there
+    # lava is a namespace package that lava-dl shares: only lava.magma shows that lava-nc is there
     if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
         how = (
             " with pip's --ignore-requires-python --no-deps" if sys.version_info >= (3, 11) else ""

@@ -28,7 +28,7 @@ class Alternative:
         return f"{self.change}: {'does not fit' if self.cores is None else f'{self.cores} cores'}"
 
 
-def alternatives(network: QuantizedNetwork, chip: Chip) -> tuple[Alternative, ...]:
+def find_alternatives(network: QuantizedNetwork, chip: Chip) -> tuple[Alternative, ...]:
     """The network as it is, and with each change that changes anything."""
     variants = [("as it is", network)]
     for bits in FEWER_BITS:

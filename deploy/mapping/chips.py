@@ -88,7 +88,7 @@ class Memory(_Table):
 
 
 class Neurons(_Table):
-    """Which neurons the chip can be (:mod:`deploy.mapping.neurons`); "any" is all there are and will be.
+    """Which neurons the chip can run (:mod:`deploy.mapping.neurons`); "any": all, future ones included.
 
     - models: equations, "lif", "atrlif", or the name of another neuron
     - resets: to zero, "to" another value, by the threshold or by another constant
@@ -109,7 +109,7 @@ class Costs(_Table):
     - neuron_access, neuron_update: per compartment and step; spike: a neuron that fires
     - packet: a spike on its way to one core; hop: from a tile to its neighbour
     - synaptic_event: a synapse that a spike reaches, by how it is stored
-    - synchronization_ns: (tiles, ns), ascending: the end of a step if so many tiles or more are used
+    - synchronization_ns: (tiles, ns), ascending: the end of a step if this many tiles or more are used
     """
 
     chip: str
@@ -131,7 +131,7 @@ class Costs(_Table):
     synchronization_ns: Figure[tuple[tuple[Count, Cost], ...]]
 
     def synchronization(self, tiles: int) -> float:
-        """Time in ns a step's end takes with so many tiles in use."""
+        """Time in ns that the end of a step takes with ``tiles`` tiles in use."""
         return max((ns for least, ns in self.synchronization_ns.value if tiles >= least), default=0)
 
 
@@ -159,7 +159,7 @@ class Chip(_Table):
         return divmod(tile, self.limits.mesh_rows.value)
 
     def assumptions(self) -> dict[str, str]:
-        """Every number that no public source states: section.name -> why it is what it is."""
+        """Every number that no public source states: section.name -> the reason for its value."""
         return {
             f"{section}.{name}": figure.source
             for section in ("limits", "memory", "neurons", "costs")

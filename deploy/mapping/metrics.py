@@ -56,7 +56,7 @@ class NeuroBenchMetrics:
 def neurobench_metrics(
     network: QuantizedNetwork, inputs: Events, record: SpikeRecord
 ) -> NeuroBenchMetrics:
-    """Metrics from a network, its inputs (time, sample, input) and what it made of them."""
+    """Metrics from a network, its inputs (time, sample, input) and its record."""
     n_steps, n_samples, _ = inputs.shape
     trains = {INPUT: inputs != 0} | {p.name: p.spikes for p in record.spikes}
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
@@ -93,7 +93,7 @@ def footprint(network: QuantizedNetwork) -> int:
 def neuron_bytes(population: QuantizedPopulation) -> int:
     """Bytes of a neuron of a population: constants, but those that are 0 for all of them, and states.
 
-    What arrives is held for a step where neurons spike, since they hear the step before.
+    The synaptic current of spiking neurons is held for a step, since their input is the step before.
     """
     constants = list(population.constants.numbers())
     held = sum(CONSTANT_BYTES[role.kind] for _, role, values in constants if values.any())

@@ -1,7 +1,7 @@
-"""Which neurons a chip can be: the one place that knows what a neuron asks of a chip.
+"""Which neurons a chip can run: the one place that knows what a neuron needs of a chip.
 
 A chip names what it has (:class:`deploy.mapping.chips.Neurons`): equations, resets, comparisons with the
-threshold, and what an adaptation acts on. A neuron that is not in :data:`FORMS` asks for equations of its own
+threshold, and what an adaptation acts on. A neuron that is not in :data:`FORMS` needs equations of its own
 name; a chip whose neurons are microcode has ``"any"``.
 """
 
@@ -27,7 +27,7 @@ from quantize.network import QuantizedNetwork, QuantizedPopulation
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What a neuron asks of a chip.
+    """What a neuron needs of a chip.
 
     - model: whose equations; adaptation: what its adaptation acts on, "" if that is part of the equations
     """
@@ -52,9 +52,9 @@ def adapting(population: QuantizedPopulation) -> BoolArray:
 
 
 def neuron_models(network: QuantizedNetwork, chip: Chip) -> list[Violation]:
-    """Neurons that the chip can't be, with what it has instead.
+    """Neurons that the chip can't run, with what it has instead.
 
-    Readouts are not asked for: the host can compute them from the spikes.
+    Readouts are left out: the host can compute them from the spikes.
     """
     return [
         Violation(
@@ -65,15 +65,15 @@ def neuron_models(network: QuantizedNetwork, chip: Chip) -> list[Violation]:
             remedy=f"{chip.name} has {what} {', '.join(has.value)}",
         )
         for population in network.spiking
-        for what, form, has, count in _asked(population, chip)
+        for what, form, has, count in _needs(population, chip)
         if count and form not in has.value and "any" not in has.value
     ]
 
 
-def _asked(
+def _needs(
     population: QuantizedPopulation, chip: Chip
 ) -> Iterator[tuple[str, str, Figure[tuple[Any, ...]], int]]:
-    """What is asked of the chip, in which form, what it has, and by how many neurons."""
+    """What is needed of the chip, in which form, what it has, and by how many neurons."""
     form = FORMS.get(population.neuron, Form(model=population.neuron.name))
     yield "equations", form.model, chip.neurons.models, population.size
     c = population.constants

@@ -17,7 +17,7 @@ INK = "#010203"
 """Stands for the page's own text colour, which Matplotlib can't name."""
 
 CHIPS_SHOWN = 4
-"""A picture shows so many chips at most, to stay readable."""
+"""A picture shows this many chips at most, to stay readable."""
 
 _COLOURS = mpl.colormaps["viridis"]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from deploy.mapping.alternatives import Alternative, alternatives
+from deploy.mapping.alternatives import Alternative, find_alternatives
 from deploy.mapping.chips import Chip
 from deploy.mapping.energy import LOIHI1_LSNN, Estimate, estimate
 from deploy.mapping.filling import CORE_LIMITS, REMEDIES, Core, event_widths
@@ -24,7 +24,7 @@ RESOURCES, PICTURE = "resources.json", "mapping.svg"
 """Names of the files in an artifact."""
 
 CORES_SHOWN = 16
-"""The fullest so many cores are listed in words; JSON has them all."""
+"""This many cores, the fullest, are listed in words; JSON has them all."""
 
 NOT_COUNTED = (
     "static power, the host processors and their link, traffic between chips, and the set-up, reset "
@@ -68,7 +68,7 @@ def resources(
         chip=chip,
         placement=placement,
         violations=tuple(violations),
-        tried=() if one_core else alternatives(network, chip),
+        tried=() if one_core else find_alternatives(network, chip),
     )
     if inputs is None or record is None:
         return found

@@ -82,7 +82,7 @@ def words(
 
 
 def _blocks(counts: Counts, entry_bits: int, chip: Chip) -> int:
-    """Words of all blocks of lists of so many entries."""
+    """Words of all blocks of lists of these numbers of entries."""
     memory = chip.memory
     header, word = memory.block_header_bits.value, memory.word_bits.value
     full, rest = np.divmod(counts, memory.block_synapses.value)

@@ -22,7 +22,7 @@ def cache_folder() -> Path:
 
 
 def check_sha256(name: str, content: bytes, expected: str) -> None:
-    """Refuse content whose SHA-256 is another than expected."""
+    """Refuse content whose SHA-256 is not the expected one."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise DataError(

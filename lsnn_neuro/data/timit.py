@@ -1,4 +1,4 @@
-"""What is known of TIMIT: its 61 phones and how they are folded, its core test set.
+"""Facts about TIMIT: its 61 phones, how they are folded, and its core test set.
 
 The folding is that of Lee and Hon 1989 (61 phones, 48 for training, 39 for scoring) in the form in
 which it is used today. The glottal stop q is left out. The core test set, two men and

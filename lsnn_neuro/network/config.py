@@ -1,4 +1,4 @@
-"""What a recipe says of a network: an LSNN, a stack of layers, any graph, or an LSTM."""
+"""The section network of a recipe: an LSNN, a stack of layers, any graph, or an LSTM."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ class LSNNConfig(SpikingConfig):
         return self
 
     @model_validator(mode="after")
-    def _neurons_have_what_is_asked_of_them(self) -> LSNNConfig:
+    def _neurons_have_the_constants_given(self) -> LSNNConfig:
         kinds = _neurons(self.regular_neuron, self.adaptive_neuron)
         usual = {name: f.default for name, f in type(self).model_fields.items()}
-        asked = {
+        given = {
             k: v for k, v in self.neuron_constants().items() if k in self.constants or v != usual[k]
         }
-        _check_neurons(asked, kinds, self.learn, self.tau_i)
+        _check_neurons(given, kinds, self.learn, self.tau_i)
         return self
 
     def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
@@ -175,7 +175,7 @@ class LSNNConfig(SpikingConfig):
 
 
 class StackConfig(SpikingConfig):
-    """A stack of layers, each of which hears the one before; the last is read."""
+    """A stack of layers, each of which receives the one before; the last is read."""
 
     kind: Literal["stack"]
     layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -185,9 +185,9 @@ class StackConfig(SpikingConfig):
     constants: Constants = Field(
         default_factory=dict, description="the neurons' constants: tau_m, b0, n_ref ..."
     )
-    recurrent: bool = Field(False, description="layers hear themselves too")
-    feedback: bool = Field(False, description="each layer hears the one after it")
-    skip: bool = Field(False, description="the readout hears all layers, not just the last")
+    recurrent: bool = Field(False, description="layers receive their own spikes too")
+    feedback: bool = Field(False, description="each layer receives the one after it")
+    skip: bool = Field(False, description="the readout receives all layers, not just the last")
     tau_out: Milliseconds = Field(20.0, description="readout time constant, ms")
     tau_i: Milliseconds | None = Field(None, description="time constant of synaptic currents, ms")
     learn: tuple[str, ...] = Field((), description="constants that are learnt")
@@ -204,7 +204,7 @@ class StackConfig(SpikingConfig):
         return self.signs == "unconstrained"
 
     @model_validator(mode="after")
-    def _neurons_have_what_is_asked_of_them(self) -> StackConfig:
+    def _neurons_have_the_constants_given(self) -> StackConfig:
         kinds = _neurons(self.neuron)
         _check_neurons(self.constants, kinds, self.learn, self.tau_i)
         return self
@@ -267,7 +267,7 @@ class GraphConfig(SpikingConfig):
         return all(p.signs == "unconstrained" for p in self.projections)
 
     @model_validator(mode="after")
-    def _neurons_have_what_is_asked_of_them(self) -> GraphConfig:
+    def _neurons_have_the_constants_given(self) -> GraphConfig:
         for p in self.populations:
             _check_neurons(p.constants, _neurons(p.neuron))
         return self
@@ -308,7 +308,7 @@ class LSTMConfig(NetworkConfig):
     kind: Literal["lstm"]
     units: int = Field(128, ge=1)
     bin_steps: int = Field(
-        1, ge=1, description="steps whose input spikes it counts, and hears as one of its own"
+        1, ge=1, description="steps whose input spikes it counts and takes as one step of its own"
     )
     forget_bias: float = Field(
         0.0,

@@ -6,9 +6,9 @@ Per step t, populations j in order (the arithmetic says what ``decay``, ``wrap``
     i_j[t] = wrap(decay(i_j[t-1]) + I_j[t])         where there is a synaptic current, else i = I
     state of j = step(state of j, i_j[t] + bias_j)
 
-h is 1 between spiking populations, which hear the step before and then move on together, and 0 from inputs
-and into readouts, which hear the spikes of the same step. Weights and bias carry the gains of their
-target: 1 - kappa_i and 1 - alpha (or 1).
+h is 1 between spiking populations, which receive the spikes of the step before and then move on together,
+and 0 from inputs and into readouts, which receive the spikes of the same step. Weights and bias carry the
+gains of their target: 1 - kappa_i and 1 - alpha (or 1).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def simulate(
 
     for x in inputs:
         history[INPUT] = (x, *history[INPUT][:-1])
-        states.update({p.name: advance(p) for p in network.spiking})  # all hear the step before
+        states.update({p.name: advance(p) for p in network.spiking})  # all receive the step before
         for p in network.spiking:
             history[p.name] = (states[p.name].z, *history[p.name][:-1])
         states.update({p.name: advance(p) for p in network.readouts})

@@ -1,6 +1,6 @@
-"""What every description of a network has in common: names, ends and sizes, told once.
+"""What every description of a network has in common: names, ends and sizes, defined once.
 
-A network is populations and projections between them. Spiking populations hear the spikes of the step
+A network is populations and projections between them. Spiking populations receive the spikes of the step
 before, readouts those of the same step. ``"input"`` is the source of what comes from outside.
 """
 
@@ -39,7 +39,7 @@ class ProjectionLike(Protocol):
 
 
 class Graph:
-    """Questions that a description of populations and projections can answer."""
+    """Properties of any description of populations and projections."""
 
     n_inputs: int
     populations: tuple[Any, ...]
@@ -109,7 +109,7 @@ def side_by_side(populations: Sequence[PopulationLike]) -> dict[str, slice]:
 
 
 def check_graph(graph: Graph) -> None:
-    """Refuse names that are not unique, ends that don't exist, and outputs that are none.
+    """Refuse names that are not unique, ends that don't exist, and unknown outputs.
 
     Raises NetworkError that names the object, the value and what is allowed.
     """

@@ -1,4 +1,4 @@
-"""What of a network does not learn: what two networks must have in common to share parameters."""
+"""The part of a network that does not learn: two networks must agree in it to share parameters."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 
 
-def identity(spec: NetworkSpec) -> str:
-    """All that training leaves as it is, as JSON."""
+def identify(spec: NetworkSpec) -> str:
+    """All that training leaves unchanged, as JSON."""
     return json.dumps(_about(spec), sort_keys=True)
 
 
 def differing(theirs: Mapping[str, Any], spec: NetworkSpec) -> Iterator[str]:
     """In what a network, given by its identity, differs from a spec: object, field and both values."""
-    ours = json.loads(identity(spec))
+    ours = json.loads(identify(spec))
     for key in ("n_inputs", "dt", "outputs", "random_feedback"):
         if theirs.get(key) != ours[key]:
             yield f"{key} is {theirs.get(key)}, here {ours[key]}"

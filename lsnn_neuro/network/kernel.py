@@ -200,7 +200,7 @@ class Layout:
 
     @property
     def end_bytes(self) -> int:
-        """Bytes of a block's state without what is on its way."""
+        """Bytes of a block's state without the spikes still in transit."""
         assert native is not None
         rows = sum(
             (len(native.describe(p.neuron)["states"]) + 1) * p.size for p in self.populations
@@ -369,7 +369,7 @@ def read_states(network: Any, layout: Layout, state: Any, n_samples: int) -> dic
 class KernelSession:
     """A network that runs some steps at a time and keeps its state in between; at rest at the start.
 
-    It computes the very bits that one run over all steps computes.
+    It computes the same bits as one run over all steps.
     """
 
     def __init__(self, network: Any, layout: Layout, *, n_samples: int):

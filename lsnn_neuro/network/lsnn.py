@@ -46,7 +46,7 @@ class SynapseRule:
     - excitatory: share of positive sources (Dale) or synapses
     - scale: weights start as scale * |N(0, 1)| / sqrt(number of sources), inhibitory ones stronger by
       excitatory / (1 - excitatory), so that excitation and inhibition balance
-    - max_delay: delays are uniform in 0 to so many steps; autapses: whether a neuron may hear itself
+    - max_delay: delays are uniform in 0 to ``max_delay``; autapses: whether neurons may drive themselves
     - plastic: whether the synapses learn
     """
 
@@ -158,10 +158,10 @@ def stack(
     learn: Sequence[str] = (), dt: float = 1.0, generator: torch.Generator | int = 0,
     **constants: Any,
 ) -> NetworkSpec:  # fmt: skip
-    """Draw a stack of layers, named layer1, layer2 ..., each of which hears the one before.
+    """Draw a stack of layers, named layer1, layer2 ..., each of which receives the one before.
 
-    - recurrent: layers hear themselves too; feedback: each layer hears the one after it
-    - skip: the readout hears all layers, not just the last
+    - recurrent: layers receive their own spikes too; feedback: each layer receives the one after it
+    - skip: the readout receives all layers, not just the last
     - layers: numbers of neurons; neuron: their name ("lif", "alif", "ahp", "atrlif", "if", or one's own)
     - all else as of :func:`lsnn`
     """
@@ -200,7 +200,7 @@ def draw_population(
     generator: torch.Generator, *, dt: float, learn: Sequence[str] = (), tau_i: float | None = None,
     bias: float = 0.0,
 ) -> Population:  # fmt: skip
-    """A population of a kind of neuron; of ``constants`` and ``learn`` it takes what it has.
+    """A population of a kind of neuron; of ``constants`` and ``learn`` it takes those that it has.
 
     A constant of two numbers is a range to draw from. Numbers are such as float32 holds.
     """
@@ -324,7 +324,7 @@ def draw_graph(
     *,
     dt: float,
 ) -> NetworkSpec:
-    """Draw a graph as a recipe says it; projections are drawn one by one, in order."""
+    """Draw the graph of a recipe; projections are drawn one by one, in order."""
     generator = _generator(generator)
     populations = []
     for p in config.populations:

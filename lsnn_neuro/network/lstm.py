@@ -1,4 +1,4 @@
-"""The network LSNNs are measured against: an LSTM in the same harness.
+"""The network LSNNs are compared with: an LSTM behind the same interface.
 
 The LIF-only baseline needs no code: it is an LSNN with ``adaptive = 0``.
 """

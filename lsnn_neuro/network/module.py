@@ -22,12 +22,12 @@ from lsnn_neuro.network.dynamics import (
     simulate,
 )
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.network.identity import differing, identity
+from lsnn_neuro.network.identity import differing, identify
 from lsnn_neuro.network.population import TrainedPopulation
 from lsnn_neuro.network.real import Real
 from lsnn_neuro.network.spec import NetworkSpec, Projection
 from lsnn_neuro.network.synapses import Synapses
-from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, torch_synapses
+from lsnn_neuro.network.torch_synapses import TorchSynapses, WithFeedback, make_synapses
 from lsnn_neuro.session import LocalSession
 
 
@@ -65,7 +65,7 @@ class SpikingNetwork(nn.Module):
     """A network whose neurons, synapses and dynamics are those of a spec; its parameters learn.
 
     The neurons' equations are in :mod:`lsnn_neuro.neurons`, the network around them in
-    :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the very thing, and
+    :mod:`lsnn_neuro.network.dynamics`. Runs on the native kernel where that computes the same, and
     on the time loop everywhere else; :meth:`kernel_obstacle` says why not.
 
     - spec: drawn by ``lsnn()`` or ``stack()``, written by hand, or of a checkpoint
@@ -134,8 +134,8 @@ class SpikingNetwork(nn.Module):
         )
 
     def get_extra_state(self) -> Tensor:
-        """What of the network does not learn, so that a state can't be loaded into another one."""
-        return torch.frombuffer(bytearray(identity(self.spec).encode()), dtype=torch.uint8).clone()
+        """The part of the network that does not learn, so that a state can't be loaded into another one."""
+        return torch.frombuffer(bytearray(identify(self.spec).encode()), dtype=torch.uint8).clone()
 
     def set_extra_state(self, state: Tensor) -> None:
         """Refuse the state of a network that differs in what does not learn."""
@@ -205,7 +205,7 @@ class SpikingNetwork(nn.Module):
         return LocalSession(run=run_on, bias=offset)
 
     def at_rest(self, n_samples: int, dtype: torch.dtype | None = None) -> NetworkState:
-        """The state before the first step of so many samples, in the type to compute in."""
+        """The state of ``n_samples`` samples before the first step, in the type to compute in."""
         dtype, device = dtype or self.dtype, self.device
         return at_rest(self.spec, lambda n: torch.zeros(n_samples, n, dtype=dtype, device=device))
 
@@ -281,7 +281,7 @@ class SpikingNetwork(nn.Module):
         """One projection for the loop, with random feedback where the network has it."""
         ends = (self.spec.size_of(p.source), self.spec.size_of(p.target))
         outside = p.source == INPUT or self.feedback is None
-        forth = torch_synapses(p.source, ends, where, weight, detached=not outside, rounded=rounded)
+        forth = make_synapses(p.source, ends, where, weight, detached=not outside, rounded=rounded)
         if forth is None:
             return
         if outside or self.spec.population(p.target).spiking:
@@ -291,7 +291,7 @@ class SpikingNetwork(nn.Module):
         places = self.spec.places()
         row, column = places[p.target].start + where[1], places[p.source].start + where[0]
         fixed = self.feedback[row, column].to(weight) * gain.to(weight)[where[1]]
-        back = torch_synapses(p.source, ends, where, fixed)
+        back = make_synapses(p.source, ends, where, fixed)
         assert back is not None
         yield WithFeedback(forth=forth, back=back)
 
@@ -313,7 +313,7 @@ def running_network(populations: Sequence[RunningPopulation]) -> RunningNetwork:
 def outputs_of_steps(
     spec: NetworkSpec, steps: Iterable[NetworkState], rest: NetworkState
 ) -> NetworkOutput:
-    """What a network gives back, offsets left out, from the states after its steps; ``rest``: before."""
+    """The output of a network, offsets left out, from the states after its steps; ``rest``: before."""
     z, y, state = [], [], rest
     none = next(iter(rest.currents.values()))[:, :0]
     for state in steps:

@@ -1,7 +1,7 @@
 """The kernel as a torch operator: ``OPERATORS.simulate``, differentiable, known to torch.compile.
 
 :func:`simulate` is what the engines call. Spikes are differentiable too, but are unpacked only when they
-are asked for: the operator gives an empty *carrier* for each population, of the shape of its spikes but
+are needed: the operator gives an empty *carrier* for each population, of the shape of its spikes but
 without memory, that takes their gradient back.
 """
 

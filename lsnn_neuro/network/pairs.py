@@ -18,7 +18,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
-    """Some pairs of neurons with what a synapse between them would be; tensors (pair,)."""
+    """Some pairs of neurons with the signs and delays that synapses would have; tensors (pair,)."""
 
     block: Tensor
     source: Tensor
@@ -80,7 +80,7 @@ class NumberedPairs:
         return ids[:n]
 
     def pairs(self, ids: Numbers, generator: torch.Generator | None) -> Pairs:
-        """Numbered pairs with signs as their projections rule, and random delays."""
+        """Numbered pairs with signs by the rule of their projections, and random delays."""
         block, source, target = self._split(ids)
         uniform: npt.NDArray[Any] = torch.rand(2, len(ids), generator=generator).numpy()
         reach = self._reach[block]
@@ -101,7 +101,7 @@ class NumberedPairs:
         return block, within % n_source, within // n_source
 
     def _is_loop(self, ids: Numbers) -> npt.NDArray[np.bool_]:
-        """Which of some numbered pairs are a forbidden synapse onto the neuron itself."""
+        """Which of some numbered pairs are forbidden autapses."""
         if not self._loops.any():
             return np.zeros(len(ids), np.bool_)
         block, source, target = self._split(ids)

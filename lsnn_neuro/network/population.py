@@ -14,7 +14,7 @@ from lsnn_neuro.neurons.neuron import Neuron
 
 
 class TrainedPopulation(nn.Module):
-    """The constants of a population, arrays (neuron,), and what of them is learnt.
+    """The constants of a population, arrays (neuron,), and which of them are learnt.
 
     A learnt constant is its initial value times exp(log_factor), so that it stays positive; a time
     constant tau times f turns a kept share exp(-dt/tau) into its power 1/f. ``bias`` and ``offset`` are
@@ -50,7 +50,7 @@ class TrainedPopulation(nn.Module):
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> TrainedPopulation:
-        """Move and convert as asked, but keep in double precision what does not learn."""
+        """Move and convert, but keep in double precision what does not learn."""
         exact = [
             (m, k, v) for m in (self, self.fields) for k, v in m._buffers.items() if v is not None
         ]
@@ -87,7 +87,7 @@ class TrainedPopulation(nn.Module):
         return self.kappa.double()
 
     def gain(self) -> Tensor:
-        """The factor on what arrives: the neuron's gain times 1 - kappa_i; in double precision."""
+        """The factor on weights: the neuron's gain times 1 - kappa_i; in double precision."""
         gain: Tensor = self.neuron().gain() * (1 - self.kappa_i())
         return gain
 

@@ -83,7 +83,7 @@ class Population:
 
     @property
     def has_current(self) -> bool:
-        """Whether it has a synaptic current, which keeps something from step to step."""
+        """Whether its synaptic current carries over from step to step."""
         return bool(self.kappa_i.any()) or "tau_i" in self.learn
 
 

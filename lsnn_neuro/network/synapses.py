@@ -117,7 +117,7 @@ class Synapses(nn.Module):
         return torch.cat([place, more]), Pairs(**joined)
 
     def slot_pairs(self) -> list[tuple[Pairs, Tensor]]:
-        """What stands behind :meth:`weight`: the pair of each place, and whether it has a synapse."""
+        """The meaning of :meth:`weight`: the pair of each place, and whether it has a synapse."""
         here = Pairs(
             block=self.block, source=self.source, target=self.target, sign=self.sign,
             delay=self.delay,
@@ -197,7 +197,7 @@ class Synapses(nn.Module):
 
     @torch.no_grad()
     def occupy(self, pairs: Pairs, theta: float) -> Tensor:
-        """Put synapses of so much theta into free slots; gives the slots."""
+        """Put synapses with this theta into free slots; gives the slots."""
         free = (~self.active()).nonzero().flatten()[: len(pairs)]
         for name, tensor in vars(pairs).items():
             getattr(self, name)[free] = tensor.to(getattr(self, name))

@@ -1,4 +1,4 @@
-"""Projections of the time loop in torch: a matrix for each delay, or a list where that would be mad."""
+"""Projections of the time loop in torch: a matrix for each delay, or a list where that takes less."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class WithFeedback:
 TorchSynapses = DenseSynapses | ListedSynapses | RoundedSynapses | WithFeedback
 
 
-def torch_synapses(
+def make_synapses(
     source: str, ends: tuple[int, int], where: tuple[Tensor, ...], weight: Tensor,
     *, detached: bool = False, rounded: Callable[[Tensor], Tensor] | None = None,
 ) -> DenseSynapses | ListedSynapses | RoundedSynapses | None:  # fmt: skip

@@ -149,7 +149,7 @@ def started(spec: Graph, found: Arguments, start: NetworkState, n_samples: int) 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelRun:
-    """A run on the kernel, and what can be asked of it."""
+    """A run on the kernel, and its results."""
 
     spec: Graph
     arguments: Arguments

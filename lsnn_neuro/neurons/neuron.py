@@ -72,7 +72,7 @@ def state(*, bits: int = 23, signed: bool = False) -> Any:
 
 
 def threshold(*, bits: int = 17, grid: int = 64) -> Any:
-    """A constant that the chip holds as a mantissa of so many bits, shifted left by 6."""
+    """A constant that the chip holds as a mantissa of ``bits`` bits, shifted left by 6."""
     return field(metadata={"role": Role("threshold", bits=bits, grid=grid)})
 
 

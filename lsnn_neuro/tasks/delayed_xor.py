@@ -73,7 +73,7 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
         self.n_steps = config.n_steps
 
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw so many samples."""
+        """Draw new samples."""
         bits, delays = self.draw(batch_size, rng)
         return Batch(inputs=self.encode(bits, delays, rng), labels=self._labels(bits))
 
@@ -104,10 +104,6 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
         return poisson(rates, DT, rng)
 
     def _labels(self, bits: npt.NDArray[np.int64]) -> ClassLabels:
-        n = len(bits)
-        return ClassLabels(
-            sample=np.arange(n),
-            start=np.full(n, self.n_steps - self.config.cue_steps),
-            stop=np.full(n, self.n_steps),
-            target=bits[:, 0] ^ bits[:, 1],
+        return ClassLabels.at_the_end(
+            bits[:, 0] ^ bits[:, 1], n_steps=self.n_steps, decision_steps=self.config.cue_steps
         )

@@ -58,7 +58,7 @@ class GeneratedTask(HeldOut[Config], SupervisedTask):
 
     @abstractmethod
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw so many samples; all that is random comes from ``rng``."""
+        """Draw new samples; all that is random comes from ``rng``."""
 
     def batches(
         self, split: Split, batch_size: int, max_samples: int | None = None

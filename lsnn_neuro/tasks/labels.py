@@ -47,7 +47,7 @@ class Labels(ABC):
 
     @abstractmethod
     def check_within(self, n_steps: int, n_samples: int) -> None:
-        """Refuse labels that lie outside a batch of so many steps and samples."""
+        """Refuse labels that lie outside a batch of ``n_steps`` steps and ``n_samples`` samples."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +112,7 @@ class WindowLabels(Labels):
         return replace(moved[0], **joined)
 
     def check_within(self, n_steps: int, n_samples: int) -> None:
-        """Refuse labels that lie outside a batch of so many steps and samples."""
+        """Refuse labels that lie outside a batch of ``n_steps`` steps and ``n_samples`` samples."""
         if len(self) == 0:
             return
         if self.sample.max() >= n_samples:
@@ -212,6 +212,15 @@ class ClassLabels(WindowLabels):
                     f"labels: target {self.target.max()}, but class_map names "
                     f"{len(self.class_map)} outputs; it must name all of them"
                 )
+
+    @classmethod
+    def at_the_end(cls, target: IntArray, *, n_steps: int, decision_steps: int) -> ClassLabels:
+        """One decision per sample, over the last ``decision_steps`` of ``n_steps``."""
+        n = len(target)
+        return cls(
+            sample=np.arange(n), start=np.full(n, n_steps - decision_steps),
+            stop=np.full(n, n_steps), target=target,
+        )  # fmt: skip
 
     def correct(self, chosen: IntArray) -> npt.NDArray[np.bool_]:
         """Which decisions are correct if these outputs were chosen; both of shape (decision,)."""

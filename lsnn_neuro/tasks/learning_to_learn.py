@@ -66,7 +66,7 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
     To do well it must find out about the function, from its state alone.
 
     That is hard to find by descent: a network first learns to predict the mean of the answers so far
-    and stays there for long. With ``auxiliary_targets`` further outputs learn beside that to predict the
+    and stays there for long. With ``auxiliary_targets`` further outputs also learn to predict the
     weights of the linear fit so far (:func:`linear_fits`), which needs what the task needs: to multiply
     each input with the answer that comes an example later. These outputs are not scored.
 
@@ -93,7 +93,7 @@ class LearningToLearn(GeneratedTask[LearningToLearnConfig]):
         self.n_steps = config.examples * config.example_steps
 
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw so many episodes."""
+        """Draw new episodes."""
         return self.encode(*self.draw(batch_size, rng))
 
     def episodes(self, split: Split) -> tuple[FloatArray, FloatArray]:

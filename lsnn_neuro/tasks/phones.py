@@ -120,7 +120,7 @@ class Phones(SupervisedTask):
         return self.runs * len(self._chunks[split])
 
     def _in_chunks(self, samples: int) -> int:
-        """How many chunks so many samples are."""
+        """The number of chunks that make up these samples."""
         if samples % self.runs:
             raise DataError(
                 f"{samples} samples: bidirectional phones take two each, forwards and backwards; choose "

@@ -22,7 +22,7 @@ class Metric:
     percent: bool = False
 
     def format(self, value: float, *, digits: int = 2) -> str:
-        """A value as people read it: shares in per cent with so many digits."""
+        """A value as people read it: shares in per cent, with ``digits`` digits."""
         return f"{value:.{digits}%}" if self.percent else f"{value:.4g}"
 
 
@@ -61,7 +61,7 @@ class Score:
     def value(self) -> float:
         """The metric, per decision."""
         if not self.decisions:
-            raise DataError(f"{self.samples} samples ask for nothing; choose more samples")
+            raise DataError(f"{self.samples} samples have no labels; choose more samples")
         return self.total / self.decisions
 
     def better_than(self, other: Score) -> bool:

@@ -46,10 +46,13 @@ class SequentialMNISTConfig(Section):
         None, ge=1, description="training images held out; by default an eighth, at most 5000"
     )
     translation: int = Field(
-        0, ge=0, le=4, description="augmentation: training images are moved by up to so many pixels"
+        0,
+        ge=0,
+        le=4,
+        description="augmentation: training images are moved by up to this many pixels",
     )
     rotation: float = Field(
-        0.0, ge=0, le=90, description="augmentation: they are rotated by up to so many degrees"
+        0.0, ge=0, le=90, description="augmentation: they are rotated by up to this many degrees"
     )
     scaling: float = Field(
         0.0,
@@ -242,12 +245,8 @@ class SequentialMNIST(SupervisedTask):
         return self._splits[split]
 
     def _batch(self, images: LabelledImages) -> Batch:
-        n = len(images)
-        labels = ClassLabels(
-            sample=np.arange(n),
-            start=np.full(n, self.n_steps - self.config.decision_steps),
-            stop=np.full(n, self.n_steps),
-            target=images.labels,
+        labels = ClassLabels.at_the_end(
+            images.labels, n_steps=self.n_steps, decision_steps=self.config.decision_steps
         )
         return Batch(inputs=self.encode(images.images), labels=labels)
 

@@ -160,12 +160,10 @@ class SpokenDigits(SupervisedTask):
         rng: np.random.Generator | None = None,
     ) -> Batch:
         """The recordings at some indices as a batch; with ``rng`` for training."""
-        config, n = self.config, len(index)
         inputs = self.encoder.place([recordings.frames[i] for i in index], rng)
-        labels = ClassLabels(
-            sample=np.arange(n),
-            start=np.full(n, self.n_steps - config.decision_steps),
-            stop=np.full(n, self.n_steps),
-            target=recordings.digits[index],
+        labels = ClassLabels.at_the_end(
+            recordings.digits[index],
+            n_steps=self.n_steps,
+            decision_steps=self.config.decision_steps,
         )
         return Batch(inputs=inputs, labels=labels)

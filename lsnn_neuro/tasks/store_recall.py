@@ -71,7 +71,7 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
         self.n_steps = config.symbols * config.symbol_steps
 
     def new_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draw so many sequences."""
+        """Draw new sequences."""
         kinds, bits = self.draw(batch_size, rng)
         return Batch(inputs=self.encode(kinds, bits, rng), labels=self._labels(kinds, bits))
 

@@ -1,4 +1,4 @@
-"""What a task is: spikes in, and labels that say what a network should answer.
+"""The interface of a task: input spikes, and labels that say what a network should answer.
 
 NumPy only: a machine without torch can make the same batches and score a network's readout.
 """
@@ -75,7 +75,7 @@ class Trials:
 
 
 class Task(ABC):
-    """Something for a network of so many inputs and outputs to do in ``n_steps`` steps.
+    """Something for a network of ``n_inputs`` inputs and ``n_outputs`` outputs to do in ``n_steps`` steps.
 
     It is made of its ``Config``, the section task of a recipe.
 
@@ -108,7 +108,7 @@ class Task(ABC):
         """
 
     def baselines(self, split: Split, max_samples: int | None = None) -> Mapping[str, Score]:
-        """Scores of what has learnt nothing, by name; none where chance is plain."""
+        """Scores of agents that have learnt nothing, by name; none where chance level is obvious."""
         return {}
 
     def curves(self, players: Mapping[str, Player]) -> Mapping[str, list[float]]:

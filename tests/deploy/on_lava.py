@@ -58,7 +58,7 @@ def synapses(rng, source, target, n_source, n_target, *, delay=3, exponent=2, na
 
 
 def side_by_side(rng, populations, *, n_inputs=5, outputs=(), **kind):
-    """Populations that hear the inputs, the first of them itself too, and are read as they are."""
+    """Populations that receive the inputs, the first of them itself too, and are read as they are."""
     projections = [synapses(rng, INPUT, p.name, n_inputs, p.size, **kind) for p in populations]
     first = populations[0]
     if first.spiking:

@@ -159,8 +159,8 @@ def test_own_stock_and_delayed_connections_carry_values_of_both_signs():
         rng, populations, n_inputs=3, delay=0, exponent=0, outputs=("readout", "own")
     )
     late = synapses(rng, INPUT, "own", 3, 4, delay=62, exponent=-2, name="late")
-    heard = synapses(rng, INPUT, "readout", 3, 3, delay=61, exponent=-3, name="late readout")
-    network = replace(network, projections=(*network.projections, late, heard))
+    direct = synapses(rng, INPUT, "readout", 3, 3, delay=61, exponent=-3, name="late readout")
+    network = replace(network, projections=(*network.projections, late, direct))
     inputs = events(0, network)
     for options, kinds in (
         ({}, "event synapses, LIF + stock ATRLIF + stock LIF"),

@@ -74,7 +74,7 @@ def test_readouts_with_current_bias_delays_and_inputs_of_their_own_are_equal_on_
         li("current", [10, 300], decay_i=[0, 700]),
         li("biased", [100, 4096], bias=[-300, 4095 << 7]),
         li("both", [100, 0], decay_i=[4096, 40], bias=[7, -9]),
-        li("heard by nobody", [1]),
+        li("without targets", [1]),
     ]
     projections = [synapses(rng, INPUT, "pop", 5, 4), synapses(rng, "pop", "pop", 4, 4)]
     for p in readouts[:-1]:

@@ -11,7 +11,7 @@ from placed_networks import chip_with, counted_usage, homes, lsnn, population, p
 from random_graphs import random_graph
 from random_networks import READOUT, li, random_network
 
-from deploy.mapping.alternatives import alternatives
+from deploy.mapping.alternatives import find_alternatives
 from deploy.mapping.chips import load_chip
 from deploy.mapping.filling import CORE_LIMITS
 from deploy.mapping.placement import (
@@ -199,7 +199,7 @@ def test_the_index_is_just_wide_enough_for_the_last_compartment(size):
 
 def test_fewer_bits_and_no_delays_take_fewer_cores():
     chip = chip_with(synapse_words=1000)
-    found = {a.change: a.cores for a in alternatives(lsnn(400, 60, delays=15), chip)}
+    found = {a.change: a.cores for a in find_alternatives(lsnn(400, 60, delays=15), chip)}
     assert found["4-bit weights"] < found["6-bit weights"] <= found["as it is"]
     assert found["no delays"] < found["as it is"]
     assert found["as it is"] == len(place(lsnn(400, 60, delays=15), chip).cores)
@@ -208,7 +208,9 @@ def test_fewer_bits_and_no_delays_take_fewer_cores():
 def test_mixed_signs_take_fewer_formats():
     for seed in range(50):
         network = random_network(seed)
-        found = {a.change: a.cores for a in alternatives(network, chip_with(synapse_formats=3))}
+        found = {
+            a.change: a.cores for a in find_alternatives(network, chip_with(synapse_formats=3))
+        }
         mixed = found.get("mixed signs, one format a projection")
         if found["as it is"] is None and mixed is not None:
             return

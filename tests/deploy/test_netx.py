@@ -343,7 +343,7 @@ def test_inputs_that_a_readout_hears_are_refused(tmp_path):
     first, last = network.projections
     direct = replace(first, name="direct", target="readout", n_target=1, source_index=np.array([0]),
                      target_index=np.array([0]), weight_mant=np.array([8]), delay=np.array([0]))  # fmt: skip
-    with pytest.raises(NetworkError, match="'direct': 'readout' hears inputs"):
+    with pytest.raises(NetworkError, match="'direct': 'readout' receives inputs"):
         save(replace(network, projections=(first, last, direct)), tmp_path / "a.net")
 
 

@@ -111,7 +111,7 @@ def simulate(graph, inputs):
     leaky = []
 
     def value(name, t, same_step):
-        """What a node sends at time t; populations are heard one step later, but by the readout."""
+        """What a node sends at time t; spikes arrive one step later, except at the readout."""
         node = graph.nodes[name]
         if isinstance(node, nir.Input):
             return inputs[t] if t >= 0 else np.zeros(inputs.shape[1])
@@ -416,7 +416,7 @@ def test_leak_potentials_and_affines_are_biases_and_a_membrane_is_reset_to_a_val
     weight, bias = np.array([[3.0, 0.0], [0.0, -3.0]]), np.array([0.25, -0.5])
     leaky = lif(r=2.0, v_leak=0.5, v_reset=-1.0)
     graph = foreign(one=nir.Affine(weight, bias), a=leaky)
-    # a second way in, with a bias of its own; and the first Affine hears the neurons too
+    # a second way in, with a bias of its own; and the first Affine receives the neurons too
     graph.nodes["two"] = nir.Affine(np.eye(2), np.array([1.0, 0.0]))
     graph.edges += [("input", "two"), ("two", "a"), ("a", "one")]
     (population,) = spec_of_graph(graph).populations
@@ -426,7 +426,7 @@ def test_leak_potentials_and_affines_are_biases_and_a_membrane_is_reset_to_a_val
     assert projections == {"input": [8.0, -4.0], "a": [6.0, -6.0]}
 
 
-def test_foreign_names_and_readouts_that_nobody_reads(tmp_path):
+def test_foreign_names_and_unread_readouts(tmp_path):
     nodes = {"0.linear": W, "1.lif": lif(), "w": W, "2": li_node()}
     graph = foreign(**nodes)
     graph.nodes |= {"beside": li_node()}

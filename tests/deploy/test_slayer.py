@@ -106,7 +106,7 @@ def test_a_handwritten_file_has_the_steps_computed_by_hand(tmp_path):
     one, two = (np.flatnonzero(p.spikes[:, 0, 0]).tolist() for p in record.spikes)
     # 64 * 64 = 4096 does not reach 80 * 64 = 5120; 4096 * 3968 / 4096 + 4096 does, and resets
     assert one == [1]
-    assert two == [4]  # 128 * 64 = 8192, heard in step 1 + 1 + 2
+    assert two == [4]  # 128 * 64 = 8192, arrives in step 1 + 1 + 2
     assert record.readout[:, 0, 0].tolist() == [0, 0, 0, 0, 4096, 3968, 3844, 3723, 3606]
 
 

@@ -40,7 +40,7 @@ def test_joined_scores_weigh_decisions_alike():
 
 
 def test_a_score_of_nothing_is_refused():
-    with pytest.raises(DataError, match="ask for nothing"):
+    with pytest.raises(DataError, match="have no labels"):
         _ = Score(metric=ACCURACY, samples=2, decisions=0, total=0).value
 
 

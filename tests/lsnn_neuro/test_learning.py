@@ -46,7 +46,7 @@ def test_errors_pass_through_the_fixed_weights_and_not_through_the_readouts():
 
 
 def test_errors_do_not_pass_back_through_recurrent_synapses():
-    """Only neuron 0 has feedback, so nobody else's input weights get a gradient."""
+    """Only neuron 0 has feedback, so no other neuron's input weights get a gradient."""
     shares = {}
     for learning in ("random-feedback", "bptt"):
         network = lsnn(LSNNConfig(learning=learning, **DENSE), 1)

@@ -593,9 +593,9 @@ def test_a_field_like_no_other_is_answered_by_all_there_are(tmp_path):
 
 def test_a_section_that_is_asked_for_is_there_as_it_was_set(tmp_path):
     path = write(tmp_path, 'name = "x"\n' + MINIMAL)
-    asked = {"sections": ["quantization"]}
-    assert load_recipe(path, **asked).section("quantization").weight_bits == 8
-    changed = load_recipe(path, ["quantization.weight_bits=4"], **asked)
+    options = {"sections": ["quantization"]}
+    assert load_recipe(path, **options).section("quantization").weight_bits == 8
+    changed = load_recipe(path, ["quantization.weight_bits=4"], **options)
     assert changed.section("quantization").weight_bits == 4
 
 

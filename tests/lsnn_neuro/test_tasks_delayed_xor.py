@@ -14,7 +14,7 @@ def task():
 
 
 def bursts(task, inputs):
-    """(group, first step, last step) of every burst a sample hears, from the spikes alone."""
+    """(group, first step, last step) of every burst in a sample, from the spikes alone."""
     by_group = inputs.reshape(len(inputs), 3, -1).any(axis=2)  # (time, group)
     found = []
     for group in range(3):

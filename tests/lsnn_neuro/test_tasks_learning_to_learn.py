@@ -52,7 +52,7 @@ def test_answers_are_asked_for_in_the_last_steps_of_every_example(name):
 
 def test_a_teacher_is_the_network_of_its_equation():
     class Known:
-        """Gives what a teacher asks for in the order x, W1, b1, w2, b2."""
+        """Gives what a teacher draws in the order x, W1, b1, w2, b2."""
 
         values = (
             np.full((1, 12, 2), 0.5),

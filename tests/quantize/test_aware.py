@@ -240,7 +240,7 @@ def test_gradients_are_finite_and_dormant_synapses_get_none(seed, weight_bits):
 
 
 def layers(kind="alif", *, seed=0, learn=(), n_inputs=4, b0=0.05, **fields):
-    """Inputs onto five neurons that hear each other, and two readouts."""
+    """Inputs onto five neurons that drive each other, and two readouts."""
     rng = np.random.default_rng(seed)
     values = {
         "tau_m": 20.0,
@@ -297,7 +297,7 @@ def test_the_gradient_resembles_the_float_networks():
 
 
 def memory_only_in_the_threshold(beta, kind):
-    """A memoryless neuron whose steps are linked by its adaptation alone, and read by nobody else."""
+    """A memoryless neuron whose steps are linked by its adaptation alone, and read by no other population."""
     neuron = NEURONS[kind].of(1, 1.0, tau_m=1e-3, tau_a=20.0, beta=beta, b0=0.5)
     return NetworkSpec(
         n_inputs=1, populations=(Population(name="pop", neuron=neuron),), outputs=("pop",),

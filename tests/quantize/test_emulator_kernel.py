@@ -113,7 +113,7 @@ def changed(network, index, **fields):
     return replace(network, projections=tuple(projections))
 
 
-def heard_readout(network):
+def input_onto_readout(network):
     """The network with its input onto the readout."""
     more = replace(network.projections[0], name="more", target="readout")
     return replace(network, projections=(*network.projections, more))
@@ -126,7 +126,7 @@ FEATURES = {
     "a bias": lambda: one_of_each(bias=12),
     "a synaptic current": lambda: one_of_each(decay_i=4096),
     "a delay onto a readout": lambda: changed(one_of_each(), 1, delay=[1]),
-    "an input that a readout hears": lambda: heard_readout(one_of_each()),
+    "an input onto a readout": lambda: input_onto_readout(one_of_each()),
 }
 OBSTACLES = {"negative exponent": lambda: changed(one_of_each(), 0, weight_exp=-1)}
 

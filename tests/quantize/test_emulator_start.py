@@ -52,7 +52,7 @@ def constants(rng, kind, chosen):
 
 
 def one_population(rng, kind, chosen, current):
-    """Two inputs, one of them delayed, onto one population that hears itself and is read."""
+    """Two inputs, one of them delayed, onto one population that drives itself and is read."""
     bias = rng.integers(-4096, 4096, N_NEURONS) << rng.integers(0, 8, N_NEURONS)
     population = QuantizedPopulation(
         name="pop", neuron=NEURONS[kind], constants=constants(rng, kind, chosen), scale=1.0,
@@ -99,7 +99,7 @@ def random_start(rng, network, inputs):
             rng.random(shape) < 0.5, rng.choice(np.clip(EDGES, -most, most), shape), anywhere
         )
 
-    heard = {INPUT: [loud * rng.integers(-128, 128, (N_STATES, 2)) for _ in range(4)]}
+    history = {INPUT: [loud * rng.integers(-128, 128, (N_STATES, 2)) for _ in range(4)]}
     values = {"v": any_state(), "a": any_state() // 2, "r": np.zeros(shape, np.int64)}
     values["z"] = (rng.random(shape) < 0.5).astype(np.int64)
     if hasattr(p.constants, "n_ref"):
@@ -107,9 +107,9 @@ def random_start(rng, network, inputs):
     elif hasattr(p.constants, "decay_r"):
         values["r"] = np.abs(any_state()) * rng.choice([0, 1, 4], shape)
     if p.spiking:
-        heard["pop"] = [values["z"], *(loud * rng.integers(0, 2, shape) for _ in range(2))]
+        history["pop"] = [values["z"], *(loud * rng.integers(0, 2, shape) for _ in range(2))]
     currents, inputs = any_state(), (loud * inputs).astype(np.int8)
-    probe = Emulator(network, N_STATES, as_state(network, values, currents, heard))
+    probe = Emulator(network, N_STATES, as_state(network, values, currents, history))
     probe.step(inputs)  # currents and adaptation after it do not depend on the membrane before
     after = probe.state.populations["pop"]
     arrived = probe.state.currents["pop"] * (p.decay_i is not None)
@@ -118,27 +118,29 @@ def random_start(rng, network, inputs):
     values["v"] = np.where(
         rng.random(shape) < 0.6, np.clip(near, -STATE_MAX, STATE_MAX), values["v"]
     )
-    return values, currents, heard, inputs
+    return values, currents, history, inputs
 
 
-def as_state(network, values, currents, heard):
+def as_state(network, values, currents, history):
     """As the emulator takes it."""
     (p,) = network.populations
     return NetworkState(
         populations={"pop": State(**{name: values[name] for name in p.neuron.states})},
         currents={"pop": currents},
-        history={source: tuple(a.astype(np.int64) for a in past) for source, past in heard.items()},
+        history={
+            source: tuple(a.astype(np.int64) for a in past) for source, past in history.items()
+        },
     )
 
 
-def expected(network, values, currents, heard, sample, inputs):
+def expected(network, values, currents, history, sample, inputs):
     """What the oracle makes of one of the states; ``inputs`` are (time, sample, input)."""
     (p,) = network.populations
     names = p.neuron.states
     start = {
         "states": {"pop": [{n: int(values[n][sample, j]) for n in names} for j in range(p.size)]},
         "currents": {"pop": currents[sample].tolist()},
-        "sent": {source: [a[sample].tolist() for a in past] for source, past in heard.items()},
+        "sent": {source: [a[sample].tolist() for a in past] for source, past in history.items()},
     }
     return integer_oracle.run(network, inputs[:, sample].tolist(), start)
 
@@ -147,13 +149,13 @@ def expected(network, values, currents, heard, sample, inputs):
 def test_one_step_from_any_state_equals_the_oracle(kind, chosen, current):
     rng = np.random.default_rng(CASES.index((kind, chosen, current)))
     network = one_population(rng, kind, chosen, current)
-    values, currents, heard, inputs = random_start(rng, network, random_events(rng))
-    emulator = Emulator(network, N_STATES, as_state(network, values, currents, heard))
+    values, currents, history, inputs = random_start(rng, network, random_events(rng))
+    emulator = Emulator(network, N_STATES, as_state(network, values, currents, history))
     emulator.step(inputs)
     (p,) = network.populations
     fired = 0
     for sample in range(N_STATES):
-        run = expected(network, values, currents, heard, sample, inputs[None])
+        run = expected(network, values, currents, history, sample, inputs[None])
         for name in p.neuron.states:
             found = getattr(emulator.state.populations["pop"], name)[sample].tolist()
             assert found == [cell[name] for cell in run.states["pop"][0]], (sample, name)
@@ -170,8 +172,8 @@ def test_the_states_tell_every_reset_and_both_comparisons_apart(kind):
     for chosen in choices(kind):
         rng = np.random.default_rng(1)
         network = one_population(rng, kind, chosen, current=False)
-        values, currents, heard, inputs = random_start(rng, network, random_events(rng))
-        emulator = Emulator(network, N_STATES, as_state(network, values, currents, heard))
+        values, currents, history, inputs = random_start(rng, network, random_events(rng))
+        emulator = Emulator(network, N_STATES, as_state(network, values, currents, history))
         emulator.step(inputs)
         state = emulator.state.populations["pop"]
         after[tuple(chosen.values())] = (state.v.tobytes(), state.z.tobytes())
@@ -182,9 +184,9 @@ def test_the_states_tell_every_reset_and_both_comparisons_apart(kind):
 def test_a_whole_run_from_a_state_equals_the_oracle(kind):
     rng = np.random.default_rng(0)
     network = one_population(rng, kind, choices(kind)[0], current=True)
-    values, currents, heard, first = random_start(rng, network, random_events(rng))
+    values, currents, history, first = random_start(rng, network, random_events(rng))
     inputs = np.stack([first, *(random_events(rng) for _ in range(5))])
-    record = emulate(network, inputs, start=as_state(network, values, currents, heard))
+    record = emulate(network, inputs, start=as_state(network, values, currents, history))
     for sample in range(0, N_STATES, 7):
-        run = expected(network, values, currents, heard, sample, inputs)
+        run = expected(network, values, currents, history, sample, inputs)
         assert record.readout[:, sample].tolist() == run.readout

@@ -24,7 +24,7 @@ def everything(population):
 
 
 def network(kind, *, learnt=True, dtype=torch.float32, kappa_i=0.6):
-    """Four neurons of a kind, with synaptic currents and biases, that hear each other; two readouts."""
+    """Four neurons of a kind, with synaptic currents and biases, that drive each other; two readouts."""
     rng = np.random.default_rng(3)
     values = {"tau_m": 10.0, "tau_a": 40.0, "tau_r": 4.0, "beta": 0.3, "b0": 0.2, "n_ref": 1}
     known = {*NEURONS[kind].learnable(), *NEURONS[kind].parameters()}

@@ -85,7 +85,7 @@ class Arenas(VectorEnv):
             self.goal[i], self._places[i] = self._draw(np.random.default_rng(one))
         self._placed = np.zeros(self.num_envs, np.int64)
         self.position = self._places[:, 0].copy()
-        self._rests = np.zeros(self.num_envs, np.int64)  # for so many steps yet
+        self._rests = np.zeros(self.num_envs, np.int64)  # steps left at the goal
         self._actions = 0
         return self._observe(np.zeros(self.num_envs, np.bool_)), {"goal": self.goal.copy()}
 

@@ -143,7 +143,7 @@ class Navigation(HeldOut[NavigationConfig], Task):
         return {"random walk": episodes_score([walk])}
 
     def arenas(self, n_samples: int) -> Arenas:
-        """Arenas for so many episodes."""
+        """Arenas for ``n_samples`` episodes."""
         c = self.config
         return Arenas(
             n_samples, n_actions=c.actions, speed=c.speed, goal_radius=c.goal_radius,

@@ -131,7 +131,7 @@ def test_the_compared_gradients_are_not_zero():
 
 
 def layer(seed, n_in, n_out, *, spiking, delays=True):
-    """Inputs onto ALIF neurons that hear each other, whose spikes are read or go on to a readout."""
+    """Inputs onto ALIF neurons that drive each other, whose spikes are read or go on to a readout."""
     rng = np.random.default_rng(seed)
     neuron = NEURONS["alif"].of(n_out, 1.0, tau_m=8.0, tau_a=50.0, b0=0.3, beta=0.5)
     longest = 3 if delays else 0
@@ -155,7 +155,7 @@ def layer(seed, n_in, n_out, *, spiking, delays=True):
 
 
 def in_one(first, second):
-    """Both layers in one graph: the second hears the first one step later."""
+    """Both layers in one graph: the second receives the first one step later."""
     names = {"input": "below", "pop": "above", "readout": "readout"}
     below = [Population(**(vars(p) | {"name": "below"})) for p in first.populations]
     above = [Population(**(vars(p) | {"name": names[p.name]})) for p in second.populations]
@@ -180,8 +180,8 @@ def test_of_two_networks_one_after_the_other_the_first_trains(through, dtype):
     first, second = layer(1, 4, 5, spiking=True), layer(2, 5, 4, spiking=False)
     nets = [SpikingNetwork(spec, dtype=dtype) for spec in (first, second)]
     x = torch.from_numpy(random_inputs(3, first, n_steps=20, n_samples=3))
-    heard = getattr(nets[0](x), through)
-    later = torch.cat([torch.zeros_like(heard[:1]), heard[:-1]])
+    sent = getattr(nets[0](x), through)
+    later = torch.cat([torch.zeros_like(sent[:1]), sent[:-1]])
     nets[1](later).readout.square().sum().backward()
     whole = SpikingNetwork(in_one(first, second), dtype=dtype)
     whole(x).readout.square().sum().backward()
@@ -233,7 +233,7 @@ def test_random_feedback_brings_errors_back_by_fixed_weights_and_not_through_rec
     spec = layer(5, 4, 5, spiking=False)
     rng = np.random.default_rng(0)
     feedback = rng.normal(size=(2, 5))
-    feedback[:, 1:] = 0  # only the first neuron hears of an error
+    feedback[:, 1:] = 0  # only the first neuron receives an error
     net = SpikingNetwork(NetworkSpec(**(vars(spec) | {"feedback": feedback})), dtype=torch.float64)
     x = torch.from_numpy(random_inputs(3, spec, n_steps=20, n_samples=3))
     plain = SpikingNetwork(spec, dtype=torch.float64)

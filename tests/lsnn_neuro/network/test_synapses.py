@@ -9,7 +9,7 @@ from same import differences
 
 from lsnn_neuro.network.spec import Projection
 from lsnn_neuro.network.synapses import Synapses
-from lsnn_neuro.network.torch_synapses import DENSE_PER_SYNAPSE, torch_synapses
+from lsnn_neuro.network.torch_synapses import DENSE_PER_SYNAPSE, make_synapses
 
 
 def group(*projections, capacity=0, dtype=torch.float32):
@@ -118,18 +118,18 @@ def test_what_arrives_is_the_sum_of_the_synapses(seed, sparse):
     p = Projection.of_matrix("a", "b", weight, delay=rng.integers(0, 4, weight.shape))
     history = tuple(torch.tensor(rng.normal(size=(3, 5))) for _ in range(4))
     where = tuple(torch.tensor(a).long() for a in (p.source_index, p.target_index, p.delay))
-    found = torch_synapses("a", (5, n), where, torch.tensor(p.weight))
+    found = make_synapses("a", (5, n), where, torch.tensor(p.weight))
     assert type(found).__name__ == ("ListedSynapses" if sparse else "DenseSynapses")
     expected = one_by_one(p, history, n, p.delay >= 0)
     torch.testing.assert_close(found.current(history), expected)
-    rounded = torch_synapses("a", (5, n), where, torch.tensor(p.weight), rounded=torch.floor)
+    rounded = make_synapses("a", (5, n), where, torch.tensor(p.weight), rounded=torch.floor)
     each = [one_by_one(p, history, n, p.delay == d).floor() for d in np.unique(p.delay)]
     torch.testing.assert_close(rounded.current(history), sum(each))
 
 
 def test_no_synapses_are_none():
     none = torch.zeros(0, dtype=torch.long)
-    assert torch_synapses("a", (2, 2), (none,) * 3, torch.zeros(0)) is None
+    assert make_synapses("a", (2, 2), (none,) * 3, torch.zeros(0)) is None
 
 
 @pytest.mark.parametrize("n_target", [2, 400])
@@ -138,7 +138,7 @@ def test_detached_synapses_pass_no_gradient_to_their_source(n_target):
     weight = torch.ones(2, requires_grad=True)
     sent = torch.ones(1, 2, requires_grad=True)
     for detached in (False, True):
-        synapses = torch_synapses("a", (2, n_target), where, weight, detached=detached)
+        synapses = make_synapses("a", (2, n_target), where, weight, detached=detached)
         (by_weight, by_source) = torch.autograd.grad(
             synapses.current((sent,)).sum(), (weight, sent), allow_unused=True
         )

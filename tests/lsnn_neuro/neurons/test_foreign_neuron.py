@@ -1,4 +1,4 @@
-"""A neuron that nobody here knows goes the whole way: float, gradients, integers, emulator, and back."""
+"""A neuron from outside the package goes the whole way: float, gradients, integers, emulator, and back."""
 
 import numpy as np
 import pytest
