@@ -12,6 +12,7 @@ import pytest
 from lsnn_without_torch import BLOCK, command, run
 from tiny_runs import lsnn_neuro, train_tiny
 
+import deploy
 from lsnn_neuro.recipe import built_in
 
 
@@ -74,3 +75,36 @@ def test_a_run_is_quantized_and_emulated(folders: tuple[Path, Path], tmp_path: P
     np.testing.assert_array_equal(
         np.load(tmp_path / "readout.npy"), quantize.emulate(network, x).readout
     )
+
+
+needs_verbs = pytest.mark.skipif(not hasattr(deploy, "parity"), reason="deploy has no verbs yet")
+
+
+@needs_verbs
+def test_a_run_is_exported_without_the_rates_of_its_float_network(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    done = command("export", folders[0], "--target", "emulator", "--out", tmp_path / "a",
+                   "--samples", 4)  # fmt: skip
+    assert "torch" in done.stderr, "what is left out is said"
+    network = (tmp_path / "a" / "network.safetensors").read_bytes()
+    assert network == (folders[1] / "network.safetensors").read_bytes()
+
+
+@needs_verbs
+@pytest.mark.parametrize(
+    ("where", "level"),
+    [
+        (("--target", "emulator"), "golden"),
+        (("--target", "loihi-sim", "--target-option", "model=fused"), "P2"),
+        (("--target", "loihi-sim"), "P2"),
+    ],
+)
+def test_parity_leaves_the_float_levels_out_and_says_so(
+    folders: tuple[Path, Path], where: tuple[str, ...], level: str
+) -> None:
+    done = command("parity", folders[1], *where, "--json")
+    assert f'"{level}"' in done.stdout
+    for left_out in ("P0", "P1"):
+        assert left_out in done.stderr
+    assert "torch" in done.stderr

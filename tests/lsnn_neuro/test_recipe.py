@@ -632,3 +632,24 @@ def test_reading_a_recipe_imports_what_it_names_and_no_more(tmp_path):
         "lsnn_neuro.training.loop",
         "deploy",
     }
+
+
+@pytest.mark.parametrize(
+    ("constants", "words"),
+    [
+        ({"tau_m": (0.0, 30.0)}, "tau_m is 0.0 ms, must be above 0"),
+        ({"tau_m": (20.0, 1e7)}, "tau_m is 10000000.0 ms, allowed are 1e"),
+        ({"b0": (0.0, 0.1)}, "must be above 0"),
+        ({"n_ref": (2, 64)}, "allowed are 0 to 63"),
+    ],
+)
+def test_both_ends_of_a_range_must_be_possible(constants, words):
+    data = {"name": "x", "task": {"name": "store-recall"}, "training": {"iterations": 1}}
+    data["network"] = {"kind": "stack", "layers": [3], "constants": constants}
+    with pytest.raises(RecipeError, match=words):
+        parse_recipe(data, "x")
+
+
+def test_a_recipe_is_read_from_a_path_too(tmp_path):
+    (tmp_path / "own.toml").write_text(load_recipe("store-recall").to_toml())
+    assert load_recipe(tmp_path / "own.toml") == load_recipe("store-recall")
