@@ -221,6 +221,7 @@ def parity(
     warn(model)
     where = chosen_target(target, options, model)
     found = deploy.parity(model, where, **given.resolved(model))
+    tell(f"{level} left out: {reason}" for level, reason in found.skipped.items())
     if as_json:
         click.echo(json.dumps(parity_json(found), indent=2))
     else:

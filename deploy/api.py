@@ -225,7 +225,8 @@ def export(
     played = None if inputs is not None else task or model.task
     samples = _golden(model, inputs, played, max_samples)
     side = emulator_side(model.integers, samples)
-    activity = watch(model, samples.inputs[:, :WATCHED])
+    activity, why_not = watch(model, samples.inputs[:, :WATCHED])
+    tell(f"rates in float are left out: {reason}" for reason in why_not)
     tell(f"quantization: {flag}" for a in activity for flag in a.flags())
     placed_on = _chip(chip)
     found = resources(model.integers, placed_on, samples.inputs, side.record)
@@ -279,18 +280,18 @@ def _about(model: Model, samples: Samples, task: Task | None) -> dict[str, Any]:
     return found
 
 
-def watch(model: Model, inputs: Events) -> tuple[PopulationActivity, ...]:
-    """Firing rates and saturated states on integers, beside the rates in float if they can be had."""
-    rates = None
+def watch(model: Model, inputs: Events) -> tuple[tuple[PopulationActivity, ...], list[str]]:
+    """Firing rates and saturated states on integers, beside the rates in float; or why these are missing."""
+    rates, why_not = None, []
     if model.report is not None and model.has_float:
         try:
             from quantize.aware import record_torch
-        except ImportError:
-            pass
+        except ImportError as error:
+            why_not = [f"{error.name or 'torch'} is not installed"]
         else:
             net = model.float_network
             rates = rates_of(record_torch(net, net, inputs, name=FLOAT).spikes, model.integers.dt)
-    return measure_activity(model.integers, inputs, rates)
+    return measure_activity(model.integers, inputs, rates), why_not
 
 
 def report(

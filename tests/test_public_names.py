@@ -31,7 +31,10 @@ PUBLIC = {
         convert ConversionReport QuantizationAware QuantizedNetwork QuantizedPopulation QuantizedProjection
         emulate SpikeRecord PopulationSpikes PopulationState check Violation load save
     """,
-    "deploy": "load Model Target TargetPlayer Emulator LoihiSim Loihi2 LavaOptions",
+    "deploy": """
+        load Model evaluate export parity inspect report run Artifact ParityReport compare
+        Target get_target TargetPlayer Emulator LoihiSim Loihi2 LavaOptions
+    """,
 }
 NAMES = [(package, name) for package, names in PUBLIC.items() for name in names.split()]
 NEEDS_TORCH = {

@@ -14,7 +14,9 @@ from deploy.parity_report import ParityReport
 
 def parity_json(report: ParityReport) -> dict[str, Any]:
     """Per level: exact, samples, spikes, mismatches, first_divergence and more; or why it is left out."""
-    left_out = {level: {"skipped": reason} for level, reason in report.skipped.items()}
+    left_out = {
+        level: {"exact": None, "skipped": reason} for level, reason in report.skipped.items()
+    }
     return {level: _level_json(c) for level, c in report.levels.items()} | left_out
 
 
@@ -66,5 +68,3 @@ def print_parity(report: ParityReport) -> None:
         console.print(text, soft_wrap=True, highlight=False)
         if level in report.failed:
             console.print(f"  first divergence: {c.first_divergence}", soft_wrap=True)
-    for level, reason in report.skipped.items():
-        console.print(f"{level}: left out, {reason}", soft_wrap=True, highlight=False)

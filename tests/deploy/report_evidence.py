@@ -1,19 +1,21 @@
-"""Evidence for reports, of real runs: a random network, and the same with one weight changed."""
+"""Reports of real runs: a random network, and the same with one weight changed."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from deploy.reporting.evidence import Evidence, TaskScore
 from random_networks import random_inputs, random_network
 
 from deploy.artifact import load_artifact, write_artifact
 from deploy.comparison import Side, compare_levels
 from deploy.mapping.chips import load_chip
+from deploy.reporting.report import Report
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.tasks.score import ACCURACY, Score
 from quantize.conversion_report import (
     ConversionReport,
     PopulationReport,
@@ -41,15 +43,21 @@ def changed_at(name: str) -> QuantizedNetwork:
     return replace(original, projections=tuple(projections))
 
 
-def evidence_of(folder: Path, own: QuantizedNetwork, inputs: Events) -> Evidence:
+def evidence_of(folder: Path, own: QuantizedNetwork, inputs: Events) -> Report:
     """P2 exact, of any network and inputs."""
     emulator = side(own, inputs, "emulator")
     sides = {"P2": (emulator, side(own, inputs, "loihi-sim"))}
     write_artifact(folder, own, target="loihi-sim", inputs=inputs, golden=emulator.record, about={})
-    return Evidence(
-        artifact=load_artifact(folder), chip=load_chip("loihi1"), levels=compare_levels(sides),
-        sides=sides, inputs=inputs, first_sample=0,
+    return Report(
+        **of_artifact(folder), chip=load_chip("loihi1"), levels=compare_levels(sides), sides=sides,
+        inputs=inputs, first_sample=0,
     )  # fmt: skip
+
+
+def of_artifact(folder: Path) -> dict[str, Any]:
+    """What a report says of an artifact."""
+    artifact = load_artifact(folder)
+    return {"network": artifact.network, "name": folder.name, "manifest": artifact.manifest}
 
 
 def side(ran: QuantizedNetwork, inputs: Events, name: str) -> Side:
@@ -58,10 +66,10 @@ def side(ran: QuantizedNetwork, inputs: Events, name: str) -> Side:
         return list(trace(ran, inputs[:, sample]))
 
     record = replace(emulate(ran, inputs), target=name)
-    return Side(record=record, states=lambda sample, step: course(sample)[step])
+    return Side(record=record, states_at=lambda sample, step: course(sample)[step])
 
 
-def evidence(folder: Path, other: QuantizedNetwork, *, recipe: str = "random") -> Evidence:
+def evidence(folder: Path, other: QuantizedNetwork, *, recipe: str = "random") -> Report:
     """P0 against a network that must differ, P1 exact, P2 against ``other``."""
     own = network()
     own = replace(own, provenance=replace(own.provenance, recipe=recipe))
@@ -77,17 +85,17 @@ def evidence(folder: Path, other: QuantizedNetwork, *, recipe: str = "random") -
         "P1": (side(own, inputs, "quantization-aware"), emulator),
         "P2": (emulator, side(other, inputs, "loihi-sim")),
     }
-    return Evidence(
-        artifact=load_artifact(folder),
+    return Report(
+        **of_artifact(folder),
         chip=load_chip("loihi2"),
         levels=compare_levels(sides),
         sides=sides,
         inputs=inputs,
         first_sample=0,
-        scores=(
-            TaskScore(side="float", measure="accuracy", value="100.0%", decisions=3),
-            TaskScore(side="emulator", measure="accuracy", value="66.7%", decisions=3),
-        ),
+        scores={
+            "float": Score(metric=ACCURACY, samples=3, decisions=3, total=3),
+            "emulator": Score(metric=ACCURACY, samples=3, decisions=3, total=2),
+        },
         recipe='name = "random"\n',
     )
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from deploy.comparison import compare, explain, join, van_rossum
-from deploy.reporting.summary import failed_levels, parity_json
+from deploy.parity_report import ParityReport
+from deploy.reporting.summary import parity_json
 from lsnn_neuro.errors import TargetFailedError
 from lsnn_neuro.neurons.neuron import State
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
@@ -116,6 +117,9 @@ def test_only_p0_may_differ(spikes):
     bad = compare(record(spikes), record(~spikes))
     good = compare(record(spikes), record(spikes))
     levels = {"P0": bad, "P1": good, "P2": bad}
-    assert failed_levels(levels) == ["P2"]
-    assert parity_json(levels)["P2"]["exact"] is False
-    assert parity_json(levels)["P1"]["first_divergence"] is None
+    inputs = np.zeros((20, 5, 1), bool)
+    report = ParityReport(levels=levels, sides={}, inputs=inputs, skipped={"P3": "no chip"})
+    assert report.failed == ["P2"]
+    assert parity_json(report)["P2"]["exact"] is False
+    assert parity_json(report)["P1"]["first_divergence"] is None
+    assert parity_json(report)["P3"] == {"exact": None, "skipped": "no chip"}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from deploy.reporting.evidence import Evidence
 from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import random_graph
@@ -31,6 +30,7 @@ from deploy.reporting.figures import NEURONS_MAX, SPIKES_MAX, Figure, Panel, ras
 from deploy.reporting.html import parity_page
 from deploy.reporting.neuron import ASKED_AFTER, ASKED_BEFORE, representative, trace_neuron
 from deploy.reporting.page import Page, Section, number, render
+from deploy.reporting.report import Report
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.neurons.ahp import AHP
 from lsnn_neuro.neurons.alif import ALIF
@@ -38,12 +38,12 @@ from quantize.record import PopulationSpikes
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return evidence(tmp_path_factory.mktemp("exact") / "a", network())
 
 
 @pytest.fixture(scope="module")
-def parted(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return evidence(tmp_path_factory.mktemp("parted") / "a", changed_at(SPIKING))
 
 
@@ -51,8 +51,8 @@ def section(page: Page, key: str) -> Section:
     return next(s for s in page.sections if s.key == key)
 
 
-def rasters(figure: Figure, given: Evidence) -> dict[str, Panel]:
-    names = [p.name for p in given.artifact.network.spiking]
+def rasters(figure: Figure, given: Report) -> dict[str, Panel]:
+    names = [p.name for p in given.network.spiking]
     return {panel.title: panel for panel in figure.panels if panel.title in names}
 
 
@@ -70,7 +70,7 @@ def places(spikes) -> set[tuple[int, int]]:
     return {(int(t), int(j)) for t, j in np.argwhere(spikes)}
 
 
-def test_an_exact_report_says_so_and_draws_no_mismatch(exact: Evidence) -> None:
+def test_an_exact_report_says_so_and_draws_no_mismatch(exact: Report) -> None:
     page = parity_page(exact)
     assert page.passed
     assert "quantization-aware, emulator and loihi-sim agree" in page.lead
@@ -80,7 +80,7 @@ def test_an_exact_report_says_so_and_draws_no_mismatch(exact: Evidence) -> None:
             assert not {"missing", "extra", "other"} & {layer.style for layer in panel.layers}
 
 
-def test_a_changed_weight_is_reported_where_the_comparison_finds_it(parted: Evidence) -> None:
+def test_a_changed_weight_is_reported_where_the_comparison_finds_it(parted: Report) -> None:
     where = parted.levels["P2"].first_divergence
     assert where is not None
     page = parity_page(parted)
@@ -95,7 +95,7 @@ def test_a_changed_weight_is_reported_where_the_comparison_finds_it(parted: Evid
     assert values["spike"] == (str(where.reference_value), str(where.other_value))
 
 
-def test_every_spike_is_drawn_once_in_the_colour_of_its_kind(parted: Evidence) -> None:
+def test_every_spike_is_drawn_once_in_the_colour_of_its_kind(parted: Report) -> None:
     whole = section(parity_page(parted), "spikes").figures[1]
     reference, other = (s.record for s in parted.sides["P2"])
     mismatches = 0
@@ -109,7 +109,7 @@ def test_every_spike_is_drawn_once_in_the_colour_of_its_kind(parted: Evidence) -
     assert mismatches > 1
 
 
-def test_the_first_figure_is_the_neighbourhood_of_the_divergence(parted: Evidence) -> None:
+def test_the_first_figure_is_the_neighbourhood_of_the_divergence(parted: Report) -> None:
     where = parted.levels["P2"].first_divergence
     assert where is not None
     figure = section(parity_page(parted), "spikes").figures[0]
@@ -129,10 +129,10 @@ def test_a_readout_that_differs_alone_is_drawn_and_named(tmp_path: Path) -> None
     assert section(page, "neuron").figures  # a representative one
 
 
-def test_a_followed_neuron_shows_the_states_of_both_sides(parted: Evidence) -> None:
+def test_a_followed_neuron_shows_the_states_of_both_sides(parted: Report) -> None:
     where = parted.levels["P2"].first_divergence
     assert where is not None
-    own, sides = parted.artifact.network, parted.sides["P2"]
+    own, sides = parted.network, parted.sides["P2"]
     trace = trace_neuron(own, sides, where.sample, where.population, where.neuron, near=where.step)
     assert trace.other is not None
     low = max(where.step - ASKED_BEFORE, 0)
@@ -154,9 +154,9 @@ def test_a_followed_neuron_shows_the_states_of_both_sides(parted: Evidence) -> N
     ("kind", "moves"), [(ALIF, True), (AHP, False)], ids=lambda kind: getattr(kind, "name", "")
 )
 def test_the_threshold_moves_only_where_the_adaptation_moves_it(
-    exact: Evidence, kind: type[ALIF], moves: bool
+    exact: Report, kind: type[ALIF], moves: bool
 ) -> None:
-    own = exact.artifact.network
+    own = exact.network
     name, neuron = representative(own, exact.emulator, 0)
     populations = tuple(replace(p, neuron=kind) if p.name == name else p for p in own.populations)
     other = replace(own, populations=populations)
@@ -199,7 +199,7 @@ def test_any_network_is_reported(tmp_path: Path, seed: int) -> None:
 
 
 def test_an_artifact_without_a_float_network_is_reported_by_its_golden_spikes(
-    exact: Evidence,
+    exact: Report,
 ) -> None:
     golden = Side(record=replace(exact.emulator, target="golden"))
     sides = {"golden": (golden, exact.sides["P2"][0])}
@@ -209,16 +209,16 @@ def test_an_artifact_without_a_float_network_is_reported_by_its_golden_spikes(
     assert "float" not in [s.key for s in page.sections]
 
 
-def test_the_representative_neuron_spikes_and_adapts(exact: Evidence) -> None:
+def test_the_representative_neuron_spikes_and_adapts(exact: Report) -> None:
     record = exact.emulator
-    population, neuron = representative(exact.artifact.network, record, 0)
-    assert exact.artifact.network.population(population).adaptive
+    population, neuron = representative(exact.network, record, 0)
+    assert exact.network.population(population).adaptive
     counts = next(p for p in record.spikes if p.name == population).spikes[:, 0].sum(axis=0)
     assert 0 < counts[neuron] <= counts.max()
 
 
 def test_a_failure_in_a_later_batch_is_shown_with_its_number_in_the_whole(
-    parted: Evidence,
+    parted: Report,
 ) -> None:
     level = parted.levels["P2"]
     assert level.first_divergence is not None
@@ -304,7 +304,7 @@ class Reader(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def test_the_file_needs_nothing_from_outside_and_no_script(parted: Evidence) -> None:
+def test_the_file_needs_nothing_from_outside_and_no_script(parted: Report) -> None:
     text = render(parity_page(parted))
     reader = Reader(text)
     assert not {"script", "img", "iframe", "object"} & {tag for tag, _ in reader.tags}
@@ -315,7 +315,7 @@ def test_the_file_needs_nothing_from_outside_and_no_script(parted: Evidence) -> 
     assert len(text) < 2_000_000
 
 
-def test_pictures_have_words_and_tables_have_headers(parted: Evidence) -> None:
+def test_pictures_have_words_and_tables_have_headers(parted: Report) -> None:
     reader = Reader(render(parity_page(parted)))
     for tag, attributes in reader.tags:
         if tag == "svg":
@@ -328,7 +328,7 @@ def test_pictures_have_words_and_tables_have_headers(parted: Evidence) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_sections_come_with_the_verdict_first(exact: Evidence) -> None:
+def test_sections_come_with_the_verdict_first(exact: Report) -> None:
     page = parity_page(exact)
     assert [s.key for s in page.sections] == [
         "levels", "spikes", "neuron", "float", "network", "conversion", "chip", "provenance",
@@ -345,16 +345,16 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in text
 
 
-def test_a_manifest_without_a_conversion_report_leaves_the_section_out(exact: Evidence) -> None:
-    artifact = replace(exact.artifact, manifest={"target": "loihi-sim"})
-    page = parity_page(replace(exact, artifact=artifact))
+def test_a_manifest_without_a_conversion_report_leaves_the_section_out(exact: Report) -> None:
+    without = replace(exact, manifest={"target": "loihi-sim"})
+    page = parity_page(without)
     assert "conversion" not in [s.key for s in page.sections]
 
 
-def test_an_unreadable_conversion_report_is_one_line(exact: Evidence) -> None:
-    artifact = replace(exact.artifact, manifest={"conversion": {"populations": 3}})
+def test_an_unreadable_conversion_report_is_one_line(exact: Report) -> None:
+    unreadable = replace(exact, manifest={"conversion": {"populations": 3}})
     with pytest.raises(FileFormatError, match="no readable conversion report") as error:
-        parity_page(replace(exact, artifact=artifact))
+        parity_page(unreadable)
     assert "\n" not in str(error.value)
 
 
