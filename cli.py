@@ -131,6 +131,7 @@ def evaluate(
       lsnn-neuro evaluate runs/smnist-rows
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
+    from deploy.api import player_of
     from deploy.tasks import task_of_user
 
     model = deploy.load(path)
@@ -138,6 +139,7 @@ def evaluate(
     if in_float and options:
         raise LSNNError(f"--target-option {options[0]}: target {FLOAT!r} has none")
     where = FLOAT if in_float else chosen_target(target, options, model)
+    player_of(model, where)  # what is missing is said before anything else
     played = task_of_user(model, task, data) or model.task
     warn(model)
     start = time.perf_counter()

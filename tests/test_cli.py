@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from tiny_runs import lsnn_neuro, succeed, train_tiny
 
-from deploy import model
+from deploy import api, console, model
 from deploy.artifact import load_artifact, write_artifact
 from lsnn_neuro.errors import NetworkError
-from quantize import design_rules
 from quantize.conversion_report import ConversionReport
 from quantize.design_rules import Violation
 from quantize.record import PopulationSpikes, SpikeRecord
@@ -83,7 +82,9 @@ def test_evaluate_on_lava_scores_exactly_as_the_emulator(artifact: Path) -> None
 
 def test_parity_is_exact_on_every_exact_level(artifact: Path) -> None:
     levels = json.loads(succeed("parity", artifact, "--json").stdout)
-    assert set(levels) == {"golden", "P0", "P1", "P2"}
+    assert set(levels) == {"golden", "P0", "P1", "P2", "probe", "P2 probe"}
+    for level in ("probe", "P2 probe"):
+        assert levels[level]["exact"]
     for level in ("golden", "P1", "P2"):
         assert levels[level]["exact"]
         assert levels[level]["mismatches"] == 0
@@ -160,7 +161,8 @@ def _flawed(monkeypatch: pytest.MonkeyPatch) -> None:
     violation = Violation(
         rule="driven", object="population 'regular'", value=3, limit=2, remedy="try again"
     )
-    monkeypatch.setattr(design_rules, "check", lambda network, values=None: [violation])
+    for user in (api, console):
+        monkeypatch.setattr(user, "check", lambda network, values=None: [violation])
     monkeypatch.setattr(ConversionReport, "flags", lambda report: ["lost a lot"])
 
 
@@ -200,7 +202,7 @@ def test_training_ends_with_the_same_warnings(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_flawed")
 def test_of_an_artifact_only_the_rules_are_checked_again(artifact: Path) -> None:
     result = succeed("parity", artifact, "--target", "emulator")
-    assert result.stderr.splitlines() == [RULE]
+    assert result.stderr.splitlines() == [RULE, "P2 left out: no --target but the emulator"]
 
 
 def test_a_network_that_can_not_be_quantized_is_evaluated_in_float_all_the_same(

@@ -66,7 +66,9 @@ def test_it_is_played_on_every_target_that_runs_step_by_step(site: Path) -> None
 
 def test_parity_compares_the_closed_loop_too(site: Path) -> None:
     levels = json.loads(succeed(site, "parity", "artifact", "--json"))
-    assert set(levels) == {"golden", "P0", "P1", "P2", "P2 closed loop"}
+    assert set(levels) == {
+        "golden", "P0", "P1", "P2", "P2 closed loop", "probe", "P2 probe",
+    }  # fmt: skip
     assert levels["P2 closed loop"]["exact"]
     assert levels["P2 closed loop"]["populations"][0]["name"] == "input"
 
