@@ -112,7 +112,7 @@ def write_artifact(
 
     ``about`` (JSON values) goes into the manifest, ``files`` (name -> content) beside it.
     """
-    with new_folder(folder, MANIFEST, overwrite=overwrite) as new:
+    with new_folder(folder, MANIFEST, "an artifact", overwrite=overwrite) as new:
         file_format.save(network, new / NETWORK)
         save_golden(new / GOLDEN, inputs, golden)
         for name, content in (files or {}).items():

@@ -59,7 +59,9 @@ def test_golden_spikes_are_recorded_episodes_and_parity_plays_them_again(artifac
     assert inputs.shape[:2] == (32, 2)
     assert inputs.any()
     levels = json.loads(succeed("parity", artifact, "--json").stdout)
-    assert set(levels) == {"golden", "P0", "P1", "P2", "P2 closed loop"}
+    assert set(levels) == {
+        "golden", "P0", "P1", "P2", "P2 closed loop", "probe", "P2 probe",
+    }  # fmt: skip
     assert all(levels[level]["exact"] for level in levels if level != "P0")
     compared = levels["P2 closed loop"]["populations"][0]
     assert (compared["name"], compared["spikes"]) == ("input", int(inputs.sum()))

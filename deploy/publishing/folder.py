@@ -37,7 +37,7 @@ def publish(
     )
     metrics = read_metrics(run)
     task = task_of_user(trained, None, data) or trained.task
-    with files.new_folder(out, CARD, overwrite=overwrite) as new:
+    with files.new_folder(out, CARD, "a model", overwrite=overwrite) as new:
         compact.save(new / BEST)
         files.write_text(new / RECIPE, trained.recipe.to_toml())
         write_thinned(metrics, new / METRICS)

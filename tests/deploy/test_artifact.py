@@ -94,8 +94,8 @@ def test_a_changed_or_missing_file_is_noticed(artifact, name):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (3, "artifact version 3, this release reads 1 to 2; upgrade lsnn-neuro"),
-        (0, "artifact version 0, this release reads 1 to 2; export it again"),
+        (4, "artifact version 4, this release reads 1 to 3; upgrade lsnn-neuro"),
+        (0, "artifact version 0, this release reads 1 to 3; export it again"),
         ("new", "not a readable manifest"),
         (None, "not a readable manifest"),
     ],

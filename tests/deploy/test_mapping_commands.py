@@ -91,7 +91,7 @@ def test_a_network_too_large_for_a_chip_file_is_refused_and_exported_without_a_m
     assert "cores: network of 28 neurons, full at 'readout', neuron 2" in refused.stderr
     assert "has 3, limit 2; most cores are bound by compartments" in refused.stderr
     result = json.loads(succeed(*export, "--allow", "cores", "--json").stdout)
-    assert (result["cores"], result["microjoule"]) == (None, None)
+    assert (result["cores"], result["microjoule_estimate"]) == (None, None)
     assert not (tmp_path / "a" / "mapping.svg").exists()
     found = json.loads((tmp_path / "a" / "resources.json").read_text())
     assert found["mapping"] is None

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from deploy.parity import compare
-
 from deploy.artifact import load_artifact
+from deploy.parity import compare
 from deploy.targets import get_target
 
 if __name__ == "__main__":  # Lava starts processes of its own
