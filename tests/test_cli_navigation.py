@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny_runs import succeed
 
 from deploy.artifact import load_artifact
+from deploy.emulated import Emulator
+from deploy.lava.target import LoihiSim
 from deploy.publishing.card import Card
 from experiments.navigation import trial_lengths
 
@@ -106,3 +110,23 @@ def test_trials_run_from_goal_to_goal() -> None:
     reached = np.zeros((9, 1), bool)
     reached[[1, 7]] = True  # 2 actions; then 1 + 3 at the goal, and 2
     assert trial_lengths(reached, stay=3) == [[2], [2]]
+
+
+def test_a_closed_loop_is_played_once_on_either_side(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: Counter[str] = Counter()
+    for kind in (Emulator, LoihiSim):
+        original = kind.session
+
+        def session(self: Any, *args: Any, original: Any = original) -> Any:
+            sessions[self.name] += 1
+            return original(self, *args)
+
+        monkeypatch.setattr(kind, "session", session)
+    runs: Counter[str] = Counter()
+    monkeypatch.setattr(Emulator, "run", lambda *_: runs.update(["emulator"]))
+    succeed("parity", run, "--target", "loihi-sim", "--samples", "2", "--target-option",
+            "model=fused", "--json")  # fmt: skip
+    assert sessions == {"emulator": 1, "loihi-sim": 1}
+    assert not runs  # the record of the session is the reference
