@@ -1,6 +1,6 @@
 """A package (``tests/foreign``) with a neuron, a Lava process, a kernel header, a task and a target.
 
-It is used as if it were installed: by its entry points, and from the command line.
+It is installed by pip into a folder of its own, and used from the command line.
 """
 
 from __future__ import annotations
@@ -10,25 +10,40 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tomli_w
 
 ROOT = Path(__file__).parents[1]
 FILES = Path(__file__).parent / "foreign"
-NEURON = "[lsnn_neuro.neurons]\nadp = adp:ADP\n"
-HEADER = "[lsnn_neuro.kernel_headers]\nadp = adp_kernel:neuron\n"
-ON_LAVA = "[lsnn_neuro.lava_neurons]\nadp = adp:LavaADP\n"
-TASK = "[lsnn_neuro.tasks]\nfollow = follow:Follow\n"
-TARGET = "[lsnn_neuro.targets]\npaced = paced:PacedTarget\n"
+NEURON = {"lsnn_neuro.neurons": {"adp": "adp:ADP"}}
+HEADER = {"lsnn_neuro.kernel_headers": {"adp": "adp_kernel:neuron"}}
+ON_LAVA = {"lsnn_neuro.lava_neurons": {"adp": "adp:LavaADP"}}
+TASK = {"lsnn_neuro.tasks": {"follow": "follow:Follow"}}
+TARGET = {"lsnn_neuro.targets": {"paced": "paced:PacedTarget"}}
 
 
-def install(folder: Path, entry_points: str = NEURON + ON_LAVA) -> None:
-    """Put the package and its entry points into a folder, which then belongs on the path."""
-    for file in FILES.iterdir():
-        if file.suffix in (".py", ".hpp"):
-            shutil.copy(file, folder)
-    about = folder / "foreign-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(entry_points)
+def install(site: Path, entry_points: dict[str, dict[str, str]] = NEURON | ON_LAVA) -> None:
+    """Install the package, with some of its entry points, into a folder, which then belongs on the path."""
+    with TemporaryDirectory() as source:
+        folder = Path(source)
+        for file in FILES.iterdir():
+            if file.suffix in (".py", ".hpp"):
+                shutil.copy(file, folder)
+        project: dict[str, object] = {
+            "build-system": {"requires": ["setuptools"], "build-backend": "setuptools.build_meta"},
+            "project": {
+                "name": "foreign", "version": "1.0",
+                "entry-points": entry_points,
+            },
+            "tool": {"setuptools": {"py-modules": [f.stem for f in FILES.glob("*.py")]}},
+        }  # fmt: skip
+        (folder / "pyproject.toml").write_text(tomli_w.dumps(project))
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation",
+             "--target", str(site), str(folder)],
+            check=True, capture_output=True,
+        )  # fmt: skip
 
 
 def start(site: Path, *command: object) -> subprocess.Popen[str]:

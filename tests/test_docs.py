@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import deploy
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,8 +19,6 @@ DOORS = ("loop.md", "networks.md", "neurons.md", "targets.md", "tasks.md", "trai
 def test_the_code_of_a_page_runs(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
     assert len(blocks) > 1
-    if "parity" not in deploy.__all__:
-        blocks = [block for block in blocks if "deploy.parity" not in block]
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks))
     done = subprocess.run(

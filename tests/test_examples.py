@@ -61,7 +61,6 @@ def test_an_own_loop_keeps_its_synapses_and_its_integers() -> None:
     np.testing.assert_allclose(readout, found["network"].to_float(integers), rtol=1e-12)
 
 
-@pytest.mark.skipif("parity" not in deploy.__all__, reason="deploy has no verbs yet")
 def test_an_own_loop_goes_onto_the_simulated_chip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

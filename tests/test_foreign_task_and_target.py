@@ -38,7 +38,7 @@ validate_every = 10
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package, a run, and an artifact of it."""
     folder = tmp_path_factory.mktemp("site")
-    install(folder, TASK + TARGET)
+    install(folder, TASK | TARGET)
     (folder / "follow.toml").write_text(RECIPE)
     succeed(folder, "train", "follow.toml", "--out", "run", "--json")
     succeed(folder, "export", "run", "--target", "loihi-sim", "--out", "artifact", "--samples", 3)

@@ -44,8 +44,7 @@ def test_the_name_of_a_neuron_task_or_target_is_compared_nowhere_outside_its_own
     file: Path,
 ) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    names = NAMES if "results" not in file.parts else set(NEURONS)
-    found = [(line, text) for line, text in compared_strings(tree) if text in names]
+    found = [(line, text) for line, text in compared_strings(tree) if text in NAMES]
     assert not found
 
 
@@ -67,9 +66,7 @@ def checked_types(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((n.lineno, n.id) for n in ast.walk(node.args[1]) if isinstance(n, ast.Name))
 
 
-@pytest.mark.parametrize(
-    "file", [f for f in FILES if "results" not in f.parts], ids=lambda f: str(f.relative_to(ROOT))
-)
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_no_code_asks_which_task_labels_network_or_target_it_has(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     assert not [(line, name) for line, name in checked_types(tree) if name in KINDS]

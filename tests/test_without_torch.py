@@ -12,7 +12,6 @@ import pytest
 from lsnn_without_torch import BLOCK, command, run
 from tiny_runs import lsnn_neuro, train_tiny
 
-import deploy
 from lsnn_neuro.recipe import built_in
 
 
@@ -77,10 +76,6 @@ def test_a_run_is_quantized_and_emulated(folders: tuple[Path, Path], tmp_path: P
     )
 
 
-needs_verbs = pytest.mark.skipif("parity" not in deploy.__all__, reason="deploy has no verbs yet")
-
-
-@needs_verbs
 def test_a_run_is_exported_without_the_rates_of_its_float_network(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -91,7 +86,6 @@ def test_a_run_is_exported_without_the_rates_of_its_float_network(
     assert network == (folders[1] / "network.safetensors").read_bytes()
 
 
-@needs_verbs
 @pytest.mark.parametrize(
     ("where", "level"),
     [

@@ -32,7 +32,7 @@ def graph_with(tmp_path, monkeypatch):
 
 
 def test_a_neuron_with_a_process_of_its_own_is_equal_on_lava(graph_with):
-    reference, record = check(graph_with(NEURON + ON_LAVA), 0)
+    reference, record = check(graph_with(NEURON | ON_LAVA), 0)
     assert record.target == "loihi-sim (event synapses, ADP)"
     assert reference.n_spikes > 0
 
