@@ -182,7 +182,7 @@ def export(
       lsnn-neuro export runs/first --target loihi-sim --out artifacts/first
       lsnn-neuro export runs/first --target emulator --out a --chip loihi1 --allow neuron-model
     """
-    from deploy.api import check_rules
+    from deploy.exporting import check_rules
     from deploy.mapping.chips import load_chip
     from deploy.targets import target_of_user
 

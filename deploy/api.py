@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +11,41 @@ import numpy as np
 
 from deploy.artifact import Artifact, load_artifact, versions, write_artifact
 from deploy.emulated import Emulator
+from deploy.exporting import (
+    WATCHED,
+    Export,
+    about,
+    check_rules,
+    files_of,
+    golden_samples,
+    refuse,
+    watch,
+)
 from deploy.levels import Gathering, Sides, emulator_side
 from deploy.mapping.chips import Chip, load_chip
-from deploy.mapping.report import Resources, resources, resources_files, rule_names
+from deploy.mapping.report import Resources, resources
 from deploy.model import Model
 from deploy.parity_report import ParityReport
 from deploy.player import TargetPlayer
 from deploy.probe import make_probe
-from deploy.samples import Samples, batches_of, samples_of
+from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
 from deploy.target import Target
 from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.checkpoint import BEST
-from lsnn_neuro.errors import DataError, DesignRuleError, NetworkError, RecipeError
+from lsnn_neuro.errors import DataError, NetworkError, RecipeError
 from lsnn_neuro.evaluation import evaluate as score
 from lsnn_neuro.files import write_text
 from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.tasks.task import Split, Task
-from quantize.activity import PopulationActivity, measure_activity, rates_of
 from quantize.design_rules import Violation, check
 from quantize.network import SPIKES, QuantizedNetwork, value_range
 from quantize.record import SpikeRecord
 
 FLOAT = "float"
 """In place of a target: the float network, in torch."""
-SAMPLES = 16
-"""Samples that are exported or compared where nothing says how many."""
-WATCHED = 4
-"""Samples of an export on which firing rates and saturated states are looked at."""
 BATCH = 128
 """Samples that run side by side when many are compared."""
-NO_RULES: tuple[str, ...] = ()
 
 
 def run(
@@ -176,40 +179,10 @@ def _chip(chip: Chip | str) -> Chip:
     return load_chip(chip) if isinstance(chip, str) else chip
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Export:
-    """What an export came to.
-
-    - activity: firing rates and saturated states on some samples; violations: design rules that are broken
-      and were allowed
-    """
-
-    artifact: Artifact
-    chip: Chip
-    resources: Resources
-    activity: tuple[PopulationActivity, ...]
-    violations: list[Violation]
-
-    def summary(self) -> dict[str, Any]:
-        """The most important of it, as JSON values; energy is an estimate from the literature's figures."""
-        network, placement = self.artifact.network, self.resources.placement
-        estimate = self.resources.estimate
-        return {
-            "artifact": str(self.artifact.folder),
-            "target": self.artifact.target,
-            "neurons": network.n_neurons,
-            "synapses": network.n_synapses,
-            "golden_samples": self.artifact.inputs.shape[1],
-            "chip": self.chip.name,
-            "cores": len(placement.cores) if placement else None,
-            "microjoule_estimate": estimate.joule * 1e6 if estimate else None,
-        }
-
-
 def export(
     model: Model, folder: Path | str, *, target: Target | type[Target], inputs: Events | None = None,
     task: Task | None = None, max_samples: int | None = None, chip: Chip | str = "loihi2",
-    allow: Collection[str] = NO_RULES, overwrite: bool = False,
+    allow: Collection[str] = (), overwrite: bool = False,
     tell: Callable[[Iterable[object]], None] = lambda lines: None,
 ) -> Export:  # fmt: skip
     """Write a network as an artifact for a target: checked, placed, with golden and probe spikes.
@@ -223,75 +196,26 @@ def export(
     """
     check_rules(allow)
     played = None if inputs is not None else task or model.task
-    samples = _golden(model, inputs, played, max_samples)
-    side = emulator_side(model.integers, samples)
+    samples = golden_samples(model, inputs, played, max_samples)
+    golden = emulator_side(model.integers, samples).record
     activity, why_not = watch(model, samples.inputs[:, :WATCHED])
     tell(f"rates in float are left out: {reason}" for reason in why_not)
     tell(f"quantization: {flag}" for a in activity for flag in a.flags())
     placed_on = _chip(chip)
-    found = resources(model.integers, placed_on, samples.inputs, side.record)
-    values = value_range(samples.inputs)
-    violations = [*check(model.integers, values), *found.violations]
+    found = resources(model.integers, placed_on, samples.inputs, golden)
+    violations = [*check(model.integers, value_range(samples.inputs)), *found.violations]
     tell(f"design rule {violation}" for violation in violations)
     refuse(violations, allow)
-    own_encoder = None if played is None else played.encoder
-    about, files = _about(model, samples, played), resources_files(found)
-    if model.file is not None and model.report is not None:
-        files[BEST] = model.file.read_bytes()
-    if model.known_recipe is not None:
-        files["recipe.toml"] = model.known_recipe.to_toml().encode()
     write_artifact(
-        Path(folder), model.integers, target=target.name, inputs=samples.inputs, golden=side.record,
-        about=about | {"violations": [asdict(violation) for violation in violations]},
-        probe=make_probe(model.integers, values[1]), encoder=own_encoder, files=files, overwrite=overwrite,
+        Path(folder), model.integers, target=target.name, inputs=samples.inputs, golden=golden,
+        about=about(model, samples, played, violations), files=files_of(model, found),
+        probe=make_probe(model.integers, value_range(samples.inputs)[1]),
+        encoder=None if played is None else played.encoder, overwrite=overwrite,
     )  # fmt: skip
     return Export(
         artifact=load_artifact(Path(folder)), chip=placed_on, resources=found, activity=activity,
         violations=violations,
     )  # fmt: skip
-
-
-def _golden(
-    model: Model, inputs: Events | None, task: Task | None, max_samples: int | None
-) -> Samples:
-    """The samples that are exported."""
-    if task is None:
-        assert inputs is not None
-        return Samples(inputs=inputs)
-    check_samples(task, "test", max_samples)
-    n = max_samples or SAMPLES
-    return next(samples_of(task, model.integers, batch_size=n, max_samples=n))
-
-
-def _about(model: Model, samples: Samples, task: Task | None) -> dict[str, Any]:
-    """What a manifest says of the network beside its files."""
-    names = model.class_names or (() if task is None else task.class_names)
-    found: dict[str, Any] = {
-        "name": model.integers.provenance.recipe
-        if model.known_recipe is None
-        else model.known_recipe.name,
-        "class_names": list(names) or None,
-        "decision": None if samples.labels is None else samples.labels.decision(),
-    }
-    if model.report is not None:
-        found["conversion"] = asdict(model.report)
-    elif model.artifact is not None and "conversion" in model.artifact.manifest:
-        found["conversion"] = model.artifact.manifest["conversion"]
-    return found
-
-
-def watch(model: Model, inputs: Events) -> tuple[tuple[PopulationActivity, ...], list[str]]:
-    """Firing rates and saturated states on integers, beside the rates in float; or why these are missing."""
-    rates, why_not = None, []
-    if model.report is not None and model.has_float:
-        try:
-            from quantize.aware import record_torch
-        except ImportError as error:
-            why_not = [f"{error.name or 'torch'} is not installed"]
-        else:
-            net = model.float_network
-            rates = rates_of(record_torch(net, net, inputs, name=FLOAT).spikes, model.integers.dt)
-    return measure_activity(model.integers, inputs, rates), why_not
 
 
 def report(
@@ -327,29 +251,3 @@ def system() -> dict[str, Any]:
         "versions": versions(),
         "targets": {name: reason or "ready" for name, reason in reasons.items()},
     }
-
-
-def check_samples(task: Task, split: Split, max_samples: int | None) -> None:
-    """Refuse more samples than there are."""
-    if max_samples is not None and max_samples > task.n_samples(split):
-        raise RecipeError(
-            f"--samples {max_samples}: the {split} split of task {task.name!r} has {task.n_samples(split)}"
-        )
-
-
-def check_rules(allow: Collection[str]) -> None:
-    """Refuse names of design rules that are none."""
-    unknown = sorted(set(allow) - rule_names())
-    if unknown:
-        raise RecipeError(
-            f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
-        )
-
-
-def refuse(violations: Collection[Violation], allow: Collection[str]) -> None:
-    """Refuse a network that breaks rules which are not allowed to be broken."""
-    broken = sorted({violation.rule for violation in violations} - set(allow))
-    if broken:
-        first = next(violation for violation in violations if violation.rule in broken)
-        options = " ".join(f"--allow {rule}" for rule in broken)
-        raise DesignRuleError(f"design rule {first}; {options} exports all the same")

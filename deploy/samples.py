@@ -14,12 +14,14 @@ import numpy.typing as npt
 from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.errors import DataError
+from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.task import Split, SupervisedTask, Task
 from quantize.network import QuantizedNetwork
 from quantize.record import SpikeRecord
 
+SAMPLES = 16
+"""Samples that are exported or compared where nothing says how many."""
 RANDOM = "random"
 """What users give for a file of inputs to have them drawn."""
 RANDOM_SAMPLES, RANDOM_STEPS = 16, 200
@@ -121,3 +123,11 @@ def _read(file: Path) -> Any:
             return found["inputs"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
+
+
+def check_samples(task: Task, split: Split, max_samples: int | None) -> None:
+    """Refuse more samples than there are."""
+    if max_samples is not None and max_samples > task.n_samples(split):
+        raise RecipeError(
+            f"--samples {max_samples}: the {split} split of task {task.name!r} has {task.n_samples(split)}"
+        )

@@ -77,7 +77,11 @@ def test_quantize_comes_through_the_named_door(path):
 
 JUDGES = tuple(f"lsnn_neuro.{name}" for name in ("data", "evaluation", "player", "recipe_page"))
 """What deploy uses of the float side beside the door; none of it needs torch."""
-ASK_FOR_A_FLOAT_NETWORK = {"deploy/api.py", "deploy/levels.py", "deploy/publishing/measurement.py"}
+ASK_FOR_A_FLOAT_NETWORK = {
+    "deploy/exporting.py",
+    "deploy/levels.py",
+    "deploy/publishing/measurement.py",
+}
 """Files of deploy in which a float network is asked for, within functions; publishing needs one anyway."""
 
 

@@ -27,7 +27,7 @@ __all__ = ["Trainer", "summary", "train"]
 
 def train(
     recipe: Recipe,
-    run_dir: Path,
+    run_dir: Path | str | None = None,
     *,
     resume: bool = False,
     device: str = "cpu",
@@ -39,10 +39,12 @@ def train(
     SIGINT and SIGTERM end the run after the current iteration, with a checkpoint to resume from and a
     TrainingError that says so. Other errors of training are TrainingErrors too.
 
+    - run_dir: by default ``runs/<name of the recipe>``
     - resume: go on exactly where the folder's last checkpoint stands; without it the folder must be new
     - callbacks: what else is to happen, see :mod:`lsnn_neuro.training.callbacks`
     - progress: show a bar
     """
+    run_dir = Path("runs") / recipe.name if run_dir is None else Path(run_dir)
     trainer = Trainer(recipe, device=device)
     _begin(trainer, run_dir, resume=resume)
     bar = [ProgressBar()] if progress else []
