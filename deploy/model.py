@@ -104,7 +104,7 @@ class Model:
         """
         config = self.recipe.task
         place = getattr(config, "data", None)
-        if place is not None and place not in default_places(config):
+        if place is not None and not is_default_place(config, self.recipe.name):
             raise DataError(
                 f"{self.name}: its recipe reads {place!r}; files open no folders by themselves, so name it: "
                 f"--data {shlex.quote(str(place))}"
@@ -116,14 +116,16 @@ class Model:
         return task.relabelled(self.class_names) if self.class_names else task
 
 
-def default_places(config: Any) -> set[str]:
-    """Where a task of this kind may read its data unasked: as the package's own recipes do."""
-    found = {str(type(config).model_fields["data"].default)}
-    for name in built_in():
-        task = load_recipe(name).task
-        if task.name == config.name:
-            found.add(task.data)
-    return found
+def is_default_place(config: Any, recipe: str) -> bool:
+    """Whether a task of this kind may read its data unasked: where the package's own recipes do.
+
+    - recipe: its name, which is looked at first
+    """
+    if config.data == type(config).model_fields["data"].default:
+        return True
+    names = sorted(built_in(), key=lambda name: name != recipe)
+    tasks = (load_recipe(name).task for name in names)
+    return any(task.name == config.name and task.data == config.data for task in tasks)
 
 
 def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = False) -> Model:
