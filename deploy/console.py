@@ -159,7 +159,7 @@ def warn(model: Model) -> None:
     """Say which design rules a network breaks, and what was lost, or why it can't be quantized."""
     tell(model.notes)
     if model.network is None:
-        if model.spec is not None:  # of an LSTM nobody expects it
+        if model.spec is not None:  # an LSTM has no integers anyway
             tell([f"quantization: {model.why_not}"])
         return
     tell(f"design rule {violation}" for violation in check(model.network))

@@ -3,7 +3,7 @@
 The graph is the one of ``loihi-sim`` (:mod:`deploy.lava.graph`) with spike adapters at the host's
 border (:mod:`deploy.lava.chip`). The populations and their synapses run on the chip; readouts, leaky sums
 that never spike, are computed by the host from the spikes the chip sent, in the same integers. Without
-lava-loihi nobody can run this: what is tested is that the target says so.
+lava-loihi this can't run: what is tested is that the target says so.
 
 No public hardware model of an adaptive neuron exists. Whoever has lava-loihi writes one (microcode and an
 NcProcessModel for :class:`deploy.lava.neurons.alif.ALIF`, another process of :mod:`deploy.lava.neurons`, or

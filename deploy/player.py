@@ -15,7 +15,7 @@ class TargetPlayer:
 
     ``evaluate(task, TargetPlayer(network, LoihiSim()))`` scores it.
 
-    - records: whether its sessions are asked what happened
+    - records: whether its sessions are to keep what happens
     """
 
     def __init__(self, network: QuantizedNetwork, target: Target, *, records: bool = False):

@@ -104,7 +104,7 @@ def _aimed_at(
 
 
 def _input_drive(network: QuantizedNetwork) -> dict[str, Any]:
-    """Of each spiking population that hears the inputs: the sum of weights, sparse (neuron, input)."""
+    """Of each spiking population that receives inputs: the sum of weights, sparse (neuron, input)."""
     found: dict[str, Any] = {}
     for q in network.projections:
         if q.source == INPUT and network.population(q.target).spiking:

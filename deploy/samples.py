@@ -46,8 +46,8 @@ def samples_of(
 ) -> Iterator[Samples]:  # fmt: skip
     """The first samples of a split, ``batch_size`` at a time.
 
-    In a closed loop what a network hears depends on what it does: then the network itself plays the task
-    on the emulator, which leaves its record.
+    In a closed loop a network's inputs depend on what it does: then the network itself plays the task on the
+    emulator, which leaves its record.
     """
     if not task.closed_loop:
         for batch in cast(SupervisedTask, task).batches(split, batch_size, max_samples):

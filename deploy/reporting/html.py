@@ -76,7 +76,7 @@ def parity_page(report: Report) -> Page:
 
 
 FEW = 100
-"""Decisions below which a share is told as a count."""
+"""Below so many decisions a share is given as a count."""
 
 
 def _metric(score: Score) -> str:
@@ -84,7 +84,7 @@ def _metric(score: Score) -> str:
 
 
 def _value(score: Score) -> str:
-    """A score as text; a share of few decisions as a count, so that nobody takes it for a test set's."""
+    """A score as text; a share of few decisions as a count, which is not mistaken for a test set's."""
     if score.metric.percent and score.decisions < FEW and score.total == int(score.total):
         return f"{int(score.total)} of {score.decisions}"
     return score.text

@@ -79,7 +79,7 @@ def trace_neuron(
 ) -> NeuronTrace:
     """Follow a neuron on both sides: around step ``near``, or over the whole sample.
 
-    The emulator is followed step by step and the other side asked at some steps, since looking into
+    The emulator is followed step by step and the other side looked at in some steps, since looking into
     a target means to run it once for every step.
     """
     n_steps = sides[0].record.n_steps
