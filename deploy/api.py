@@ -84,7 +84,7 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
         return TargetPlayer(model.integers, target)
     if not model.has_float:
         raise NetworkError(
-            f"{model.name}: holds integers alone; choose another --target than {FLOAT}"
+            f"{model.name}: holds integers alone, which target {FLOAT!r} can't run; give --target emulator"
         )
     return FloatPlayer(model.float_network)
 
@@ -103,6 +103,8 @@ def parity(
     if model.artifact is not None and inputs is None and task is None and max_samples is None:
         return _parity_of_artifact(model, model.artifact, sides, gathering)
     played = None if inputs is not None else task or model.task
+    if played is not None:
+        check_samples(played, "test", max_samples)
     n = max_samples or SAMPLES
     loops: Iterator[SpikeRecord] = (
         iter(()) if played is None else sides.closed_loops(played, BATCH, n)
@@ -119,7 +121,6 @@ def _batches(
     if inputs is not None:
         yield from batches_of(Samples(inputs=inputs), BATCH)
     elif task is not None:
-        check_samples(task, "test", max_samples)
         yield from samples_of(task, model.integers, batch_size=BATCH, max_samples=max_samples)
 
 

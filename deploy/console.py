@@ -123,6 +123,8 @@ class Commands(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(" ".join(str(error).split())) from error
+        except BrokenPipeError:  # who reads has read enough
+            raise
         except OSError as error:  # a full disk, no permission ...
             if ctx.params.get("debug"):
                 raise

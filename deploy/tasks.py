@@ -28,10 +28,10 @@ def task_of_user(model: Model, text: str | None, data: str | None) -> Task | Non
         if "data" not in type(config).model_fields:
             raise RecipeError(f"task {config.name!r} reads no data; leave --data out")
         config = config.model_copy(update={"data": data})
-    task: Task = kind(config)
+    task = model.with_task(kind(config))
     if model.network is not None:
-        check_width(task, model.network, f"--task {text or config.name}")
-    return model.with_task(task)
+        check_width(task, model.network, f"--data {data}" if text is None else f"--task {text}")
+    return task
 
 
 def with_recipe(network: QuantizedNetwork, name: str) -> QuantizedNetwork:
