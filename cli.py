@@ -320,9 +320,13 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
     if path is None:
         show(result, as_json)
         return
-    found = deploy.inspect(deploy.load(path), chip)
-    tell(found.model.notes)
-    result |= described(found.model)
+    model = deploy.load(path)
+    tell(model.notes)
+    result |= described(model)
+    if model.network is None:
+        show(result, as_json)
+        raise LSNNError(model.why_not)
+    found = deploy.inspect(model, chip)
     result["violations"] = [str(violation) for violation in found.violations]
     placed = found.resources
     result |= {"resources": resources_json(placed)} if as_json else resources_lines(placed)

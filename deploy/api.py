@@ -84,7 +84,7 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
         return TargetPlayer(model.integers, target)
     if not model.has_float:
         raise NetworkError(
-            f"{model.name}: holds integers alone; choose another --target than {FLOAT}"
+            f"{model.name}: holds integers alone, which target {FLOAT!r} can't run; give --target emulator"
         )
     return FloatPlayer(model.float_network)
 

@@ -21,6 +21,8 @@ from lsnn_neuro.errors import LSNNError, RecipeError
 from quantize.design_rules import check
 
 DEFAULT_TARGET = "emulator"
+NONE = "none"
+"""What stands for an empty list."""
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -121,6 +123,8 @@ class Commands(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(" ".join(str(error).split())) from error
+        except BrokenPipeError:  # who reads has read enough
+            raise
         except OSError as error:  # a full disk, no permission ...
             if ctx.params.get("debug"):
                 raise
@@ -176,17 +180,17 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
         if isinstance(value, Mapping):
             click.echo(f"{key}:")
             _show_fields(value, "  ")
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple) and any(isinstance(v, Mapping | str) for v in value):
             click.echo(f"{key}:")
             for item in value:
-                click.echo(f"  {item if isinstance(item, str) else _on_a_line(item)}")
+                click.echo(f"  {_on_a_line(item) if isinstance(item, Mapping) else item}")
         else:
             click.echo(f"{key}: {as_text(value)}")
 
 
 def _show_fields(fields: Mapping[str, Any], indent: str) -> None:
     for key, value in fields.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             click.echo(f"{indent}{key}:")
             _show_fields(value, indent + "  ")
         else:
@@ -194,28 +198,39 @@ def _show_fields(fields: Mapping[str, Any], indent: str) -> None:
 
 
 def _on_a_line(fields: Mapping[str, Any]) -> str:
-    return "  ".join(f"{key} {as_text(value)}" for key, value in fields.items())
+    """Fields side by side, a name first and by itself; what is empty is left out."""
+    said = [
+        as_text(value) if key == "name" else f"{key} {as_text(value)}"
+        for key, value in fields.items()
+        if value not in ((), [], "", {})
+    ]
+    return "  ".join(said)
 
 
 def as_text(value: Any) -> str:
     """A value as people read it: numbers with six digits at most."""
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {as_text(v)}" for key, v in value.items()) or NONE
     if isinstance(value, list | tuple):
-        return ", ".join(map(as_text, value))
+        return ", ".join(map(as_text, value)) or NONE
     return str(value)
 
 
 def described(model: Model) -> dict[str, Any]:
     """What a network is, and what became of it where it was quantized now."""
-    network = model.integers
-    found: dict[str, Any] = {"recipe": network.provenance.recipe}
+    found: dict[str, Any] = {}
+    if model.network is not None:
+        found["recipe"] = model.network.provenance.recipe
     if model.checkpoint is not None:
         progress = model.checkpoint.progress
         found["recipe"] = model.recipe.to_dict("json")
         found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
     if model.class_names:
         found["classes"] = list(model.class_names)
+    if (network := model.network) is None:
+        return found
     found["synapses"] = network.n_synapses
     losses = asdict(model.report) if model.report else None
     if model.artifact is not None:

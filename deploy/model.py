@@ -90,8 +90,8 @@ class Model:
         """The recipe, which names the task; RecipeError where it is not known."""
         if self.known_recipe is None:
             raise RecipeError(
-                f"{self.name}: its task is not known; name one (--task RECIPE), or give inputs (--inputs "
-                "FILE, or --inputs random)"
+                f"{self.name}: its task is not known; name one (--task RECIPE); parity, report and export "
+                "take inputs without a task too (--inputs FILE, or --inputs random)"
             )
         return self.known_recipe
 

@@ -30,7 +30,7 @@ def task_of_user(model: Model, text: str | None, data: str | None) -> Task | Non
         config = config.model_copy(update={"data": data})
     task = model.with_task(kind(config))
     if model.network is not None:
-        check_width(task, model.network, f"--task {text or config.name}")
+        check_width(task, model.network, f"--data {data}" if text is None else f"--task {text}")
     return task
 
 

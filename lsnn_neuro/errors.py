@@ -2,14 +2,15 @@
 
 ::
 
-    LSNNError                  the base: one line that says object, value found, value allowed,
-    remedy ├── RecipeError            a recipe or an option holds a wrong value
-    ├── DataError              a data set is missing, incomplete or corrupt
-    ├── FileFormatError        a checkpoint, network or artifact file can't be read as what it
-    should be ├── NetworkError           a network description has a wrong shape, type, range or
-    endpoint ├── TrainingError          a training run can't go on (NaN, divergence, a run folder in
-    the way) ├── TargetUnavailableError a target can't run on this machine, and why
-    └── TargetFailedError      a target started and then died, hung or gave back nonsense
+    LSNNError                    the base: one line that says object, value found, value allowed, remedy
+    ├── RecipeError              a recipe or an option holds a wrong value
+    ├── DataError                a data set is missing, incomplete or corrupt
+    ├── FileFormatError          a checkpoint, network or artifact file can't be read as what it should be
+    ├── NetworkError             a network description has a wrong shape, type, range or endpoint
+    │   └── DesignRuleError      a network breaks a rule of the chip that was not allowed to be broken
+    ├── TrainingError            a training run can't go on (NaN, divergence, a run folder in the way)
+    ├── TargetUnavailableError   a target can't run on this machine, and why
+    └── TargetFailedError        a target started and then died, hung or gave back nonsense
 
 The command line prints an ``LSNNError`` as one line and ends with exit code 1. Anything else that
 comes up is a bug and keeps its traceback.

@@ -7,27 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from tiny_runs import lsnn_neuro, said
 
-from cli import main
 from deploy.artifact import load_artifact, write_artifact
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "delayed-xor"
-
-
-def lsnn_neuro(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def said(*arguments: object) -> str:
-    """The one line of a command that fails."""
-    result = lsnn_neuro(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def small(folder: Path, **training: object) -> Path:

@@ -25,11 +25,11 @@ def train(out: Path, recipe: str, *extra: str) -> Path:
 def test_speech_goes_from_a_folder_to_integers_and_parity(tmp_path: Path, recipe: str) -> None:
     data = (fsdd if recipe == "fsdd" else timit)(tmp_path / "data")
     out = train(tmp_path / "run", recipe, f"task.data={data}", "task.max_frames=20")
-    given = ("--data", data)
-    result = json.loads(succeed("evaluate", out, "--target", "emulator", *given, "--json").stdout)
+    of = ("--target", "emulator", "--data", data)
+    result = json.loads(succeed("evaluate", out, *of, "--json").stdout)
     samples, decisions = (100, 100) if recipe == "fsdd" else (4, 80)
     assert (result["samples"], result["decisions"]) == (samples, decisions)
-    levels = json.loads(succeed("parity", out, "--target", "emulator", *given, "--json").stdout)
+    levels = json.loads(succeed("parity", out, *of, "--json").stdout)
     assert levels["P1"]["exact"] is True
 
 

@@ -27,6 +27,16 @@ def succeed(*arguments: object) -> Result:
     return result
 
 
+def said(*arguments: object) -> str:
+    """The one line of a command that fails."""
+    result = lsnn_neuro(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
 def train_tiny(out: Path, *extra: str, options: tuple[str, ...] = ()) -> Path:
     """Train the small network; ``extra`` are further overrides."""
     overrides = [part for field in (*TINY, *extra) for part in ("--set", field)]

@@ -61,6 +61,11 @@ class Limits(_Table):
     synapse_formats: Figure[Count]
     event_bits: Figure[Annotated[int, Field(ge=0)]] | None = None
 
+    def describe(self, limit: str) -> str:
+        """A limit in words, and that it is assumed if it is."""
+        assumed = " (assumed limit)" if getattr(self, limit).assumed else ""
+        return limit.replace("_", " ") + assumed
+
     @model_validator(mode="after")
     def _mesh_holds_the_cores(self) -> Limits:
         room = self.mesh_columns.value * self.mesh_rows.value * self.cores_per_tile.value

@@ -72,12 +72,14 @@ class Core:
 
 def violation_of(limit: str, what: str, value: int, chip: Chip) -> Violation:
     """A limit of the chip that an object of the network breaks."""
+    figure = getattr(chip.limits, limit)
+    assumed = f" (the limit of {chip.name} is assumed: {figure.source})" if figure.assumed else ""
     return Violation(
         rule=limit.replace("_", "-"),
         object=what,
         value=int(value),
-        limit=getattr(chip.limits, limit).value,
-        remedy=REMEDIES[limit],
+        limit=figure.value,
+        remedy=REMEDIES[limit] + assumed,
     )
 
 
@@ -203,24 +205,25 @@ def fill(
                 return violation_of(bound_by, what, would_use, chip)
             cores.append(filling.core(bound_by))
             if len(cores) == most:
-                return _too_large(cores, groups, name, first, most)
+                return _too_large(cores, groups, name, first, chip)
             filling = _Filling(links, packets, chip)
     cores.append(filling.core(None))
     return cores
 
 
 def _too_large(
-    cores: list[Core], groups: dict[str, Ints], name: str, first: int, most: int
+    cores: list[Core], groups: dict[str, Ints], name: str, first: int, chip: Chip
 ) -> Violation:
     """All cores of the largest system are full and neurons are left."""
     total = sum(len(c) for c in groups.values())
     placed = sum(s.last - s.first for core in cores for s in core.slices)
     bounds = [core.bound_by or "" for core in cores]
     worst = max(set(bounds), key=bounds.count)
+    most = len(cores)
     return Violation(
         rule="cores",
         object=f"network of {total} neurons, full at {name!r}, neuron {first}, cores needed (about)",
         value=int(np.ceil(most * total / placed)),
         limit=most,
-        remedy=f"most cores are bound by {worst.replace('_', ' ')}: {REMEDIES[worst]}",
+        remedy=f"most cores are bound by {chip.limits.describe(worst)}: {REMEDIES[worst]}",
     )

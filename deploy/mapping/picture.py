@@ -52,10 +52,11 @@ def cores_svg(placement: Placement) -> str:
 
 
 def _words(placement: Placement) -> str:
-    fullest = max(max(placement.utilization(core).values()) for core in placement.cores)
+    limit, share = max((placement.fullest(core) for core in placement.cores), key=lambda f: f[1])
     return (
         f"{len(placement.cores)} cores in use on {placement.n_chips} chip(s) {placement.chip.name}; "
-        f"the fullest resource of the fullest core is used to {fullest:.0%}"
+        f"the fullest resource of the fullest core is used to {share:.0%}: "
+        f"{placement.chip.limits.describe(limit)}"
     )
 
 
@@ -69,7 +70,7 @@ def _draw_chip(axes: Axes, placement: Placement, chip: int) -> None:
         across = -(-per_tile // 2)  # two rows of cores to a tile
         down, right = divmod(core % per_tile, across)
         corner = (column * (across + 0.3) + right, row * 2.3 + down)
-        share = max(placement.utilization(used[core]).values()) if core < len(used) else None
+        share = placement.fullest(used[core])[1] if core < len(used) else None
         face = "none" if share is None else to_hex(_COLOURS(share))
         axes.add_patch(Rectangle(corner, 0.9, 0.9, facecolor=face, edgecolor=INK, linewidth=0.4))
         if share is not None:
@@ -81,15 +82,17 @@ def _draw_chip(axes: Axes, placement: Placement, chip: int) -> None:
     axes.set_aspect("equal")
     axes.invert_yaxis()
     axes.set_axis_off()
+    named = dict.fromkeys(limits.describe(placement.fullest(core)[0]) for core in used)
     axes.set_title(
-        f"{placement.chip.name}, chip {chip}: {len(used)} of {per_chip} cores, fullest resource",
+        f"{placement.chip.name}, chip {chip}: {len(used)} of {per_chip} cores, fullest resource: "
+        f"{' or '.join(named)}",
         fontsize=9,
     )
 
 
 def _draw_resources(axes: Axes, placement: Placement) -> None:
     """How full each resource is: the mean core and the fullest one."""
-    names = [limit.replace("_", " ") for limit in CORE_LIMITS]
+    names = [placement.chip.limits.describe(limit) for limit in CORE_LIMITS]
     shares = [[placement.utilization(c)[limit] for c in placement.cores] for limit in CORE_LIMITS]
     axes.barh(
         names, [100 * max(s) for s in shares], color=to_hex(_COLOURS(0.75)), label="fullest core"

@@ -57,6 +57,10 @@ class Placement:
             for limit in CORE_LIMITS
         }
 
+    def fullest(self, core: Core) -> tuple[str, float]:
+        """The limit that a core uses most of, and the share."""
+        return max(self.utilization(core).items(), key=lambda used: used[1])
+
 
 def place(network: QuantizedNetwork, chip: Chip) -> Placement:
     """Place a network; raises NetworkError with object, value and limit if it doesn't fit."""

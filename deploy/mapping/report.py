@@ -159,11 +159,11 @@ def mapping_lines(placement: Placement) -> list[str]:
             f"  {limit.replace('_', ' ')}: mean {sum(shares) / len(shares):.1%}, fullest core "
             f"{max(shares):.1%} of {figure.value}{note}"
         )
-    bounds = Counter(core.bound_by.replace("_", " ") for core in cores if core.bound_by)
+    bounds = Counter(chip.limits.describe(core.bound_by) for core in cores if core.bound_by)
     lines += [f"  {count} core(s) bound by {limit}" for limit, count in bounds.most_common()]
 
     def fullness(index: int) -> float:
-        return max(placement.utilization(cores[index]).values())
+        return placement.fullest(cores[index])[1]
 
     for index in sorted(sorted(range(len(cores)), key=fullness)[-CORES_SHOWN:]):
         lines.append(f"  core {index}: {_slices(cores[index])}; {_usage(cores[index])}")

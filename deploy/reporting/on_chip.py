@@ -44,6 +44,7 @@ def _lead(found: Resources) -> str:
     placement, estimate = found.placement, found.estimate
     cores, chips = len(placement.cores), placement.n_chips
     text = f"Cores in use: {cores:,} on {'one chip' if chips == 1 else f'{chips} chips'} {found.chip.name}."
+    text += f" {_fullest(placement)}"
     if found.violations:
         text += f" Rules of the chip it breaks: {len(found.violations)}."
     if estimate:
@@ -52,6 +53,17 @@ def _lead(found: Resources) -> str:
             f"inference of {estimate.steps} steps."
         )
     return text
+
+
+def _fullest(placement: Placement) -> str:
+    """What the fullest core is full of, and whether a public source states that limit."""
+    limit, share = max((placement.fullest(core) for core in placement.cores), key=lambda f: f[1])
+    figure = getattr(placement.chip.limits, limit)
+    text = f"The fullest one has {share:.0%} of its {limit.replace('_', ' ')}"
+    if figure.assumed:
+        text += f", {number(figure.value)} a core, a limit that no public source states and that is assumed"
+        text += f": {figure.source}"
+    return text + "."
 
 
 def _violations(found: Resources) -> Iterator[Table]:
@@ -74,7 +86,7 @@ def _utilization(placement: Placement) -> Table:
         shares = [placement.utilization(core)[limit] for core in placement.cores]
         figure = getattr(placement.chip.limits, limit)
         rows.append(
-            (limit.replace("_", " "), "assumed" if figure.assumed else figure.source,
+            (limit.replace("_", " "), f"assumed: {figure.source}" if figure.assumed else figure.source,
              f"{sum(shares) / len(shares):.1%}", f"{max(shares):.1%}", number(figure.value))
         )  # fmt: skip
     return Table(
@@ -132,7 +144,7 @@ def _cores(placement: Placement) -> Table:
         rows=tuple(
             (f"{index // per_chip}, {index % per_chip}",
              ", ".join(f"{s.population} {s.first} to {s.last - 1}" for s in core.slices),
-             (core.bound_by or "nothing").replace("_", " "),
+             placement.chip.limits.describe(core.bound_by) if core.bound_by else "nothing",
              *(number(getattr(core.usage, limit)) for limit in CORE_LIMITS))
             for index, core in enumerate(shown)
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +12,9 @@ from rich.table import Table
 
 from deploy.comparison import Comparison
 from deploy.parity_report import ParityReport
+
+UNLIMITED = 10_000
+"""Columns of a terminal in which every table finds room."""
 
 
 def parity_json(report: ParityReport) -> dict[str, Any]:
@@ -46,19 +51,26 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+COLUMNS = ("level", "population", "samples", "spikes", "mismatches", "van Rossum")
+
+
 def print_parity(report: ParityReport) -> None:
-    """One row per level and population, a verdict per level, and where each exact level parts."""
-    table = Table(
-        "level", "population", "samples", "spikes", "mismatches", "van Rossum", title="Parity"
-    )
-    for level, c in report.levels.items():
-        for p in c.populations:
-            numbers = (c.samples, p.spikes, p.mismatches)
-            table.add_row(level, p.name, *map(str, numbers), f"{p.van_rossum:.3f}")
-        table.add_row(level, "readout", str(c.samples), "", str(c.readout_mismatches), "")
-        table.add_section()
+    """One row per level and population, a verdict per level, and where each exact level parts.
+
+    A table where it finds room, else line by line: no number is ever cut.
+    """
     console = Console()
-    console.print(table)
+    table = Table(*COLUMNS, title="Parity")
+    rows = [row for level, c in report.levels.items() for row in _rows(level, c)]
+    for row in rows:
+        table.add_row(*row, end_section=row[1] == "readout")
+    wanted = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
+    piped = not console.is_terminal and "COLUMNS" not in os.environ
+    if piped or wanted <= console.width:
+        console.print(table, width=wanted, crop=False)
+    else:
+        for row in rows:
+            console.print(_as_line(row), soft_wrap=True, highlight=False)
     for level, c in report.levels.items():
         verdict = "NOT EXACT" if level in report.failed else "exact" if c.exact else "a distance"
         text = (
@@ -68,3 +80,18 @@ def print_parity(report: ParityReport) -> None:
         console.print(text, soft_wrap=True, highlight=False)
         if level in report.failed:
             console.print(f"  first divergence: {c.first_divergence}", soft_wrap=True)
+
+
+def _rows(level: str, c: Comparison) -> list[Sequence[str]]:
+    """The cells of a level: its populations, then its readout."""
+    populations = [
+        (level, p.name, f"{c.samples}", f"{p.spikes}", f"{p.mismatches}", f"{p.van_rossum:.3f}")
+        for p in c.populations
+    ]
+    return [*populations, (level, "readout", f"{c.samples}", "", f"{c.readout_mismatches}", "")]
+
+
+def _as_line(row: Sequence[str]) -> str:
+    """A row in words: its first two cells, then every other one with its column's name."""
+    cells = zip(COLUMNS[2:], row[2:], strict=True)
+    return f"{row[0]} {row[1]}: " + ", ".join(f"{name} {value}" for name, value in cells if value)

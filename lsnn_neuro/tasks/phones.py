@@ -77,21 +77,29 @@ class Phones(SupervisedTask):
         self.config = config
         found = find_phones(Path(config.data).expanduser(), config.validation)
         parts = (found.train, found.validation, found.test)
-        labels = {segment.phone for part in parts for r in part for segment in r.segments}
-        self.folding = fold_labels(labels, config.phones)
+        self._labels = sorted({s.phone for part in parts for r in part for s in r.segments})
         self.runs = 1 + config.bidirectional  # samples per chunk
         self.n_inputs = config.n_features * config.levels + config.bidirectional
-        self.n_outputs = len(self.folding.classes) + (config.answer == "sequence")
         self.n_steps = config.n_steps
-        names = self.folding.classes
-        self.class_names = (*names, BLANK) if config.answer == "sequence" else names
-        train, validation, test = self._read(parts)
-        self.recordings = {"train": train, "validation": validation, "test": test}
+        self._labelled = self._read(parts)
+        self._fold(fold_labels(self._labels, config.phones))
+
+    def _fold(self, folding: Folding) -> None:
+        """Make classes of the labels."""
+        self.folding, names = folding, folding.classes
+        self.class_names = (*names, BLANK) if self.config.answer == "sequence" else names
+        self.n_outputs = len(self.class_names)
+        of_label = [folding.index.get(label, UNLABELLED) for label in self._labels]
+        index = np.array([*of_label, UNLABELLED])
+        self.recordings = {
+            name: tuple(replace(r, target=index[r.target]) for r in part)
+            for name, part in zip(("train", "validation", "test"), self._labelled, strict=True)
+        }
         self._chunks = {
             name: tuple(
                 chunk
                 for recording in part
-                for chunk in split_into_chunks(recording, config.max_frames)
+                for chunk in split_into_chunks(recording, self.config.max_frames)
             )
             for name, part in self.recordings.items()
         }
@@ -129,8 +137,8 @@ class Phones(SupervisedTask):
         return samples // self.runs
 
     def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
-        """The recordings of each part, the first of which is the training split."""
-        rate, index = self.config.sample_rate, self.folding.index
+        """The recordings of each part, the first of which is the training split; their targets are labels."""
+        rate, index = self.config.sample_rate, {name: i for i, name in enumerate(self._labels)}
         features: list[list[FloatArray]] = [[] for _ in parts]
         targets: list[list[IntArray]] = [[] for _ in parts]
         for i, part in enumerate(parts):
@@ -139,7 +147,9 @@ class Phones(SupervisedTask):
                 frame = samples_per_frame(rate)
                 phones = phone_of_frames(speech, n_samples, len(frames), frame)
                 features[i].append(frames)
-                targets[i].append(np.array([index.get(phone, UNLABELLED) for phone in phones]))
+                targets[i].append(
+                    np.array([UNLABELLED if phone is None else index[phone] for phone in phones])
+                )
         scale = QuantileScale.of(np.concatenate(features[0]))
         self.encoder = PhonesEncoder(self.config, rate, scale)
         return [
@@ -154,24 +164,18 @@ class Phones(SupervisedTask):
         """The data with a network's classes, in its order; DataError over a class that it does not know."""
         if class_names == self.class_names:
             return self
-        unknown = [name for name in self.class_names if name not in class_names]
+        names = class_names[: len(class_names) - (self.config.answer == "sequence")]
+        folding = folding_to(names, self.config.phones)
+        unknown = [
+            label for label in self._labels if label not in folding.index and label != timit.Q
+        ]
         if unknown:
             raise DataError(
                 f"task {self.name!r}: the data have the class {unknown[0]!r}, which the network was not "
                 f"trained on; it knows {', '.join(class_names)}"
             )
-        names = class_names[: len(class_names) - (self.config.answer == "sequence")]
         moved: Phones = copy(self)
-        moved.class_names, moved.n_outputs = class_names, len(class_names)
-        moved.folding = self.folding.in_order(names)
-        index = np.array([*(names.index(name) for name in self.folding.classes), UNLABELLED])
-        moved._chunks = {
-            split: tuple(
-                replace(c, recording=replace(c.recording, target=index[c.recording.target]))
-                for c in chunks
-            )
-            for split, chunks in self._chunks.items()
-        }
+        moved._fold(folding)
         return moved
 
     def _batch(self, chunks: Sequence[Chunk], rng: np.random.Generator | None = None) -> Batch:
@@ -243,19 +247,6 @@ class Folding:
     index: dict[str | None, int]
     class_map: IntArray
 
-    def in_order(self, classes: tuple[str, ...]) -> Folding:
-        """The same with more classes, or in another order; what is new counts as itself."""
-        score = dict(zip(self.classes, self.class_map.tolist(), strict=True))
-        further = len(set(score.values()))
-        for name in classes:
-            if name not in score:
-                score[name], further = further, further + 1
-        return Folding(
-            classes=classes,
-            index={label: classes.index(self.classes[i]) for label, i in self.index.items()},
-            class_map=np.array([score[name] for name in classes]),
-        )
-
 
 def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:
     """The classes of a label set; see :class:`Phones`."""
@@ -272,3 +263,12 @@ def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Fold
         index={label: classes.index(name) for label, name in trained.items()},
         class_map=np.array([class_map[name] for name in classes]),
     )
+
+
+def folding_to(classes: tuple[str, ...], n_classes: Literal[39, 48, 61]) -> Folding:
+    """The folding that gives such classes in such an order; names of classes count as labels too."""
+    by_name: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
+    whole = fold_labels(timit.PHONES, n_classes)
+    if classes == whole.classes:
+        return replace(whole, index=by_name | whole.index)
+    return Folding(classes=classes, index=by_name, class_map=np.arange(len(classes)))

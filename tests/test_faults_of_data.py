@@ -1,0 +1,217 @@
+"""Data are opened where the user says, classes are known by their names, artifacts encode by themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from speech_folders import fsdd, utterance
+from tiny_runs import lsnn_neuro, said, succeed, train_tiny
+
+import deploy
+from lsnn_neuro.data.mnist import load_images
+from lsnn_neuro.data.speech import find_digits, find_phones, read_samples
+
+SPOKEN = ("a", "e", "i", "o", "ii")
+HELD = 4
+"""Recordings of the test split."""
+
+
+def vowels(folder: Path, names: Mapping[str, str | None] = {}) -> Path:
+    """Always the same sounds, laid out like TIMIT; a label that is None leaves its sound unlabelled."""
+    for part, number in (("TRAIN", 8), ("TEST", HELD)):
+        for i in range(number):
+            spoken = [SPOKEN[(i + k) % 5] for k in range(5)]
+            file = utterance(folder / part / "DR1" / "MAAA0" / f"SX{i}.WAV", spoken)
+            labels = file.with_suffix(".PHN")
+            lines = [line.split() for line in labels.read_text().splitlines()]
+            kept = [(a, b, names.get(name, name)) for a, b, name in lines]
+            labels.write_text("".join(f"{a} {b} {name}\n" for a, b, name in kept if name))
+    return folder
+
+
+SMALL = (
+    "network.regular=24", "network.adaptive=8", "training.iterations=40", "training.batch_size=8",
+    "training.validate_every=20", "training.validation_samples=4", "task.max_frames=50",
+)  # fmt: skip
+
+
+def train(recipe: str, data: Path, out: Path, *extra: str) -> Path:
+    overrides = [
+        part for field in (*SMALL, f"task.data={data}", *extra) for part in ("--set", field)
+    ]
+    succeed("train", recipe, "--out", out, *overrides)
+    return out
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pitches() -> Any:
+    """Vowels of five pitches."""
+    with pytest.MonkeyPatch.context() as patch:
+        pitches = dict(zip(SPOKEN, (300, 800, 1500, 2600, 5000), strict=True))
+        patch.setattr("speech_folders.PITCH", pitches)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, _pitches: None) -> Path:
+    return vowels(tmp_path_factory.mktemp("vowels") / "all data")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    return train("phones", data, data.parent / "run")
+
+
+@pytest.fixture(scope="module")
+def artifact(run: Path, data: Path) -> Path:
+    out = run.parent / "artifact"
+    succeed("export", run, "--target", "emulator", "--out", out, "--data", data)
+    return out
+
+
+NEEDED: dict[str, Callable[[Path], tuple[object, ...]]] = {
+    "evaluate": lambda out: (),
+    "parity": lambda out: ("--target", "emulator"),
+    "export": lambda out: ("--target", "emulator", "--out", out / "artifact"),
+    "report": lambda out: ("--target", "emulator", "--out", out / "report.html"),
+    "publish": lambda out: ("--out", out / "model", "--lava-samples", 0),
+}
+
+
+@pytest.mark.parametrize("command", NEEDED)
+def test_a_file_does_not_say_which_folder_is_opened(
+    command: str, run: Path, data: Path, tmp_path: Path
+) -> None:
+    options = NEEDED[command](tmp_path)
+    line = said(command, run, *options)
+    assert line.endswith(f"--data '{data}'")  # as a shell takes it
+    assert not list(tmp_path.iterdir())
+    assert lsnn_neuro(command, run, *options, "--data", data).exit_code == 0
+
+
+def test_the_data_of_an_artifact_are_named_too_where_they_are_needed(
+    artifact: Path, data: Path
+) -> None:
+    assert f"--data '{data}'" in said("evaluate", artifact)
+    assert f"--data '{data}'" in said("parity", artifact, "--samples", 2)
+    succeed("evaluate", artifact, "--data", data)
+    succeed("parity", artifact, "--samples", 2, "--data", data)
+    succeed("parity", artifact)  # golden samples need no data
+
+
+def correct(path: Path, data: Path, *options: object) -> int:
+    """How many decisions are right."""
+    found = json.loads(succeed("evaluate", path, "--data", data, *options, "--json").stdout)
+    return round(found["accuracy"] * found["decisions"])
+
+
+def test_classes_are_known_by_their_names(
+    run: Path, artifact: Path, data: Path, tmp_path: Path
+) -> None:
+    all_of_them = correct(run, data)
+    assert all_of_them > 0.5 * HELD * 50
+    parts = [
+        vowels(
+            tmp_path / "two", dict.fromkeys("aeo")
+        ),  # as "i", "ii", which are the network's 2, 3
+        vowels(tmp_path / "three", {"i": None, "ii": None}),
+    ]
+    assert [correct(run, part) > 0 for part in parts] == [True, True]
+    assert sum(correct(run, part) for part in parts) == all_of_them
+    on_integers = [correct(run, part, "--target", "emulator") for part in parts]
+    assert [correct(artifact, part) for part in parts] == on_integers
+
+
+def test_labels_that_are_all_timits_are_still_the_networks(run: Path, tmp_path: Path) -> None:
+    known = train(
+        "phones", vowels(tmp_path / "data", {"a": "aa", "e": "eh", "i": "click"}), tmp_path / "run"
+    )
+    names = {"a": "aa", "e": "eh", "i": None, "o": None, "ii": None}
+    assert (
+        correct(known, vowels(tmp_path / "two", names)) >= 0
+    )  # not taken for all of TIMIT's classes
+
+
+@pytest.mark.parametrize("command", NEEDED)
+def test_another_class_is_refused_by_name(command: str, run: Path, tmp_path: Path) -> None:
+    others = vowels(tmp_path / "others", {"a": "u"})  # as many of them as the network knows
+    line = said(command, run, *NEEDED[command](tmp_path), "--data", others)
+    assert (
+        "the data have the class 'u', which the network was not trained on; it knows a, e, i"
+        in line
+    )
+
+
+def test_a_task_of_another_width_is_named_by_its_option(run: Path, tmp_path: Path) -> None:
+    line = said("evaluate", run, "--data", tmp_path / "nowhere")
+    assert "nowhere" in line
+    other = said("evaluate", run, "--task", "store-recall")
+    assert "--task store-recall: its task 'store-recall' has 100 inputs and 2 outputs" in other
+
+
+def test_a_task_for_other_data_is_not_needed_where_a_recipe_is_named(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    assert "task 'store-recall' reads no data" in said(
+        "evaluate", run, "--task", "store-recall", "--data", data
+    )
+
+
+def test_a_recipe_that_was_edited_in_a_model_folder_is_told(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    recipe = copy / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("max_frames = 50", "max_frames = 20"))
+    result = succeed("evaluate", copy, "--data", data)
+    assert (
+        "recipe.toml: task.max_frames is 20, but the network was trained with 50" in result.stderr
+    )
+    recipe.write_text("name =")
+    assert "recipe.toml" in succeed("evaluate", copy, "--data", data).stderr
+
+
+def sounds_of_phones(data: Path) -> list[Any]:
+    return [read_samples(r.file, 16_000) for r in find_phones(data).test]
+
+
+def test_an_artifact_encodes_sound_by_itself(artifact: Path, data: Path) -> None:
+    found = deploy.load(artifact).artifact
+    assert found is not None
+    assert found.class_names == ("a", "e", "i", "ii", "o")
+    assert found.encoder is not None
+    encoded = found.encoder.encode(sounds_of_phones(data))
+    np.testing.assert_array_equal(encoded[:, : found.inputs.shape[1]], found.inputs)
+    windows = found.manifest["decision"]["windows"]
+    assert (found.manifest["decision"]["labels"], len(windows)) == ("ClassLabels", 50)
+
+
+def test_an_artifact_encodes_digits_by_itself(tmp_path: Path) -> None:
+    data = fsdd(tmp_path / "data")
+    run = train("fsdd", data, tmp_path / "run", "training.iterations=2")
+    out = tmp_path / "artifact"
+    succeed("export", run, "--target", "emulator", "--out", out, "--data", data)
+    found = deploy.load(out).artifact
+    assert found is not None
+    assert found.encoder is not None
+    sounds = [read_samples(r.file, 8000) for r in find_digits(data).test]
+    n = found.inputs.shape[1]
+    np.testing.assert_array_equal(found.encoder.encode(sounds[:n]), found.inputs)
+    assert found.class_names == tuple("0123456789")
+
+
+def test_an_artifact_encodes_images_by_itself(tmp_path: Path) -> None:
+    run, out = train_tiny(tmp_path / "run"), tmp_path / "artifact"
+    succeed("export", run, "--target", "emulator", "--out", out, "--samples", 5)
+    found = deploy.load(out).artifact
+    assert found is not None
+    assert found.encoder is not None
+    images = load_images("mnist-5k").test.images[:5]
+    np.testing.assert_array_equal(found.encoder.encode(images), found.inputs)
