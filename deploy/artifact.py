@@ -22,6 +22,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
 from lsnn_neuro.files import new_folder, read, sha256, write, write_bytes, write_text
@@ -73,7 +74,7 @@ class Artifact:
     """An artifact folder that has been read and checked.
 
     - inputs: golden inputs, bool or int8, shape (time, sample, input); golden: what the emulator made of them
-    - probe: the same of the probe, None in older formats; encoder: of raw data, where the task has one
+    - probe: the same of the probe, None in older formats
     """
 
     folder: Path
@@ -82,7 +83,26 @@ class Artifact:
     inputs: Events
     golden: SpikeRecord
     probe: tuple[Events, SpikeRecord] | None = None
-    encoder: Encoder | None = None
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """How raw data become inputs, where the task has an encoder; it is one of those in the registry.
+
+        FileFormatError says which one is not installed here, or what can't be read.
+        """
+        about = self.manifest.get("encoder")
+        if about is None:
+            return None
+        listed = ENCODER in self.manifest["sha256"]
+        try:
+            arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
+            kind: type[Encoder] = ENCODERS[str(about["name"])]
+            return kind.of(dict(about["settings"]), arrays)
+        except (KeyError, TypeError, ValueError, RecipeError) as error:
+            raise FileFormatError(
+                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
+                "that has it, or export again"
+            ) from error
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -167,24 +187,8 @@ def load_artifact(folder: Path) -> Artifact:
     inputs, golden = load_golden(folder / GOLDEN)
     probe = load_golden(folder / PROBE) if PROBE in manifest["sha256"] else None
     return Artifact(
-        folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe,
-        encoder=_load_encoder(folder, manifest),
-    )  # fmt: skip
-
-
-def _load_encoder(folder: Path, manifest: Mapping[str, Any]) -> Encoder | None:
-    """The encoder, one of those in the registry."""
-    if (about := manifest.get("encoder")) is None:
-        return None
-    listed = ENCODER in manifest["sha256"]
-    try:
-        arrays = read(folder / ENCODER, ENCODER_KIND).arrays if listed else {}
-        encoder: Encoder = ENCODERS[str(about["name"])].of(dict(about["settings"]), arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{folder / MANIFEST}: its encoder can't be read ({error}); export it again"
-        ) from error
-    return encoder
+        folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe
+    )
 
 
 def _load_manifest(folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tiny_runs import TINY, lsnn_neuro, succeed, train_tiny
 import deploy
 from lsnn_neuro.data.mnist import load_images
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits, find_phones, read_samples
+from lsnn_neuro.errors import FileFormatError
 from quantize.activity import measure_activity
 from quantize.emulator import emulate
 
@@ -75,16 +76,20 @@ def test_an_artifact_encodes_speech_in_chunks(tmp_path: Path, bidirectional: str
     assert "aa" in artifact.class_names
 
 
-def test_an_encoder_of_no_known_name_is_refused(artifact: deploy.Artifact, tmp_path: Path) -> None:
+def test_an_encoder_is_looked_up_in_the_registry_and_nowhere_else(
+    artifact: deploy.Artifact, tmp_path: Path
+) -> None:
     folder = tmp_path / "a"
     shutil.copytree(artifact.folder, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["encoder"]["name"] = "os:system"
     manifest["format_version"] = 1  # without a hash of its own
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    failed = lsnn_neuro("parity", folder)
-    assert failed.exit_code == 1
-    assert "there is no encoder 'os:system'" in failed.output
+    succeed("parity", folder)  # which needs none
+    found = deploy.load(folder).artifact
+    assert found is not None
+    with pytest.raises(FileFormatError, match="there is no encoder 'os:system'"):
+        _ = found.encoder
 
 
 def test_the_probe_reaches_what_it_says(artifact: deploy.Artifact) -> None:
