@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -29,19 +29,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from deploy.probe import Probe
 from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
-from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
+from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
 from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
 from lsnn_neuro.files import new_folder, read, sha256, write, write_bytes, write_text
+from lsnn_neuro.migrations import conversion_report
 from lsnn_neuro.registry import ENCODERS
 from lsnn_neuro.tasks.encoder import Encoder
 from quantize import file_format
+from quantize.conversion_report import ConversionReport
+from quantize.design_rules import Violation
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, SpikeRecord
 
@@ -98,7 +102,7 @@ class Artifact:
             arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
             kind: type[Encoder] = ENCODERS[str(about["name"])]
             return kind.of(dict(about["settings"]), arrays)
-        except (KeyError, TypeError, ValueError, RecipeError) as error:
+        except (KeyError, TypeError, ValueError, LSNNError) as error:
             raise FileFormatError(
                 f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
                 "that has it, or export again"
@@ -214,6 +218,30 @@ def _hash(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of a manifest without its hash, however it is laid out."""
     as_read = json.loads(json.dumps(manifest))
     return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+
+
+def conversion_of(manifest: Mapping[str, Any]) -> ConversionReport | None:
+    """What the quantization lost, as the manifest of an artifact says it; None if it doesn't."""
+    report: ConversionReport | None = _part_of(manifest, ConversionReport | None, conversion_report)
+    return report
+
+
+def violations_of(manifest: Mapping[str, Any]) -> list[Violation]:
+    """The design rules that were broken at the export, as the manifest of an artifact says it."""
+    found: list[Violation] = _part_of(manifest, list[Violation], lambda m: m.get("violations", []))
+    return found
+
+
+def _part_of(
+    manifest: Mapping[str, Any], kind: Any, part: Callable[[Mapping[str, Any]], Any]
+) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(part(manifest))
+    except (ValidationError, KeyError, TypeError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise FileFormatError(
+            f"artifact: its manifest holds no readable conversion report ({reason}); export it again"
+        ) from error
 
 
 def save_golden(path: Path, inputs: Events, record: SpikeRecord) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from deploy.artifact import conversion_of
 from deploy.model import Model
 from deploy.samples import named_inputs
 from deploy.target import Target
@@ -232,10 +233,11 @@ def described(model: Model) -> dict[str, Any]:
     if (network := model.network) is None:
         return found
     found["synapses"] = network.n_synapses
-    losses = asdict(model.report) if model.report else None
-    if model.artifact is not None:
-        losses = model.artifact.manifest.get("conversion")
-    if losses is not None:
+    report = model.report
+    if report is None and model.artifact is not None:
+        report = conversion_of(model.artifact.manifest)
+    if report is not None:
+        losses = asdict(report)
         return found | {
             "populations": [_population_losses(p) for p in losses["populations"]],
             "projections": losses["projections"],

@@ -106,13 +106,18 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
     return whole.astype(np.bool_) if spikes else whole
 
 
+def check_size(file: Path, size: int) -> None:
+    """Refuse more bytes of inputs than are read."""
+    if size > LARGEST:
+        raise DataError(
+            f"{file}: {size} bytes; inputs are read up to {LARGEST}, give fewer samples"
+        )
+
+
 def _read(file: Path) -> Any:
     if not file.is_file():
         raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file, or {RANDOM!r}")
-    if file.stat().st_size > LARGEST:
-        raise DataError(
-            f"{file}: {file.stat().st_size} bytes; inputs are read up to {LARGEST}, give fewer samples"
-        )
+    check_size(file, file.stat().st_size)
     try:
         found: Any = np.load(file, allow_pickle=False)
         if isinstance(found, np.ndarray):
@@ -120,8 +125,9 @@ def _read(file: Path) -> Any:
         with found:
             if "inputs" not in found.files:
                 raise DataError(f"{file}: holds no array 'inputs', only {', '.join(found.files)}")
+            check_size(file, found.zip.getinfo("inputs.npy").file_size)
             return found["inputs"]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
 
 

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 
+from deploy.artifact import conversion_of, violations_of
 from deploy.mapping.neurons import adapting
 from deploy.reporting.page import Section, Table, number
-from lsnn_neuro import migrations
-from lsnn_neuro.errors import FileFormatError
-from quantize.conversion_report import ConversionReport, TimeConstant
-from quantize.design_rules import Violation
+from quantize.conversion_report import TimeConstant
 from quantize.network import QuantizedNetwork, QuantizedPopulation
 
 
@@ -63,18 +60,9 @@ def network_section(network: QuantizedNetwork) -> Section:
 
 def conversion_section(manifest: Mapping[str, Any]) -> Iterator[Section]:
     """What was lost on the way from float to integers; nothing where the artifact doesn't tell."""
-    if "conversion" not in manifest:
+    if (report := conversion_of(manifest)) is None:
         return
-    try:
-        found = migrations.conversion_report(manifest)
-        report = TypeAdapter(ConversionReport).validate_python(found)
-        violations = TypeAdapter(list[Violation]).validate_python(manifest.get("violations", []))
-    except (ValidationError, KeyError, TypeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise FileFormatError(
-            f"artifact: its manifest holds no readable conversion report "
-            f"({reason}); export it again"
-        ) from error
+    violations = violations_of(manifest)
     taus = dict.fromkeys(t.name for p in report.populations for t in p.time_constants)
     populations = Table(
         caption="Scales and time constants",

@@ -49,7 +49,8 @@ def parity_page(report: Report) -> Page:
     ]
     facts = [
         Fact(name="mismatched spikes", value=number(shown.mismatches)),
-        Fact(name="spikes compared", value=number(shown.spikes)),
+        Fact(name=f"spikes, {shown.reference}", value=number(shown.spikes)),
+        Fact(name=f"spikes, {shown.other}", value=number(shown.other_spikes)),
         Fact(name=f"samples of {shown.steps:,} steps", value=number(shown.samples)),
         Fact(name="neurons", value=number(network.n_neurons)),
         Fact(name="synapses", value=number(network.n_synapses)),
@@ -105,9 +106,9 @@ def _verdict(report: Report) -> str:
     where = c.first_divergence
     assert where is not None
     return (
-        f"{failed[-1]}: {c.reference} and {c.other} differ in {c.mismatches:,} spikes and "
-        f"{c.readout_mismatches:,} readout integers. They part at step {where.step} of sample "
-        f"{where.sample}, {describe_neuron(where)}."
+        f"{failed[-1]}: {c.reference} with {c.spikes:,} and {c.other} with {c.other_spikes:,} spikes differ "
+        f"in {c.mismatches:,} of them, and in {c.readout_mismatches:,} readout integers. They part at step "
+        f"{where.step} of sample {where.sample}, {describe_neuron(where)}."
     )
 
 
@@ -118,7 +119,8 @@ def _levels(report: Report) -> Section:
     for level, c in levels.items():
         verdict = "not exact" if level in failed else "exact" if c.exact else "a distance"
         rows.append(
-            (level, verdict, number(c.spikes), number(c.mismatches), number(c.readout_mismatches))
+            (level, verdict, number(c.spikes), number(c.other_spikes), number(c.mismatches),
+             number(c.readout_mismatches))
         )  # fmt: skip
         populations += [
             (level, p.name, number(p.spikes), number(p.other_spikes), number(p.mismatches))
@@ -126,7 +128,7 @@ def _levels(report: Report) -> Section:
         ]
     levels_table = Table(
         caption="Every level",
-        columns=("level", "verdict", "spikes", "spikes differ", "readout differs"),
+        columns=("level", "verdict", "spikes", "on the other side", "spikes differ", "readout differs"),
         words=2,
         rows=tuple(rows),
         note=" ".join(

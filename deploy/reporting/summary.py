@@ -30,6 +30,7 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
         {
             "name": p.name,
             "spikes": p.spikes,
+            "other_spikes": p.other_spikes,
             "mismatches": p.mismatches,
             "rate_difference": p.rate_difference,
             "van_rossum": p.van_rossum,
@@ -44,6 +45,7 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
         "samples": comparison.samples,
         "steps": comparison.steps,
         "spikes": comparison.spikes,
+        "other_spikes": comparison.other_spikes,
         "mismatches": comparison.mismatches,
         "readout_mismatches": comparison.readout_mismatches,
         "populations": populations,
@@ -51,7 +53,7 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("level", "population", "samples", "spikes", "mismatches", "van Rossum")
+COLUMNS = ("level", "population", "samples", "spikes", "other side", "mismatches", "van Rossum")
 
 
 def print_parity(report: ParityReport) -> None:
@@ -85,10 +87,11 @@ def print_parity(report: ParityReport) -> None:
 def _rows(level: str, c: Comparison) -> list[Sequence[str]]:
     """The cells of a level: its populations, then its readout."""
     populations = [
-        (level, p.name, f"{c.samples}", f"{p.spikes}", f"{p.mismatches}", f"{p.van_rossum:.3f}")
+        (level, p.name, f"{c.samples}", f"{p.spikes}", f"{p.other_spikes}", f"{p.mismatches}",
+         f"{p.van_rossum:.3f}")
         for p in c.populations
-    ]
-    return [*populations, (level, "readout", f"{c.samples}", "", f"{c.readout_mismatches}", "")]
+    ]  # fmt: skip
+    return [*populations, (level, "readout", f"{c.samples}", "", "", f"{c.readout_mismatches}", "")]
 
 
 def _as_line(row: Sequence[str]) -> str:

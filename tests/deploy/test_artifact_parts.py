@@ -1,130 +1,163 @@
-"""What an artifact carries beside the network: encoder, class names, decision rule, probe."""
+"""What an artifact holds beside its network: every part is checked, and says what it does not cover."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from speech_folders import fsdd, timit
-from tiny_runs import TINY, lsnn_neuro, succeed, train_tiny
+from tiny_runs import lsnn_neuro, said, succeed, train_tiny
 
-import deploy
-from lsnn_neuro.data.mnist import load_images
-from lsnn_neuro.data.speech import DIGITS_RATE, find_digits, find_phones, read_samples
-from lsnn_neuro.errors import FileFormatError
+from deploy.artifact import ENCODER, MANIFEST, PROBE, _hash, load_artifact, load_golden, save_golden
+from deploy.probe import make_probe
+from lsnn_neuro.files import sha256
 from quantize.activity import measure_activity
-from quantize.emulator import emulate
+from quantize.record import PopulationSpikes, SpikeRecord
 
-SPEECH = (*TINY[4:6], "training.iterations=2", "training.batch_size=4", "task.max_frames=20")
-
-
-def exported(out: Path, run: Path, *options: object) -> deploy.Artifact:
-    succeed("export", run, "--target", "emulator", "--out", out, *options)
-    found = deploy.load(out).artifact
-    assert found is not None
-    return found
+FROZEN = Path(__file__).parents[1] / "frozen" / "files"
+FILES = (
+    "best.safetensors", "golden.safetensors", "mapping.svg", "network.safetensors", "probe.safetensors",
+    "recipe.toml", "resources.json", "run.py",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> deploy.Artifact:
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of digits, row by row, for Lava."""
     folder = tmp_path_factory.mktemp("parts")
-    return exported(folder / "a", train_tiny(folder / "run"), "--samples", 4)
+    run, out = train_tiny(folder / "run"), folder / "artifact"
+    succeed("export", run, "--target", "loihi-sim", "--out", out, "--samples", 3)
+    return out
 
 
-def encoded(artifact: deploy.Artifact, raw: Any) -> np.ndarray:  # type: ignore[type-arg]
-    assert artifact.encoder is not None
-    return np.asarray(artifact.encoder.encode(raw))
+@pytest.fixture
+def copy(artifact: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(artifact, tmp_path / "copy"))
 
 
-def test_an_artifact_encodes_images(artifact: deploy.Artifact) -> None:
-    images = load_images("mnist-5k", None).test.images[:4]
-    np.testing.assert_array_equal(encoded(artifact, images), artifact.inputs)
-    assert artifact.class_names == tuple("0123456789")
-    decision = artifact.manifest["decision"]
-    assert decision["labels"] == "ClassLabels"
-    assert len(decision["windows"]) == 1
+def manifest_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return found
 
 
-def speech_run(folder: Path, recipe: str, data: Path, *extra: str) -> Path:
-    fields = (*SPEECH, f"task.data={data}", *extra)
-    overrides = [part for field in fields for part in ("--set", field)]
-    succeed("train", recipe, "--out", folder, *overrides)
-    return folder
+def sign(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest with its hash, as an export does."""
+    manifest = {k: v for k, v in manifest.items() if k != "manifest_sha256"}
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"manifest_sha256": _hash(manifest)}))
 
 
-def test_an_artifact_encodes_sound_on_the_scale_of_its_training(tmp_path: Path) -> None:
-    data = fsdd(tmp_path / "data")
-    run = speech_run(tmp_path / "run", "fsdd", data)
-    artifact = exported(tmp_path / "a", run, "--samples", 5, "--data", data)
-    sounds = [read_samples(r.file, DIGITS_RATE) for r in find_digits(data).test[:5]]
-    np.testing.assert_array_equal(encoded(artifact, sounds), artifact.inputs)
+def test_every_file_is_listed(artifact: Path) -> None:
+    assert sorted(manifest_of(artifact)["sha256"]) == sorted(FILES)
+    assert {file.name for file in artifact.iterdir()} == {*FILES, MANIFEST}
 
 
-@pytest.mark.parametrize("bidirectional", ["false", "true"])
-def test_an_artifact_encodes_speech_in_chunks(tmp_path: Path, bidirectional: str) -> None:
-    data = timit(tmp_path / "data")
-    run = speech_run(tmp_path / "run", "phones", data, f"task.bidirectional={bidirectional}")
-    artifact = exported(tmp_path / "a", run, "--data", data)
-    sounds = [read_samples(r.file, 16_000) for r in find_phones(data).test]
-    found = encoded(artifact, sounds)
-    n = artifact.inputs.shape[1]
-    np.testing.assert_array_equal(found[:, :n], artifact.inputs)
-    assert "aa" in artifact.class_names
-
-
-def test_an_encoder_is_looked_up_in_the_registry_and_nowhere_else(
-    artifact: deploy.Artifact, tmp_path: Path
+@pytest.mark.parametrize("command", ["evaluate", "parity", "inspect", "report"])
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_one_flipped_bit_is_refused_by_the_name_of_its_file(
+    copy: Path, name: str, command: str
 ) -> None:
-    folder = tmp_path / "a"
-    shutil.copytree(artifact.folder, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["encoder"]["name"] = "os:system"
-    manifest["format_version"] = 1  # without a hash of its own
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    succeed("parity", folder)  # which needs none
-    found = deploy.load(folder).artifact
-    assert found is not None
-    with pytest.raises(FileFormatError, match="there is no encoder 'os:system'"):
-        _ = found.encoder
-
-
-def test_the_probe_reaches_what_it_says(artifact: deploy.Artifact) -> None:
-    assert artifact.probe is not None
-    inputs, kept = artifact.probe
-    record = emulate(artifact.network, inputs)
-    assert deploy.compare(kept, record).exact
-    missed = artifact.manifest["probe"]["not_reached"]
-    assert inputs.any(axis=(0, 1)).all()  # every input sends
-    for p in record.spikes:
-        silent = np.flatnonzero(~p.spikes.any(axis=(0, 1))).tolist()
-        assert silent == missed["silent_neurons"].get(p.name, [])
-    for activity in measure_activity(artifact.network, inputs):
-        assert (activity.saturated == 0) == (activity.name in missed["limits"])
-
-
-def test_the_probe_reaches_more_than_golden_samples(artifact: deploy.Artifact) -> None:
-    assert artifact.probe is not None
-
-    def spoke(record: Any) -> int:
-        return sum(int(p.spikes.any(axis=(0, 1)).sum()) for p in record.spikes)
-
-    assert spoke(artifact.probe[1]) > spoke(artifact.golden)
-
-
-@pytest.mark.parametrize("name", ["network", "golden", "probe"])
-def test_a_flipped_bit_is_noticed_and_named(
-    artifact: deploy.Artifact, tmp_path: Path, name: str
-) -> None:
-    folder = tmp_path / "a"
-    shutil.copytree(artifact.folder, folder)
-    file = folder / f"{name}.safetensors"
+    file = copy / name
     content = bytearray(file.read_bytes())
-    content[-5] ^= 4
-    file.write_bytes(bytes(content))
-    failed = lsnn_neuro("evaluate", folder, "--samples", 2)
-    assert failed.exit_code == 1
-    assert f"{name}.safetensors: was changed since the export" in failed.output
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert said(command, copy).startswith(f"Error: {file}: ")
+    assert not (copy / "report.html").exists()
+
+
+def test_the_decision_is_described(artifact: Path) -> None:
+    found = manifest_of(artifact)
+    inputs = load_artifact(artifact).inputs
+    assert found["decision"] == {
+        "labels": "ClassLabels",
+        "rule": "the output with the largest sum over the window",
+        "windows": [[len(inputs) - 4, len(inputs)]],
+    }
+
+
+def test_the_encoder_is_described(artifact: Path) -> None:
+    about = manifest_of(artifact)["encoder"]
+    assert set(about) == {"name", "raw", "settings"}
+    assert about["settings"]["downsample"] == 4
+    assert "data" not in about["settings"]  # nobody's folders
+
+
+def test_what_the_probe_does_not_reach_is_listed(artifact: Path) -> None:
+    found = load_artifact(artifact)
+    assert found.probe is not None
+    inputs, record = found.probe
+    about = manifest_of(artifact)["probe"]
+    assert (about["steps"], about["samples"]) == inputs.shape[:2]
+    silent = {
+        p.name: np.flatnonzero(~p.spikes.any(axis=(0, 1))).tolist()
+        for p in record.spikes
+        if not p.spikes.any(axis=(0, 1)).all()
+    }
+    within = [a.name for a in measure_activity(found.network, inputs) if not a.saturated]
+    assert about["not_reached"] == {"silent_neurons": silent, "limits": within}
+    golden = {p.name: p.spikes.any(axis=(0, 1)).sum() for p in found.golden.spikes}
+    for p in record.spikes:  # it reaches more than three digits do
+        assert p.spikes.any(axis=(0, 1)).sum() >= golden[p.name]
+
+
+def test_the_probe_is_always_the_same(artifact: Path) -> None:
+    found = load_artifact(artifact)
+    assert found.probe is not None
+    again = make_probe(found.network)
+    np.testing.assert_array_equal(again.inputs, found.probe[0])
+
+
+def test_a_wrong_spike_in_the_probe_is_found(copy: Path) -> None:
+    inputs, record = load_golden(copy / PROBE)
+    first, *others = record.spikes
+    flipped = first.spikes.copy()
+    flipped[9, 1, 2] ^= True
+    wrong = SpikeRecord(
+        spikes=(PopulationSpikes(name=first.name, spikes=flipped), *others), readout=record.readout,
+        target=record.target, seconds=0,
+    )  # fmt: skip
+    save_golden(copy / PROBE, inputs, wrong)
+    manifest = manifest_of(copy)
+    sign(copy, manifest | {"sha256": manifest["sha256"] | {PROBE: sha256(copy / PROBE)}})
+    result = lsnn_neuro("parity", copy, "--target", "emulator", "--json")
+    assert result.exit_code == 1
+    assert "no parity: probe must be exact and is not" in result.stderr
+    where = json.loads(result.stdout)["probe"]["first_divergence"]
+    assert (where["population"], where["step"], where["sample"], where["neuron"]) == (
+        first.name,
+        9,
+        1,
+        2,
+    )
+
+
+def older(copy: Path) -> Iterator[Path]:
+    """Artifacts of formats 1 and 2."""
+    yield FROZEN / "artifact"
+    yield FROZEN / "older" / "artifact-1-network-1"
+    manifest = manifest_of(copy)
+    (copy / PROBE).unlink()
+    (copy / ENCODER).unlink(missing_ok=True)
+    for name in ("probe", "encoder", "decision", "class_names", "release"):
+        del manifest[name]
+    listed = {k: v for k, v in manifest["sha256"].items() if k not in (PROBE, ENCODER)}
+    sign(copy, manifest | {"format_version": 2, "sha256": listed})
+    yield copy
+
+
+def test_older_formats_go_through_every_command(copy: Path, tmp_path: Path) -> None:
+    for folder in older(copy):
+        levels = json.loads(succeed("parity", folder, "--target", "emulator", "--json").stdout)
+        assert levels["golden"]["exact"]
+        assert "probe" not in levels
+        assert json.loads(succeed("inspect", folder, "--json").stdout)["populations"][0]["tau_m"]
+        succeed("inspect", folder)
+        succeed("report", folder, "--target", "emulator", "--out", tmp_path / "r.html")
+        succeed("evaluate", folder, "--target", "emulator", "--samples", 2)
+        again = tmp_path / "again"
+        succeed("export", folder, "--target", "emulator", "--out", again, "--overwrite")
+        assert manifest_of(again)["format_version"] == 3
+        assert json.loads(succeed("parity", again, "--json").stdout)["probe"]["exact"]
