@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,7 +60,7 @@ class Integers(_Part):
 class Card(_Part):
     """What is known of a model; scores are over all decisions of the test split.
 
-    - measure: what the scores are
+    - measure: what the scores are; data: where the task's data were, if that has to be named
     - trained_bits: width of the weights in quantization-aware training, None after float training
     - start: whose network it started from, None for one drawn anew
     - iterations, planned: how many were run, how many the recipe asks for; best: the one that was
@@ -74,6 +75,7 @@ class Card(_Part):
 
     measure: str = "accuracy"
     recipe: str
+    data: str | None = None
     seed: int
     trained_bits: int | None
     start: str | None = None
@@ -191,10 +193,11 @@ class Card(_Part):
 
     def _commands(self, name: str) -> list[str]:
         path = f"models/{name}"
+        data = "" if self.data is None else f" --data {shlex.quote(self.data)}"
         if self.integers is None:
-            return [f"lsnn-neuro evaluate {path}"]
+            return [f"lsnn-neuro evaluate {path}{data}"]
         return [
-            f"lsnn-neuro evaluate {path} --target emulator",
-            f"lsnn-neuro parity {path} --target loihi-sim --samples 16",
-            f"lsnn-neuro export {path} --target loihi-sim --out artifacts/{name}",
+            f"lsnn-neuro evaluate {path} --target emulator{data}",
+            f"lsnn-neuro parity {path} --target loihi-sim --samples 16{data}",
+            f"lsnn-neuro export {path} --target loihi-sim --out artifacts/{name}{data}",
         ]
