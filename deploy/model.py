@@ -102,14 +102,20 @@ class Model:
         A file may not say which of its user's folders is opened: only the places that the package's own
         recipes name are, else DataError asks for ``--data``.
         """
-        config = self.recipe.task
-        place = getattr(config, "data", None)
-        if place is not None and not is_default_place(config, self.recipe.name):
+        if (place := self.place_to_name) is not None:
             raise DataError(
                 f"{self.name}: its recipe reads {place!r}; files open no folders by themselves, so name it: "
-                f"--data {shlex.quote(str(place))}"
+                f"--data {shlex.quote(place)}"
             )
-        return self.with_task(make_task(config))
+        return self.with_task(make_task(self.recipe.task))
+
+    @property
+    def place_to_name(self) -> str | None:
+        """Where its recipe has its data from, if that is a place which users have to name."""
+        config = self.recipe.task
+        place = getattr(config, "data", None)
+        default = place is None or is_default_place(config, self.recipe.name)
+        return None if default else str(place)
 
     def with_task(self, task: Task) -> Task:
         """A task with the network's own classes, in its order; DataError where that can't be."""

@@ -127,7 +127,10 @@ def _read(file: Path) -> Any:
                 raise DataError(f"{file}: holds no array 'inputs', only {', '.join(found.files)}")
             check_size(file, found.zip.getinfo("inputs.npy").file_size)
             return found["inputs"]
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except ValueError as error:
+        reason = "holds Python objects, or is of another kind" if "pickle" in str(error) else error
+        raise DataError(f"{file}: can't be read as .npy or .npz ({reason})") from error
+    except (OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
 
 

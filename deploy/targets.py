@@ -45,7 +45,9 @@ def with_options(target: Target, texts: Iterable[str]) -> Target:
     values = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals or key not in own:
+        if not equals:
+            raise RecipeError(f"target {target.name!r}: option {text!r}, expected KEY=VALUE")
+        if key not in own:
             known = f"it has {', '.join(own)}" if own else "it has none"
             raise RecipeError(f"target {target.name!r}: there is no option {text!r}; {known}")
         try:

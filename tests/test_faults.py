@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_runs import lsnn_neuro, said
 
@@ -111,9 +112,11 @@ def test_misspelt_fields_are_answered_by_what_was_meant(tmp_path: Path) -> None:
     assert "network.tau_a: Input should be less than or equal to 1000000, got 1000000000.0" in line
 
 
-@pytest.mark.parametrize("command", ["evaluate", "export", "parity"])
+@pytest.mark.parametrize("command", ["evaluate", "export", "parity", "report"])
 def test_more_samples_than_there_are(command: str, tmp_path: Path) -> None:
-    out = ("--out", tmp_path / "a", "--target", "emulator") if command == "export" else ()
+    out: tuple[object, ...] = ()
+    if command in ("export", "report"):
+        out = ("--out", tmp_path / "a", "--target", "emulator")
     line = said(command, MODEL, "--samples", 100_000, *out)
     assert "--samples 100000: the test split of task 'delayed-xor' has 2048" in line
 
@@ -258,3 +261,31 @@ def test_a_network_that_was_put_beside_an_artifact_is_not_part_of_it(
     shutil.copy(ROOT / "models" / "fsdd" / "best.safetensors", bare)
     levels = json.loads(lsnn_neuro("parity", bare, "--json").stdout)
     assert {level for level, found in levels.items() if found["exact"]} == {"golden"}
+
+
+def test_a_chip_file_that_is_none_is_told_by_all_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "chip.toml"
+    file.write_bytes(bytes(range(256)))
+    assert f"chip {file}: can't be read" in said("inspect", MODEL, "--chip", file)
+    text = (ROOT / "deploy" / "mapping" / "loihi2.toml").read_text()
+    file.write_text(text.replace("cores = {", "kores = {", 1).replace("fan_in = {", "fan = {"))
+    line = said("inspect", MODEL, "--chip", file)
+    for field in ("limits.cores", "limits.kores", "limits.fan_in", "limits.fan"):
+        assert f"{field}: " in line
+
+
+def test_options_of_a_target_are_told(tmp_path: Path) -> None:
+    parity = ("parity", MODEL, "--target", "loihi-sim", "--target-option")
+    assert "option 'model', expected KEY=VALUE" in said(*parity, "model")
+    assert "there is no option 'modell=fused'; it has model, lif" in said(*parity, "modell=fused")
+    assert "target 'float' has none" in said("evaluate", MODEL, "--target-option", "model=fused")
+
+
+def test_the_kernel_says_which_array_has_another_length() -> None:
+    kernel = pytest.importorskip("lsnn_neuro._kernel")
+    network = kernel.FloatNetwork(2)
+    ends = {name: np.zeros(3, np.int64) for name in ("source", "target", "delay")}
+    with pytest.raises(ValueError, match="kernel: target has 4 values, expected 3"):
+        network.connect(
+            **ends | {"target": np.zeros(4, np.int64)}, weight=np.zeros(3, np.float32), active=None
+        )

@@ -93,6 +93,9 @@ def test_a_file_does_not_say_which_folder_is_opened(
     assert line.endswith(f"--data '{data}'")  # as a shell takes it
     assert not list(tmp_path.iterdir())
     assert lsnn_neuro(command, run, *options, "--data", data).exit_code == 0
+    if command == "publish":  # then its card says so too
+        card = (tmp_path / "model" / "card.md").read_text()
+        assert f"lsnn-neuro evaluate models/model --target emulator --data '{data}'" in card
 
 
 def test_the_data_of_an_artifact_are_named_too_where_they_are_needed(

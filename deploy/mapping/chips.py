@@ -183,7 +183,10 @@ def load_chip(name: str) -> Chip:
             raise RecipeError(
                 f"chip is {name!r}, allowed are {', '.join(CHIPS)} or the path of a chip file"
             )
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"chip {name}: can't be read ({error})") from error
     return _parse(name, text)
 
 
@@ -204,6 +207,7 @@ def _parse(name: str, text: str) -> Chip:
     try:
         return Chip.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise RecipeError(f"chip {name}: {where}: {first['msg']}") from error
+        wrong = (
+            f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()
+        )
+        raise RecipeError(f"chip {name}: {'; '.join(wrong)}") from error

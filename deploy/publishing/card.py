@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,7 +60,7 @@ class Integers(_Part):
 class Card(_Part):
     """What is known of a model; scores are over all decisions of the test split.
 
-    - metric: what the scores are
+    - metric: what the scores are; data: where the task's data were, if that has to be named
     - trained_bits: width of the weights in quantization-aware training, None after float training
     - initialized_from: whose network it started from, None for one drawn anew
     - iterations, max_iterations: how many were run, and how many the recipe asks for; best_iteration: the
@@ -74,6 +75,7 @@ class Card(_Part):
 
     metric: str = "accuracy"
     recipe: str
+    data: str | None = None
     seed: int
     trained_bits: int | None
     initialized_from: str | None = None
@@ -199,10 +201,11 @@ class Card(_Part):
 
     def _commands(self, name: str) -> list[str]:
         path = f"models/{name}"
+        data = "" if self.data is None else f" --data {shlex.quote(self.data)}"
         if self.integers is None:
-            return [f"lsnn-neuro evaluate {path}"]
+            return [f"lsnn-neuro evaluate {path}{data}"]
         return [
-            f"lsnn-neuro evaluate {path} --target emulator",
-            f"lsnn-neuro parity {path} --target loihi-sim --samples 16",
-            f"lsnn-neuro export {path} --target loihi-sim --out artifacts/{name}",
+            f"lsnn-neuro evaluate {path} --target emulator{data}",
+            f"lsnn-neuro parity {path} --target loihi-sim --samples 16{data}",
+            f"lsnn-neuro export {path} --target loihi-sim --out artifacts/{name}{data}",
         ]

@@ -67,6 +67,7 @@ def measure(folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_
     return Card(
         metric=tested.metric.name,
         recipe=recipe.name,
+        data=trained.place_to_name,
         seed=recipe.seed,
         trained_bits=trained_for.weight_bits if trained_for else None,
         initialized_from=recipe.training.start,
