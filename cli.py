@@ -72,7 +72,11 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.argument("recipe")
-@click.option("--out", type=FOLDER, help="Run folder; default runs/<recipe name>.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Run folder; default runs/<recipe name>, with --resume the recipe's own.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE",
               help="Override a field of the recipe, e.g. training.lr=0.005.")  # fmt: skip
 @click.option("--quantize", is_flag=True, help="Train with the integer model as forward pass.")

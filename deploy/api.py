@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.artifact import Artifact, load_artifact, versions, write_artifact
+from deploy.artifact import MANIFEST, Artifact, load_artifact, versions, write_artifact
 from deploy.emulated import Emulator
 from deploy.exporting import (
     WATCHED,
@@ -34,7 +34,7 @@ from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError, RecipeError
 from lsnn_neuro.evaluation import evaluate as score
-from lsnn_neuro.files import write_text
+from lsnn_neuro.files import check_new_folder, write_text
 from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.tasks.task import Split, Task
@@ -48,6 +48,29 @@ BATCH = 128
 """Samples that run side by side when many are compared."""
 
 
+def _model(given: Model | QuantizedNetwork) -> Model:
+    """A model as it is, or of an integer network; NetworkError says what to give for anything else."""
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, QuantizedNetwork):
+        return Model(network=given)
+    raise NetworkError(
+        f"model is a {type(given).__name__}, expected what deploy.load(path) gives, "
+        "deploy.Model(network=..., float_network=...), or an integer network of quantize.convert"
+    )
+
+
+def _target(given: Target | type[Target] | str) -> Target:
+    """A target as it is, or of a class; NetworkError says what to give for a name."""
+    made = given() if isinstance(given, type) else given
+    if isinstance(made, str) or not hasattr(made, "level"):
+        raise NetworkError(
+            f"target is {given!r}, expected deploy.Emulator(), deploy.LoihiSim() or another target; "
+            "deploy.get_target(name) finds one by its name"
+        )
+    return made
+
+
 def run(
     network: Model | QuantizedNetwork, inputs: Events, target: Target | None = None
 ) -> SpikeRecord:
@@ -56,19 +79,19 @@ def run(
     - inputs: bool or int8, (time, sample, input)
     - returns: spikes of every population and the readout, see :class:`quantize.record.SpikeRecord`
     """
-    integers = network.integers if isinstance(network, Model) else network
-    return (target or Emulator()).run(integers, inputs)
+    return _target(target or Emulator()).run(_model(network).integers, inputs)
 
 
 def evaluate(
-    model: Model, target: Target | str | None = None, *, task: Task | None = None, split: Split = "test",
-    max_samples: int | None = None, batch_size: int = 250,
+    model: Model | QuantizedNetwork, target: Target | str | None = None, *, task: Task | None = None,
+    split: Split = "test", max_samples: int | None = None, batch_size: int = 250,
 ) -> Score:  # fmt: skip
     """Score a network on held-out samples of its task.
 
     - target: what runs it: a target, "float", or by default an artifact's own target, else float
     - task: by default the one it was trained on; max_samples: None for all
     """
+    model = _model(model)
     task = model.task if task is None else model.with_task(task)
     check_samples(task, split, max_samples)
     return score(
@@ -80,8 +103,8 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
     """A model as something to play tasks on; see :func:`evaluate`."""
     if target is None:
         target = FLOAT if model.artifact is None else get_target(model.artifact.target)
-    if not isinstance(target, str):
-        return TargetPlayer(model.integers, target)
+    if target != FLOAT:
+        return TargetPlayer(model.integers, _target(target))
     if not model.has_float:
         raise NetworkError(
             f"{model.name}: holds integers alone, which target {FLOAT!r} can't run; give --target emulator"
@@ -90,8 +113,8 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
 
 
 def parity(
-    model: Model, target: Target | None = None, *, inputs: Events | None = None, task: Task | None = None,
-    max_samples: int | None = None,
+    model: Model | QuantizedNetwork, target: Target | None = None, *, inputs: Events | None = None,
+    task: Task | None = None, max_samples: int | None = None,
 ) -> ParityReport:  # fmt: skip
     """Prove spike by spike that a network is the same on every side: levels P0 to P3.
 
@@ -99,6 +122,9 @@ def parity(
     - inputs: (time, sample, input); by default an artifact's golden samples and probe, else test samples of
       ``task``, by default the model's own, 16 or ``max_samples`` of them
     """
+    model = _model(model)
+    _check_alone(inputs, task, max_samples)
+    target = None if target is None else _target(target)
     sides, gathering = Sides.of(model, target), Gathering(model.integers)
     if model.artifact is not None and inputs is None and task is None and max_samples is None:
         return _parity_of_artifact(model, model.artifact, sides, gathering)
@@ -165,8 +191,9 @@ class Inspection:
     violations: list[Violation]
 
 
-def inspect(model: Model, chip: Chip | str = "loihi2") -> Inspection:
+def inspect(model: Model | QuantizedNetwork, chip: Chip | str = "loihi2") -> Inspection:
     """Place a network on a chip and check the design rules; of an artifact also cost its golden samples."""
+    model = _model(model)
     artifact = model.artifact
     known = () if artifact is None else (artifact.inputs, artifact.golden)
     found = resources(model.integers, _chip(chip), *known)
@@ -181,9 +208,9 @@ def _chip(chip: Chip | str) -> Chip:
 
 
 def export(
-    model: Model, folder: Path | str, *, target: Target | type[Target], inputs: Events | None = None,
-    task: Task | None = None, max_samples: int | None = None, chip: Chip | str = "loihi2",
-    allow: Collection[str] = (), overwrite: bool = False,
+    model: Model | QuantizedNetwork, folder: Path | str, *, target: Target | type[Target],
+    inputs: Events | None = None, task: Task | None = None, max_samples: int | None = None,
+    chip: Chip | str = "loihi2", allow: Collection[str] = (), overwrite: bool = False,
     tell: Callable[[Iterable[object]], None] = lambda lines: None,
 ) -> Export:  # fmt: skip
     """Write a network as an artifact for a target: checked, placed, with golden and probe spikes.
@@ -195,7 +222,10 @@ def export(
 
     DesignRuleError names the first rule that is broken; nothing is written then.
     """
+    model, target = _model(model), _target(target)
     check_rules(allow)
+    _check_alone(inputs, task, max_samples)
+    check_new_folder(Path(folder), MANIFEST, "an artifact", overwrite=overwrite)
     played = None if inputs is not None else task or model.task
     samples = golden_samples(model, inputs, played, max_samples)
     golden = emulator_side(model.integers, samples).record
@@ -220,8 +250,9 @@ def export(
 
 
 def report(
-    model: Model, target: Target | None = None, *, out: Path | None = None, inputs: Events | None = None,
-    task: Task | None = None, max_samples: int | None = None, chip: Chip | str = "loihi2",
+    model: Model | QuantizedNetwork, target: Target | None = None, *, out: Path | str | None = None,
+    inputs: Events | None = None, task: Task | None = None, max_samples: int | None = None,
+    chip: Chip | str = "loihi2",
 ) -> tuple[Path, ParityReport]:  # fmt: skip
     """Write the parity of a network as one HTML file; gives the file and what is in it.
 
@@ -231,15 +262,23 @@ def report(
     from deploy.reporting.page import render
     from deploy.reporting.report import Report
 
+    model = _model(model)
     if out is None:
         if model.artifact is None:
             raise NetworkError(
                 f"{model.name}: is no artifact to write a report into; name a file (--out)"
             )
         out = model.artifact.folder / "report.html"
+    out = Path(out)
     found = parity(model, target, inputs=inputs, task=task, max_samples=max_samples)
     write_text(out, render(parity_page(Report.of(found, model, _chip(chip)))))
     return out, found
+
+
+def _check_alone(inputs: Events | None, task: Task | None, max_samples: int | None) -> None:
+    """Refuse inputs beside a task or a number of samples, one of which would be passed over."""
+    if inputs is not None and (task is not None or max_samples is not None):
+        raise NetworkError("inputs stand alone: leave task and max_samples out")
 
 
 def system() -> dict[str, Any]:

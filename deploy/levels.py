@@ -144,7 +144,7 @@ class Sides:
         if not levels:
             raise NetworkError(
                 f"{self.model.name}: no float network is known to compare the emulator with; choose another "
-                "--target"
+                "target: --target loihi-sim"
             )
         return levels
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.artifact import GOLDEN, MANIFEST, NETWORK, Artifact, load_artifact
 from lsnn_neuro import __version__
-from lsnn_neuro.checkpoint import BEST, Checkpoint, find_checkpoint
+from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint
 from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.files import kind_of, sha256
 from lsnn_neuro.network.spec import NetworkSpec
@@ -180,6 +180,12 @@ def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:
     recipe = checkpoint.recipe
     network, report, why_not = None, None, ""
     notes = [] if path == file else _edited(path / RECIPE, recipe)
+    if file.name == LAST and path != file:
+        done = checkpoint.progress.get("iteration", 0)
+        notes.append(
+            f"{path}: was never validated; this is the network of iteration {done} of "
+            f"{recipe.training.iterations}"
+        )
     if checkpoint.spec is None:
         why_not = f"{file}: an LSTM can't be quantized; only spiking networks run on Loihi"
     else:

@@ -81,6 +81,8 @@ def _named(text: str) -> tuple[Any, Any]:
     kind = TASKS.named_by_user(text)
     if not (isinstance(kind, type) and issubclass(kind, Task)):
         raise RecipeError(f"--task {text!r}: is no subclass of lsnn_neuro.tasks.task.Task")
+    if not hasattr(kind.Config, "model_fields"):
+        raise RecipeError(f"--task {text!r}: its Config is {kind.Config!r}, expected a Section")
     try:
         named = {"name": text} if text in TASKS else {}
         return kind, kind.Config(**named)

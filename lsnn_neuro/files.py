@@ -82,16 +82,21 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def check_new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool) -> None:
+    """Refuse a folder that :func:`new_folder` would not write."""
+    if folder.exists() and not overwrite:
+        raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
+    if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise FileFormatError(f"{folder}: is not {kind} and is not overwritten; choose another")
+
+
 @contextmanager
 def new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool = False) -> Iterator[Path]:
     """A folder that appears complete or not at all: it is filled elsewhere and moved at the end.
 
     - mark: the file by which a folder is known to be of a kind that may be overwritten; kind: in words
     """
-    if folder.exists() and not overwrite:
-        raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
-    if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
-        raise FileFormatError(f"{folder}: is not {kind} and is not overwritten; choose another")
+    check_new_folder(folder, mark, kind, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name

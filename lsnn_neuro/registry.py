@@ -62,14 +62,19 @@ class Registry:
     def named_by_user(self, text: str) -> Any:
         """What a user names on the command line: a name, ``module:Class`` or ``FILE.py:Class``."""
         module, colon, attribute = text.rpartition(":")
+        if not colon and text.endswith(".py"):
+            raise RecipeError(f"{self.kind} {text!r}: name the class too, {text}:CLASS")
         if not colon:
             return self[text]
+        if not module or not attribute:
+            raise RecipeError(f"{self.kind} {text!r}: expected module:Class or FILE.py:Class")
         try:
             if module.endswith(".py"):
                 return getattr(_module_of_file(Path(module)), attribute)
             return _imported(text)
-        except (ImportError, AttributeError, OSError, SyntaxError) as error:
-            raise RecipeError(f"{self.kind} {text!r} can't be imported ({error})") from error
+        except Exception as error:  # whatever a user's file does when it is imported
+            reason = f"{type(error).__name__}: {error}"
+            raise RecipeError(f"{self.kind} {text!r} can't be imported ({reason})") from error
 
     def _installed(self) -> dict[str, str]:
         return {point.name: point.value for point in entry_points(group=self.group)}
