@@ -22,6 +22,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Artifact:
     """An artifact folder that has been read and checked.
 
     - inputs: golden inputs, bool or int8, shape (time, sample, input); golden: what the emulator made of them
-    - probe: the same of the probe, None in older formats; encoder: of raw data, where the task has one
+    - probe: the same of the probe, None in older formats
     """
 
     folder: Path
@@ -86,7 +87,26 @@ class Artifact:
     inputs: Events
     golden: SpikeRecord
     probe: tuple[Events, SpikeRecord] | None = None
-    encoder: Encoder | None = None
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """How raw data become inputs, where the task has an encoder; it is one of those in the registry.
+
+        FileFormatError says which one is not installed here, or what can't be read.
+        """
+        about = self.manifest.get("encoder")
+        if about is None:
+            return None
+        listed = ENCODER in self.manifest["sha256"]
+        try:
+            arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
+            kind: type[Encoder] = ENCODERS[str(about["name"])]
+            return kind.of(dict(about["settings"]), arrays)
+        except (KeyError, TypeError, ValueError, LSNNError) as error:
+            raise FileFormatError(
+                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
+                "that has it, or export again"
+            ) from error
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -171,24 +191,8 @@ def load_artifact(folder: Path) -> Artifact:
     inputs, golden = load_golden(folder / GOLDEN)
     probe = load_golden(folder / PROBE) if PROBE in manifest["sha256"] else None
     return Artifact(
-        folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe,
-        encoder=_load_encoder(folder, manifest),
-    )  # fmt: skip
-
-
-def _load_encoder(folder: Path, manifest: Mapping[str, Any]) -> Encoder | None:
-    """The encoder, one of those in the registry."""
-    if (about := manifest.get("encoder")) is None:
-        return None
-    listed = ENCODER in manifest["sha256"]
-    try:
-        arrays = read(folder / ENCODER, ENCODER_KIND).arrays if listed else {}
-        encoder: Encoder = ENCODERS[str(about["name"])].of(dict(about["settings"]), arrays)
-    except (KeyError, TypeError, ValueError, LSNNError) as error:
-        raise FileFormatError(
-            f"{folder / MANIFEST}: its encoder can't be read ({error}); export it again"
-        ) from error
-    return encoder
+        folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe
+    )
 
 
 def _load_manifest(folder: Path) -> dict[str, Any]:

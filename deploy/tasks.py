@@ -28,9 +28,14 @@ def task_of_user(model: Model, text: str | None, data: str | None) -> Task | Non
         if "data" not in type(config).model_fields:
             raise RecipeError(f"task {config.name!r} reads no data; leave --data out")
         config = config.model_copy(update={"data": data})
-    task = model.with_task(kind(config))
-    if model.network is not None:
-        check_width(task, model.network, f"--data {data}" if text is None else f"--task {text}")
+    task: Task = kind(config)
+    by = f"--data {data}" if text is None else f"--task {text}"
+    network = model.network
+    if network is not None and task.n_inputs != network.n_inputs:
+        check_width(task, network, by)
+    task = model.with_task(task)  # may give it the network's outputs
+    if network is not None:
+        check_width(task, network, by)
     return task
 
 

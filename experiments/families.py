@@ -45,7 +45,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class Statistics:
     """Accuracies of some seeds; sd is None for a single one."""
 
     best: float
@@ -54,7 +54,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> Statistics:
         """Of at least one accuracy; the standard deviation is that of a sample (n - 1)."""
         sd = statistics.stdev(values) if len(values) > 1 else None
         return cls(best=max(values), mean=statistics.fmean(values), sd=sd, n=len(values))
@@ -90,18 +90,18 @@ class Family:
         return self.first.card.trained_bits is not None
 
     @property
-    def in_float(self) -> Spread:
+    def in_float(self) -> Statistics:
         """Test accuracy of the float forward pass."""
-        return Spread.of([m.card.score for m in self.models])
+        return Statistics.of([m.card.score for m in self.models])
 
     @property
-    def on_integers(self) -> Spread | None:
+    def on_integers(self) -> Statistics | None:
         """Test accuracy on Loihi's integers."""
         values = [m.on_integers for m in self.models if m.on_integers is not None]
-        return Spread.of(values) if values else None
+        return Statistics.of(values) if values else None
 
     @property
-    def reached(self) -> Spread:
+    def reached(self) -> Statistics:
         """The accuracy the family was trained for: on integers if training was, else in float."""
         on_integers = self.on_integers if self.trained_on_integers else None
         return on_integers or self.in_float

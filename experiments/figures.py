@@ -17,7 +17,7 @@ from deploy.publishing.log import read_metrics
 from deploy.publishing.measurement import IN_FLOAT, ON_INTEGERS
 from experiments.families import Families, Family, Model
 from experiments.literature import LSNN_FAMILIES
-from experiments.navigation import first_episodes, paths_and_trials, walked_at_random
+from experiments.navigation import first_episodes, paths_and_trials, random_walks
 from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.tasks.labels import ClassLabels
@@ -166,7 +166,7 @@ def navigation(families: Families) -> Figure | None:
     episodes: dict[str, Episodes] = {}
     for model in models:
         task, episodes[model.name] = first_episodes(model.folder)
-    return paths_and_trials(task, episodes | {"random walk": walked_at_random(task)})
+    return paths_and_trials(task, episodes | {"random walk": random_walks(task)})
 
 
 def raster(families: Families) -> Figure | None:
@@ -274,7 +274,7 @@ def _spread_line(axes: Axes, x: Sequence[float], group: Sequence[Family], label:
 
 def _share(family: Family) -> float:
     """Active parameters in per cent."""
-    return 100 * family.first.card.parameters / family.first.card.places
+    return 100 * family.first.card.active_parameters / family.first.card.total_parameters
 
 
 _GOES_WITH_CONNECTIVITY: dict[str, Any] = {

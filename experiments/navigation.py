@@ -100,6 +100,6 @@ def first_episodes(model: Path) -> tuple[Navigation, Episodes]:
     return task, episodes
 
 
-def walked_at_random(task: Navigation) -> Episodes:
+def random_walks(task: Navigation) -> Episodes:
     """A random walk in the same episodes."""
     return random_walk(task, task.draw("test", range(EPISODES)))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from deploy.publishing.card import Integers
 from deploy.publishing.log import read_metrics
-from experiments.families import Families, Family, Model, Spread
+from experiments.families import Families, Family, Model, Statistics
 from experiments.literature import CLAIMS, PAPERS_BEST, ROWS, Published, Row
 
 NOT_RUN = "not run"
@@ -114,7 +114,7 @@ def _ours(family: Family | None) -> list[str]:
     return [spread(family.in_float), integers, how]
 
 
-def spread(values: Spread) -> str:
+def spread(values: Statistics) -> str:
     """Best, and with several runs mean ± standard deviation and how many they are."""
     best = f"{100 * values.best:.2f}"
     if values.sd is None:
@@ -127,9 +127,9 @@ def _parameters(row: Row, family: Family | None) -> str:
     if family is None:
         return theirs
     card = family.first.card
-    ours = f"{card.parameters:,}"
-    if card.parameters < card.places:
-        ours += f" of {card.places:,}"
+    ours = f"{card.active_parameters:,}"
+    if card.active_parameters < card.total_parameters:
+        ours += f" of {card.total_parameters:,}"
     return f"{theirs}; {ours}" if theirs else ours
 
 
@@ -167,9 +167,9 @@ def _other_model(model: Model) -> list[str]:
     return [
         model.recipe.task.name,
         f"[{model.name}](../models/{model.name}/card.md)",
-        card.measure.replace("_", " "),
-        card.say(card.score),
-        card.say(integers.score) if integers else "can't be quantized",
+        card.metric.replace("_", " "),
+        card.format(card.score),
+        card.format(integers.score) if integers else "can't be quantized",
         bits,
         f"{integers.synapses:,}" if integers else "",
         _rates(integers) if integers else "",
@@ -206,7 +206,7 @@ def _models(families: Families) -> str:
 
 def _model(model: Model) -> list[str]:
     card = model.card
-    unfinished = f" of {card.planned:,}" if card.iterations < card.planned else ""
+    unfinished = f" of {card.max_iterations:,}" if card.iterations < card.max_iterations else ""
     columns = [
         f"[{model.name}](../models/{model.name}/card.md)",
         f"{100 * card.score:.2f}",

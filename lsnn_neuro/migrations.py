@@ -364,3 +364,20 @@ def old_neuron(
     }  # fmt: skip
     taken = {k: v for k, v in values.items() if k in kind.parameters()}
     return kind(**taken)  # type: ignore[no-any-return]
+
+
+# --- cards of models ---------------------------------------------------------------------------------
+
+_CARD = {
+    "measure": "metric",
+    "start": "initialized_from",
+    "planned": "max_iterations",
+    "best": "best_iteration",
+    "parameters": "active_parameters",
+    "places": "total_parameters",
+}
+
+
+def card(fields: Mapping[str, Any]) -> Header:
+    """The card of a model of any release."""
+    return _renamed(fields, _CARD)

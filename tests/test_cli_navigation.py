@@ -89,7 +89,7 @@ def test_a_published_run_has_its_goals_on_its_card(run: Path, tmp_path: Path) ->
     model = tmp_path / "model"
     succeed("publish", run, "--out", model, "--lava-samples", 1)
     card = Card.load(model)
-    assert card.measure == "goals"
+    assert card.metric == "goals"
     assert card.integers is not None
     on_emulator = evaluated(model, "--target", "emulator")
     assert card.integers.score == card.integers.aware == pytest.approx(on_emulator["goals"])

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-DOORS = ("loop.md", "networks.md", "neurons.md", "targets.md", "tasks.md", "training.md")
+DOORS = ("data.md", "loop.md", "networks.md", "neurons.md", "targets.md", "tasks.md", "training.md")
 
 
 @pytest.mark.parametrize("page", DOORS)

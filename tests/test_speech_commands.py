@@ -33,6 +33,23 @@ def test_speech_goes_from_a_folder_to_integers_and_parity(tmp_path: Path, recipe
     assert levels["P1"]["exact"] is True
 
 
+def test_a_folder_that_a_file_names_is_not_opened_unasked(tmp_path: Path) -> None:
+    data = timit(tmp_path / "data")
+    out = train(tmp_path / "run", "phones", f"task.data={data}", "task.max_frames=20")
+    for command in (
+        ["evaluate", out],
+        ["parity", out],
+        ["report", out, "--out", tmp_path / "r.html"],
+        ["export", out, "--target", "emulator", "--out", tmp_path / "a"],
+        ["publish", out, "--out", tmp_path / "m"],
+    ):
+        failed = lsnn_neuro(*command)
+        assert failed.exit_code == 1
+        assert f"its recipe reads '{data}'; files open no folders" in failed.output
+        assert f"name it: --data {data}" in failed.output
+        assert "Traceback" not in failed.output
+
+
 def test_the_data_of_a_run_can_be_elsewhere(tmp_path: Path) -> None:
     data = timit(tmp_path / "data")
     out = train(tmp_path / "run", "phones", f"task.data={data}", "task.max_frames=20")
@@ -56,6 +73,35 @@ def test_runs_are_read_and_artifacts_proved_without_the_data(tmp_path: Path) -> 
     levels = json.loads(succeed("parity", artifact, "--json").stdout)
     assert levels["P1"]["exact"] is True
     assert levels["P1"]["samples"] == 4
+
+
+def test_a_run_is_not_scored_on_other_labels_than_it_was_trained_on(tmp_path: Path) -> None:
+    data = timit(tmp_path / "data")
+    out = train(tmp_path / "run", "phones", f"task.data={data}", "task.max_frames=20")
+    utterance(data / "TEST" / "DR1" / "MAAAE" / "SX9.WAV", ["iy", "click", "s", "aa"])
+    failed = lsnn_neuro("evaluate", out, "--data", data)
+    assert failed.exit_code == 1
+    assert "the data have the class 'click', which the network was not trained on" in failed.output
+
+
+def test_classes_are_compared_by_name(tmp_path: Path) -> None:
+    """Other data: the same number of classes, another one among them; fewer; and in another order."""
+    data = timit(tmp_path / "data")
+    for file in data.rglob("*.PHN"):
+        file.unlink()
+    for file in data.rglob("*.WAV"):
+        utterance(file, ["Xa", "xe", "xi", "xo"])
+    out = train(tmp_path / "run", "phones", f"task.data={data}", "task.max_frames=20")
+
+    def score(labels: list[str]) -> dict[str, float]:
+        for file in (data / "TEST").rglob("*.WAV"):
+            utterance(file, labels)
+        found = lsnn_neuro("evaluate", out, "--data", data, "--json")
+        return json.loads(found.stdout) if found.exit_code == 0 else {"refused": found.output}
+
+    whole = score(["xa", "xe", "xi", "xo"])
+    assert whole["decisions"] == 80
+    assert "the data have the class 'xu'" in str(score(["xe", "xi", "xo", "xu"])["refused"])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lsnn_neuro import files
+from lsnn_neuro import files, migrations
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.tasks.score import METRICS, Metric
 
@@ -60,34 +60,34 @@ class Integers(_Part):
 class Card(_Part):
     """What is known of a model; scores are over all decisions of the test split.
 
-    - measure: what the scores are; data: where the task's data were, if that has to be named
+    - metric: what the scores are; data: where the task's data were, if that has to be named
     - trained_bits: width of the weights in quantization-aware training, None after float training
-    - start: whose network it started from, None for one drawn anew
-    - iterations, planned: how many were run, how many the recipe asks for; best: the one that was
-      kept, by validation score
+    - initialized_from: whose network it started from, None for one drawn anew
+    - iterations, max_iterations: how many were run, and how many the recipe asks for; best_iteration: the
+      one that was kept, by validation score
     - seconds: time the training steps took
-    - parameters, places: learnt numbers that are not 0, and all there is room for
+    - active_parameters, total_parameters: learnt numbers that are not 0, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
     - curves: of learning to learn, the mean squared error by example, of the network and its rivals
     - episodes: of navigation, goals and reward per episode, of the network and of a random walk
     - sha256: of the model's other files; a card belongs to exactly these
     """
 
-    measure: str = "accuracy"
+    metric: str = "accuracy"
     recipe: str
     data: str | None = None
     seed: int
     trained_bits: int | None
-    start: str | None = None
+    initialized_from: str | None = None
     iterations: int
-    planned: int
-    best: int
+    max_iterations: int
+    best_iteration: int
     seconds: float
     validation_score: float
     test_samples: int
     score: float
-    parameters: int
-    places: int
+    active_parameters: int
+    total_parameters: int
     integers: Integers | None
     tool_version: str
     sha256: dict[str, str]
@@ -105,9 +105,14 @@ class Card(_Part):
         """Read a folder's card."""
         file = folder / CARD
         try:
-            return cls.model_validate_json(file.read_bytes())
+            fields = dict(json.loads(file.read_bytes()))
+            return cls.model_validate(migrations.card(fields))
         except FileNotFoundError as error:
             raise FileFormatError(f"{file}: no such file; `make results` measures it") from error
+        except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+            raise FileFormatError(
+                f"{file}: not a readable card ({error}); delete it, and `make results` measures it again"
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -138,27 +143,30 @@ class Card(_Part):
             else f"with the integer model and {self.trained_bits}-bit weights as the forward pass"
         )
         unfinished = (
-            f" The recipe asks for {self.planned:,}: the run is not finished."
-            if self.iterations < self.planned
+            f" The recipe asks for {self.max_iterations:,}: the run is not finished."
+            if self.iterations < self.max_iterations
             else ""
         )
-        start = f" from the network of `{self.start}`" if self.start else ""
+        start = f" from the network of `{self.initialized_from}`" if self.initialized_from else ""
         return [
             f"Recipe `{self.recipe}`, seed {self.seed}, trained {how}{start} for {self.iterations:,} "
-            f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best:,}, the best "
-            f"on the validation split ({self.say(self.validation_score)}).{unfinished} Its log repeats with "
-            f"release {self.tool_version}.",
+            f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best_iteration:,}, the best "
+            f"on the validation split ({self.format(self.validation_score)}).{unfinished} Its log repeats "
+            f"with release {self.tool_version}.",
         ]
 
-    def say(self, score: float) -> str:
+    def format(self, score: float) -> str:
         """A score as people read it."""
-        return METRICS.get(self.measure, Metric(self.measure)).format(score)
+        return METRICS.get(self.metric, Metric(self.metric)).format(score)
 
     def _rows(self) -> list[tuple[str, str]]:
-        name = self.measure.replace("_", " ")
+        name = self.metric.replace("_", " ")
         rows = [
-            (f"test {name} in float, {self.test_samples:,} samples", self.say(self.score)),
-            ("parameters that are not 0", f"{self.parameters:,} of {self.places:,}"),
+            (f"test {name} in float, {self.test_samples:,} samples", self.format(self.score)),
+            (
+                "parameters that are not 0",
+                f"{self.active_parameters:,} of {self.total_parameters:,}",
+            ),
         ]
         for who, found in self.episodes.items():
             named = ("goals", "goals_first_half", "goals_second_half", "reward")
@@ -168,12 +176,12 @@ class Card(_Part):
         if (i := self.integers) is None:
             return [*rows, ("on Loihi's integers", "can't be quantized")]
         rows += [
-            (f"test {name}, emulator, {i.weight_bits}-bit weights", self.say(i.score)),
-            (f"test {name}, quantization-aware forward pass", self.say(i.aware)),
+            (f"test {name}, emulator, {i.weight_bits}-bit weights", self.format(i.score)),
+            (f"test {name}, quantization-aware forward pass", self.format(i.aware)),
         ]
         if len(i.by_weight_bits) > 1:
             widths = ", ".join(
-                f"{b} bits {self.say(s)}" for b, s in sorted(i.by_weight_bits.items())
+                f"{b} bits {self.format(s)}" for b, s in sorted(i.by_weight_bits.items())
             )
             rows.append((f"test {name}, emulator, rounded after training", widths))
         rates = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in i.rates_hz.items())

@@ -65,21 +65,21 @@ def measure(folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_
     scores |= task.baselines("test")
     trained_for = recipe.section("quantization")
     return Card(
-        measure=tested.metric.name,
+        metric=tested.metric.name,
         recipe=recipe.name,
         data=trained.place_to_name,
         seed=recipe.seed,
         trained_bits=trained_for.weight_bits if trained_for else None,
-        start=recipe.training.start,
+        initialized_from=recipe.training.start,
         iterations=last["iteration"],
-        planned=recipe.training.iterations,
-        best=progress["iteration"],
+        max_iterations=recipe.training.iterations,
+        best_iteration=progress["iteration"],
         seconds=round(last["seconds"], 1),
         validation_score=_validated(folder, progress["iteration"], tested.metric.name),
         test_samples=task.n_samples("test"),
         score=tested.value,
-        parameters=parameters,
-        places=parameters + dormant,
+        active_parameters=parameters,
+        total_parameters=parameters + dormant,
         integers=integers,
         curves=dict(task.curves(players)),
         episodes={

@@ -69,7 +69,9 @@ def print_parity(report: ParityReport) -> None:
     wanted = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
     piped = not console.is_terminal and "COLUMNS" not in os.environ
     if piped or wanted <= console.width:
-        console.print(table, width=wanted, crop=False)
+        Console(width=max(wanted, console.width)).print(
+            table
+        )  # a console caps its tables at its own width
     else:
         for row in rows:
             console.print(_as_line(row), soft_wrap=True, highlight=False)

@@ -64,6 +64,7 @@ class DelayedXOR(GeneratedTask[DelayedXORConfig]):
     Config = DelayedXORConfig
 
     name = "delayed-xor"
+    class_names = ("equal", "different")
 
     def __init__(self, config: DelayedXORConfig) -> None:
         """Keep the configuration; samples are made on demand."""

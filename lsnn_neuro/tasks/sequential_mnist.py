@@ -201,6 +201,7 @@ class SequentialMNIST(SupervisedTask):
     Config = SequentialMNISTConfig
 
     name = "sequential-mnist"
+    class_names = tuple(map(str, range(N_CLASSES)))
 
     def __init__(self, config: SequentialMNISTConfig) -> None:
         """Load the images the configuration names."""

@@ -62,6 +62,7 @@ class StoreRecall(GeneratedTask[StoreRecallConfig]):
     Config = StoreRecallConfig
 
     name = "store-recall"
+    class_names = ("0", "1")
 
     def __init__(self, config: StoreRecallConfig) -> None:
         """Keep the configuration; sequences are made on demand."""

@@ -51,7 +51,8 @@ class TensorBoard(Callback):
 
     def _show_spikes(self, trainer: Trainer) -> None:
         player = FloatPlayer(trainer.model, trainer.device)
-        trial = next(iter(trainer.task.trials("validation", player, batch_size=1, max_samples=1)))
+        # Two, since there are tasks whose samples come in pairs.
+        trial = next(iter(trainer.task.trials("validation", player, batch_size=2, max_samples=2)))
         with torch.no_grad():
             output = trainer.model(torch.from_numpy(trial.inputs).to(trainer.device))
         if output.spikes is not None:

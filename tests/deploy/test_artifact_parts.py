@@ -85,17 +85,6 @@ def test_the_encoder_is_described(artifact: Path) -> None:
     assert "data" not in about["settings"]  # nobody's folders
 
 
-def test_an_encoder_that_is_none_is_refused(copy: Path) -> None:
-    manifest = manifest_of(copy)
-    for about in (
-        {"name": "os:system", "settings": {}},
-        {"name": manifest["encoder"]["name"]},
-        [1],
-    ):
-        sign(copy, manifest | {"encoder": about})
-        assert f"{MANIFEST}: its encoder can't be read" in said("parity", copy)
-
-
 def test_what_the_probe_does_not_reach_is_listed(artifact: Path) -> None:
     found = load_artifact(artifact)
     assert found.probe is not None

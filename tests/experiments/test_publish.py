@@ -90,8 +90,8 @@ def test_evaluate_finds_the_accuracy_of_the_card(model, card, target, field):
 def test_the_card_counts_parameters_rates_and_operations_as_counting_by_hand_does(model, card):
     network = network_of(model)
     spec, n = network.spec, 10 + 8
-    assert card.parameters == sum(np.count_nonzero(p.weight) for p in spec.projections) + 10
-    assert card.places == spec.n_inputs * n + n * n + n * 10 + 10
+    assert card.active_parameters == sum(np.count_nonzero(p.weight) for p in spec.projections) + 10
+    assert card.total_parameters == spec.n_inputs * n + n * n + n * 10 + 10
     quantized, _ = convert(network.to_spec())
     inputs = next(make_task(small_recipe().task).batches("test", 1000)).inputs
     spikes, _ = emulate_reference(quantized, inputs)
@@ -135,10 +135,10 @@ def test_every_weight_width_is_measured_and_eight_bits_are_the_models_own(card):
 
 def test_progress_and_hashes_are_those_of_the_run(run, model, card):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert card.iterations == card.planned == 4
+    assert card.iterations == card.max_iterations == 4
     assert card.seconds == round(lines[-1]["seconds"], 1)
     assert card.validation_score == max(line.get("validation_accuracy", 0) for line in lines)
-    assert card.best in (2, 4)
+    assert card.best_iteration in (2, 4)
     assert card.sha256 == {name: sha256(model / name) for name in FILES if "card" not in name}
     assert card.belongs_to(model)
 
@@ -146,7 +146,7 @@ def test_progress_and_hashes_are_those_of_the_run(run, model, card):
 def test_the_page_says_what_the_card_says(model, card):
     text = (model / "card.md").read_text()
     for words in (f"{card.score:.2%}", f"{card.integers.score:.2%}", "P1: emulator against",
-                  "exact: 0 mismatches", f"{card.parameters} of {card.places:,}",
+                  "exact: 0 mismatches", f"{card.active_parameters} of {card.total_parameters:,}",
                   "evaluate models/model --target emulator", card.sha256[BEST]):  # fmt: skip
         assert words in text, words
 
@@ -184,8 +184,8 @@ def test_the_width_of_quantization_aware_training_travels_with_the_model(tmp_pat
 
 def test_the_card_says_whose_network_the_run_started_from(model, card, tmp_path):
     run = small_run(tmp_path / "run", f"training.start='{model}'")
-    assert card.start is None
-    assert publish(run, tmp_path / "model", lava_samples=0).start == str(model)
+    assert card.initialized_from is None
+    assert publish(run, tmp_path / "model", lava_samples=0).initialized_from == str(model)
     assert f"from the network of `{model}` for" in (tmp_path / "model" / "card.md").read_text()
 
 
@@ -206,7 +206,7 @@ def test_an_lstm_has_a_card_without_integers(tmp_path):
     cli("train", recipe, "--out", tmp_path / "run", "--json")
     card = publish(tmp_path / "run", tmp_path / "model")
     assert card.integers is None
-    assert card.parameters == card.places == 4 * 4 * (29 + 4 + 2) + 4 * 10 + 10
+    assert card.active_parameters == card.total_parameters == 4 * 4 * (29 + 4 + 2) + 4 * 10 + 10
     assert "can't be quantized" in (tmp_path / "model" / "card.md").read_text()
     assert Card.load(tmp_path / "model") == card
 

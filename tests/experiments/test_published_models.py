@@ -24,7 +24,7 @@ def test_parameters_are_those_of_the_card(name):
     assert card.belongs_to(MODELS / name)
     parameters = count_parameters(trained.float_network)
     dormant = count_dormant(trained.spec) if trained.spec else 0
-    assert (card.parameters, card.places) == (parameters, parameters + dormant)
+    assert (card.active_parameters, card.total_parameters) == (parameters, parameters + dormant)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from small_models import small_run
 from deploy.publishing.card import Card
 from deploy.publishing.folder import publish
 from experiments.__main__ import write_results
-from experiments.families import Family, Model, Spread, load_families
+from experiments.families import Family, Model, Statistics, load_families
 from experiments.figures import connectivity, learning_curves, navigation, weight_bits
 from experiments.literature import CLAIMS, ROWS
 from experiments.page import page
@@ -110,10 +110,10 @@ def test_models_are_found_by_family_in_the_order_of_their_seeds(families):
 def test_the_spread_over_seeds_is_that_of_a_sample(families):
     family = families["smnist-1ms"]
     values = [m.card.score for m in family.models]
-    assert family.in_float == Spread(
+    assert family.in_float == Statistics(
         best=max(values), mean=sum(values) / 2, sd=statistics.stdev(values), n=2
     )
-    assert Spread.of([0.25]).sd is None
+    assert Statistics.of([0.25]).sd is None
 
 
 def test_what_counts_is_what_the_network_was_trained_on(families):
@@ -226,7 +226,7 @@ def test_weight_bits_are_the_cards_and_the_trained_width_is_marked(families):
 def test_connectivity_joins_networks_that_differ_in_nothing_else(families):
     (axes,) = connectivity(families).axes
     (line,) = [container.lines[0] for container in axes.containers]
-    shares = [100 * families[n].first.card.parameters / families[n].first.card.places
+    shares = [100 * families[n].first.card.active_parameters / families[n].first.card.total_parameters
               for n in ("smnist-sparser", "smnist-1ms")]  # fmt: skip
     assert line.get_xdata() == pytest.approx(shares)
     assert line.get_ydata() == pytest.approx(

@@ -263,3 +263,21 @@ def test_in_sequence_the_same_frames_are_asked_for_their_phones_in_order(folder,
     labels = next(sequences.batches("test", 1)).labels
     assert [sequences.folding.classes[i] for i in labels.labels[0]] == ["h#", "iy", "s", "aa"]
     np.testing.assert_array_equal(labels.start, 5 * np.arange(40))
+
+
+def test_classes_are_put_in_the_order_of_a_network(tmp_path):
+    """A network may know more classes, in another order: each label goes to the output of its name."""
+    data = timit(tmp_path)
+    for file in data.rglob("*.WAV"):
+        utterance(file, ["xe", "xi", "xo", "xe"])
+    task = make(data, max_frames=50)
+    assert task.class_names == ("xe", "xi", "xo")
+    moved = task.relabelled(("xo", "xa", "xe", "xi"))
+    (ours,), (theirs,) = (list(t.batches("test", 10)) for t in (task, moved))
+    np.testing.assert_array_equal(ours.inputs, theirs.inputs)
+    names = [task.class_names[i] for i in ours.labels.target]
+    assert names == [moved.class_names[i] for i in theirs.labels.target]
+    assert moved.n_outputs == 4
+    assert theirs.labels.correct(theirs.labels.target).all()
+    with pytest.raises(DataError, match="the data have the class 'xo', which the network was not"):
+        task.relabelled(("xa", "xe", "xi"))
