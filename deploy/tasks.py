@@ -28,12 +28,11 @@ def task_of_user(model: Model, text: str | None, data: str | None) -> Task | Non
         if "data" not in type(config).model_fields:
             raise RecipeError(f"task {config.name!r} reads no data; leave --data out")
         config = config.model_copy(update={"data": data})
-    task: Task = kind(config)
     by = f"--data {data}" if text is None else f"--task {text}"
-    network = model.network
+    task, network = kind(config), model.network
     if network is not None and task.n_inputs != network.n_inputs:
         check_width(task, network, by)
-    task = model.with_task(task)  # may give it the network's outputs
+    task = model.with_task(task)  # the network's classes, which may be more than the data's
     if network is not None:
         check_width(task, network, by)
     return task

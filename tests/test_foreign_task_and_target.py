@@ -95,7 +95,7 @@ def test_a_target_may_be_named_by_its_file(site: Path) -> None:
 def test_it_is_published_with_its_own_metric(site: Path) -> None:
     succeed(site, "publish", "run", "--out", "model", "--lava-samples", 2)
     card = json.loads((site / "model" / "card.json").read_text())
-    assert card["measure"] == "distance"
+    assert card["metric"] == "distance"
     assert all(p["mismatches"] == 0 for p in card["integers"]["parity"].values())
     found = json.loads(succeed(site, "evaluate", "model", "--target", "emulator", "--json"))
     assert found["distance"] == pytest.approx(card["integers"]["score"])
