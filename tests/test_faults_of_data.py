@@ -1,4 +1,4 @@
-"""Data are opened where the user says, classes are known by their names, artifacts encode by themselves."""
+"""Data are opened where the user says, and classes are known by their names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from speech_folders import fsdd, utterance
-from tiny_runs import lsnn_neuro, said, succeed, train_tiny
-
-import deploy
-from lsnn_neuro.data.mnist import load_images
-from lsnn_neuro.data.speech import find_digits, find_phones, read_samples
+from speech_folders import utterance
+from tiny_runs import lsnn_neuro, said, succeed
 
 SPOKEN = ("a", "e", "i", "o", "ii")
 HELD = 4
@@ -179,42 +174,3 @@ def test_a_recipe_that_was_edited_in_a_model_folder_is_told(
     )
     recipe.write_text("name =")
     assert "recipe.toml" in succeed("evaluate", copy, "--data", data).stderr
-
-
-def sounds_of_phones(data: Path) -> list[Any]:
-    return [read_samples(r.file, 16_000) for r in find_phones(data).test]
-
-
-def test_an_artifact_encodes_sound_by_itself(artifact: Path, data: Path) -> None:
-    found = deploy.load(artifact).artifact
-    assert found is not None
-    assert found.class_names == ("a", "e", "i", "ii", "o")
-    assert found.encoder is not None
-    encoded = found.encoder.encode(sounds_of_phones(data))
-    np.testing.assert_array_equal(encoded[:, : found.inputs.shape[1]], found.inputs)
-    windows = found.manifest["decision"]["windows"]
-    assert (found.manifest["decision"]["labels"], len(windows)) == ("ClassLabels", 50)
-
-
-def test_an_artifact_encodes_digits_by_itself(tmp_path: Path) -> None:
-    data = fsdd(tmp_path / "data")
-    run = train("fsdd", data, tmp_path / "run", "training.iterations=2")
-    out = tmp_path / "artifact"
-    succeed("export", run, "--target", "emulator", "--out", out, "--data", data)
-    found = deploy.load(out).artifact
-    assert found is not None
-    assert found.encoder is not None
-    sounds = [read_samples(r.file, 8000) for r in find_digits(data).test]
-    n = found.inputs.shape[1]
-    np.testing.assert_array_equal(found.encoder.encode(sounds[:n]), found.inputs)
-    assert found.class_names == tuple("0123456789")
-
-
-def test_an_artifact_encodes_images_by_itself(tmp_path: Path) -> None:
-    run, out = train_tiny(tmp_path / "run"), tmp_path / "artifact"
-    succeed("export", run, "--target", "emulator", "--out", out, "--samples", 5)
-    found = deploy.load(out).artifact
-    assert found is not None
-    assert found.encoder is not None
-    images = load_images("mnist-5k").test.images[:5]
-    np.testing.assert_array_equal(found.encoder.encode(images), found.inputs)
