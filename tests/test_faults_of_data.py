@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from speech_folders import utterance
-from tiny_runs import lsnn_neuro, said, succeed
+from tiny_runs import lsnn_neuro, said, succeed, train_tiny
 
 SPOKEN = ("a", "e", "i", "o", "ii")
 HELD = 4
@@ -174,3 +174,31 @@ def test_a_recipe_that_was_edited_in_a_model_folder_is_told(
     )
     recipe.write_text("name =")
     assert "recipe.toml" in succeed("evaluate", copy, "--data", data).stderr
+
+
+def test_a_task_that_can_not_be_had_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise ValueError('boom')\n")
+    empty = tmp_path / "empty.py"
+    empty.write_text("class Nothing:\n    pass\n")
+    model = Path(__file__).parents[1] / "models" / "delayed-xor"
+    for text, wrong in (
+        (f"{broken}:Own", "can't be imported (ValueError: boom)"),
+        (f"{empty}:Nothing", "is no subclass of lsnn_neuro.tasks.task.Task"),
+        (f"{empty}:Typo", "can't be imported (AttributeError"),
+        (f"{empty}", "name the class too"),
+        (":Own", "expected module:Class or FILE.py:Class"),
+        ("delayed-xo", "did you mean delayed-xor?"),
+    ):
+        result = lsnn_neuro("evaluate", model, "--task", text, "--samples", 2)
+        assert result.exit_code == 1
+        assert wrong in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_run_that_was_never_validated_says_so(tmp_path: Path) -> None:
+    run = train_tiny(tmp_path / "run")
+    (run / "best.safetensors").unlink()
+    result = lsnn_neuro("evaluate", run, "--samples", 2)
+    assert result.exit_code == 0
+    assert "was never validated; this is the network of iteration 3 of 3" in result.stderr
