@@ -262,15 +262,15 @@ class ClassLabels(WindowLabels):
     def each(self, readout: npt.NDArray[Any]) -> FloatArray:
         """1 for every correct decision, else 0."""
         sums = self.sums(readout)
-        if len(self.target) and self.target.max() >= sums.shape[1]:
-            raise DataError(
-                f"labels: target {self.target.max()}, but the network has {sums.shape[1]} outputs, numbered "
-                "from 0"
-            )
         if self.class_map is not None and sums.shape[1] != len(self.class_map):
             raise DataError(
                 f"a readout of {sums.shape[1]} outputs for a task of {len(self.class_map)} classes; "
                 "score a network on the labels it was trained on"
+            )
+        if len(self.target) and self.target.max() >= sums.shape[1]:
+            raise DataError(
+                f"labels: target {self.target.max()}, but the network has {sums.shape[1]} outputs, numbered "
+                "from 0"
             )
         return self.correct(sums.argmax(axis=1)).astype(np.float64)
 
