@@ -38,9 +38,9 @@ from deploy.console import (
     tell,
     warn,
 )
+from deploy.target import FLOAT
 from lsnn_neuro.errors import LSNNError
 
-FLOAT = "float"
 GOLDEN_OR_TEST = (
     "Number of test samples, the first ones; default an artifact's golden ones and its probe."
 )

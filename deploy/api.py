@@ -29,7 +29,7 @@ from deploy.parity_report import ParityReport
 from deploy.player import TargetPlayer
 from deploy.probe import make_probe
 from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
-from deploy.target import Target
+from deploy.target import FLOAT, Target
 from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError, NetworkError, RecipeError
@@ -42,8 +42,6 @@ from quantize.design_rules import Violation, check
 from quantize.network import SPIKES, QuantizedNetwork, value_range
 from quantize.record import SpikeRecord
 
-FLOAT = "float"
-"""In place of a target: the float network, in torch."""
 BATCH = 128
 """Samples that run side by side when many are compared."""
 
@@ -240,7 +238,7 @@ def export(
     write_artifact(
         Path(folder), model.integers, target=target.name, inputs=samples.inputs, golden=golden,
         about=about(model, samples, played, violations), files=files_of(model, found),
-        probe=make_probe(model.integers, value_range(samples.inputs)[1]),
+        probe=make_probe(model.integers, value_range(samples.inputs)),
         encoder=None if played is None else played.encoder, overwrite=overwrite,
     )  # fmt: skip
     return Export(

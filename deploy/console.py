@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from deploy.artifact import conversion_of
+from deploy.emulated import Emulator
 from deploy.model import Model
 from deploy.samples import named_inputs
 from deploy.target import Target
@@ -21,7 +22,6 @@ from deploy.tasks import task_of_user
 from lsnn_neuro.errors import LSNNError, RecipeError
 from quantize.design_rules import check
 
-DEFAULT_TARGET = "emulator"
 NONE = "none"
 """What stands for an empty list."""
 
@@ -141,7 +141,7 @@ def chosen_target(named: str | None, options: Iterable[str], model: Model) -> Ta
     if named is not None:
         target = target_of_user(named)
     else:
-        target = get_target(model.artifact.target if model.artifact else DEFAULT_TARGET)
+        target = get_target(model.artifact.target) if model.artifact else Emulator()
     target = with_options(target, options)
     if reason := target.unavailable():
         raise LSNNError(f"{target.name}: {reason}")

@@ -11,6 +11,7 @@ from deploy.mapping.chips import Chip
 from deploy.mapping.report import Resources, resources_files, rule_names
 from deploy.model import Model
 from deploy.samples import SAMPLES, Samples, check_samples, samples_of
+from deploy.target import FLOAT
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import DesignRuleError, RecipeError
@@ -87,7 +88,7 @@ def about(
 def files_of(model: Model, found: Resources) -> dict[str, bytes]:
     """What an artifact holds beside the network and its spikes."""
     files = resources_files(found)
-    if model.file is not None and model.report is not None:
+    if model.file is not None:
         files[BEST] = model.file.read_bytes()
     if model.known_recipe is not None:
         files["recipe.toml"] = model.known_recipe.to_toml().encode()
@@ -104,13 +105,14 @@ def watch(model: Model, inputs: Events) -> tuple[tuple[PopulationActivity, ...],
             why_not = [f"{error.name or 'torch'} is not installed"]
         else:
             net = model.float_network
-            rates = rates_of(record_torch(net, net, inputs, name="float").spikes, model.integers.dt)
+            rates = rates_of(record_torch(net, net, inputs, name=FLOAT).spikes, model.integers.dt)
     return measure_activity(model.integers, inputs, rates), why_not
 
 
 def check_rules(allow: Collection[str]) -> None:
     """Refuse names of design rules that are none."""
-    unknown = sorted(set(allow) - rule_names())
+    given = {allow} if isinstance(allow, str) else set(allow)
+    unknown = sorted(given - rule_names())
     if unknown:
         raise RecipeError(
             f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
@@ -119,7 +121,8 @@ def check_rules(allow: Collection[str]) -> None:
 
 def refuse(violations: Collection[Violation], allow: Collection[str]) -> None:
     """Refuse a network that breaks rules which are not allowed to be broken."""
-    broken = sorted({violation.rule for violation in violations} - set(allow))
+    allowed = {allow} if isinstance(allow, str) else set(allow)
+    broken = sorted({violation.rule for violation in violations} - allowed)
     if broken:
         first = next(violation for violation in violations if violation.rule in broken)
         options = " ".join(f"--allow {rule}" for rule in broken)

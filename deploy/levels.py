@@ -20,7 +20,7 @@ from deploy.model import Model
 from deploy.parity_report import DISTANCE_ONLY, GOLDEN, ParityReport
 from deploy.player import TargetPlayer
 from deploy.samples import Samples
-from deploy.target import REFERENCE, Target
+from deploy.target import FLOAT, REFERENCE, Target
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
@@ -65,7 +65,7 @@ class FloatSides:
             found: tuple[PopulationState, ...] = self.aware.states(inputs[:, sample], step)
             return found
 
-        record = record_torch(self.network, self.network, inputs, name="float")
+        record = record_torch(self.network, self.network, inputs, name=FLOAT)
         aware = record_torch(self.aware, self.network, inputs, name="quantization-aware")
         return {
             DISTANCE_ONLY: (Side(record=record), reference),

@@ -17,7 +17,7 @@ from lsnn_neuro.arrays import BoolArray, Events
 from lsnn_neuro.network.graph import INPUT
 from quantize.activity import measure_activity
 from quantize.emulator import emulate
-from quantize.network import QuantizedNetwork
+from quantize.network import SPIKES, QuantizedNetwork, ValueRange
 from quantize.record import SpikeRecord
 
 N_STEPS = 120
@@ -42,10 +42,10 @@ class Probe:
     unsaturated: list[str]
 
 
-def make_probe(network: QuantizedNetwork, largest: int = 1, *, seed: int = 0) -> Probe:
+def make_probe(network: QuantizedNetwork, values: ValueRange = SPIKES, *, seed: int = 0) -> Probe:
     """Inputs at random, dense and sparse; each kind of drive at its most; then aimed at what is silent still.
 
-    - largest: value of an event, 1 for spikes
+    - values: least and largest value of an event; both are sent. (0, 1) are spikes
     """
     rng = np.random.default_rng(seed)
     parts = [rng.random((N_STEPS, network.n_inputs)) < rate for rate in _RATES]
@@ -57,7 +57,7 @@ def make_probe(network: QuantizedNetwork, largest: int = 1, *, seed: int = 0) ->
             break
         parts.append(aimed)
     spikes = np.stack(parts, axis=1)
-    inputs: Events = spikes if largest == 1 else (spikes * np.int8(largest)).astype(np.int8)
+    inputs = spikes if values == SPIKES else _graded(spikes, values)
     record = emulate(network, inputs)
     cut = {a.name: a.saturated for a in measure_activity(network, inputs)}
     return Probe(
@@ -70,6 +70,14 @@ def make_probe(network: QuantizedNetwork, largest: int = 1, *, seed: int = 0) ->
         },
         unsaturated=[p.name for p in network.populations if not cut[p.name]],
     )
+
+
+def _graded(spikes: BoolArray, values: ValueRange) -> Events:
+    """Events of the largest value, and after them the same of the least, where one is below 0."""
+    least, largest = values
+    parts = [(spikes * np.int8(v)).astype(np.int8) for v in (max(largest, 0), min(least, 0)) if v]
+    events: Events = np.concatenate(parts or [spikes.astype(np.int8)], axis=1)
+    return events
 
 
 def _one_sided(network: QuantizedNetwork) -> Iterator[BoolArray]:

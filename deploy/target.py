@@ -11,6 +11,8 @@ from lsnn_neuro.arrays import Events, IntArray
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationState, SpikeRecord
 
+FLOAT = "float"
+"""In place of a target: the float network, in torch."""
 REFERENCE = "reference"
 """The level of what all others are compared with, the emulator."""
 

@@ -28,9 +28,11 @@ def write_results(
     Figures that nothing is left to be said about are removed.
     """
     for folder in find_models(models):
-        if again or not (folder / CARD).is_file() or not Card.load(folder).belongs_to(folder):
+        card = Card.load(folder) if (folder / CARD).is_file() else None
+        if again or card is None or not card.belongs_to(folder):
             click.echo(f"measuring {folder} ...", err=True)
-            measure(folder, lava_samples=lava_samples).save(folder)
+            data = None if card is None else card.data
+            measure(folder, data=data, lava_samples=lava_samples).save(folder)
     families = load_families(models)
     drawn = figures(families)
     for file in (docs / "figures").glob("*.svg"):

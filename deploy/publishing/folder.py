@@ -9,7 +9,6 @@ from deploy.model import load
 from deploy.publishing.card import CARD, Card
 from deploy.publishing.log import METRICS, RECIPE, read_metrics, write_thinned
 from deploy.publishing.measurement import LAVA_SAMPLES, measure
-from deploy.tasks import task_of_user
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, module_tensors
 from lsnn_neuro.errors import FileFormatError
@@ -36,11 +35,10 @@ def publish(
         resumable=False,
     )
     metrics = read_metrics(run)
-    task = task_of_user(trained, None, data) or trained.task
     with files.new_folder(out, CARD, "a model", overwrite=overwrite) as new:
         compact.save(new / BEST)
         files.write_text(new / RECIPE, trained.recipe.to_toml())
         write_thinned(metrics, new / METRICS)
-        card = measure(new, task=task, lava_samples=lava_samples)
+        card = measure(new, data=data, lava_samples=lava_samples)
         card.save(new)
     return card

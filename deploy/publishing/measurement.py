@@ -18,6 +18,7 @@ from deploy.publishing.card import Card, Integers, ParityCount
 from deploy.publishing.log import METRICS, RECIPE, read_metrics
 from deploy.samples import samples_of
 from deploy.targets import get_target
+from deploy.tasks import task_of_user
 from lsnn_neuro import __version__, files
 from lsnn_neuro.checkpoint import BEST
 from lsnn_neuro.errors import FileFormatError
@@ -27,7 +28,6 @@ from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.network.synapses import Synapses
 from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.score import Score
-from lsnn_neuro.tasks.task import Task
 from quantize.aware import QuantizationAware, record_torch
 from quantize.conversion import convert
 from quantize.emulator import emulate
@@ -41,15 +41,17 @@ LAVA_SAMPLES = 16
 """Test samples that Lava's own graph runs: half a minute for 220 neurons and 840 steps."""
 
 
-def measure(folder: Path, *, task: Task | None = None, lava_samples: int = LAVA_SAMPLES) -> Card:
+def measure(folder: Path, *, data: str | None = None, lava_samples: int = LAVA_SAMPLES) -> Card:
     """The card of a model's folder.
 
-    - task: by default the model's own; lava_samples: how many P2 compares; 0 leaves P2 out
+    - data: where the task's data are, in place of what the recipe says
+    - lava_samples: how many P2 compares; 0 leaves P2 out
     """
     trained = load(folder)
     assert trained.checkpoint is not None  # a model's folder has one
     recipe, progress = trained.recipe, trained.checkpoint.progress
-    task, network = task or trained.task, trained.float_network
+    task = task_of_user(trained, None, data) or trained.task
+    network = trained.float_network
     last = [progress, *read_metrics(folder)][-1]
     parameters = count_parameters(network)
     dormant, integers = 0, None

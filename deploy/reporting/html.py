@@ -94,7 +94,11 @@ def _value(score: Score) -> str:
 def _verdict(report: Report) -> str:
     levels, failed = report.levels, report.failed
     if not failed:
-        exact = [c for level, c in levels.items() if level not in (DISTANCE_ONLY, GOLDEN)]
+        exact = [
+            c
+            for level, c in levels.items()
+            if level in report.sides and level not in (DISTANCE_ONLY, GOLDEN)
+        ]
         exact = exact or [levels[GOLDEN]]
         *names, last = dict.fromkeys(name for c in exact for name in (c.reference, c.other))
         shown = levels[report.shown]

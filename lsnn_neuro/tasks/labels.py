@@ -254,6 +254,7 @@ class ClassLabels(WindowLabels):
         import torch
 
         means = self.means(readout)
+        _check_outputs(self.target.max(initial=-1) + 1, means.shape[1])
         target = torch.from_numpy(self.target.copy()).to(readout.device)
         value = torch.nn.functional.cross_entropy(scale * means, target)
         correct = self.correct(means.argmax(1).cpu().numpy())
@@ -267,11 +268,7 @@ class ClassLabels(WindowLabels):
                 f"a readout of {sums.shape[1]} outputs for a task of {len(self.class_map)} classes; "
                 "score a network on the labels it was trained on"
             )
-        if len(self.target) and self.target.max() >= sums.shape[1]:
-            raise DataError(
-                f"labels: target {self.target.max()}, but the network has {sums.shape[1]} outputs, numbered "
-                "from 0"
-            )
+        _check_outputs(self.target.max(initial=-1) + 1, sums.shape[1])
         return self.correct(sums.argmax(axis=1)).astype(np.float64)
 
     def score(self, readout: npt.NDArray[Any]) -> Score:
@@ -327,6 +324,7 @@ class ValueLabels(WindowLabels):
         import torch
 
         means = self.means(readout)
+        _check_outputs(self.all_targets().shape[1], means.shape[1])
         if self.sigmoid:
             scored, auxiliary = means.tensor_split([self.target.shape[1]], dim=1)
             means = torch.cat([torch.sigmoid(4 * scored - 2), auxiliary], dim=1)
@@ -336,6 +334,7 @@ class ValueLabels(WindowLabels):
     def each(self, readout: npt.NDArray[Any]) -> FloatArray:
         """The squared error of every decision, mean over its outputs."""
         means = self.sums(readout) / (self.stop - self.start)[:, None]
+        _check_outputs(self.target.shape[1], means.shape[1])
         errors: FloatArray = np.square(self.predictions(means) - self.target).mean(axis=1)
         return errors
 
@@ -377,6 +376,11 @@ class SequenceLabels(WindowLabels):
         if self.class_map is not None:
             self._keep_indices("class_map")
 
+    def _check_labels(self, n_outputs: int) -> None:
+        """Every label needs an output, and the blank one more."""
+        largest = max((int(one.max(initial=-1)) for one in self.labels), default=-1)
+        _check_outputs(largest + 2, n_outputs)
+
     def decode(self, chosen: IntArray, blank: int) -> list[list[int]]:
         """The sequence of each sample, if these outputs are the largest of each window."""
         ends = np.searchsorted(self.sample, np.arange(len(self.labels) + 1))
@@ -408,6 +412,7 @@ class SequenceLabels(WindowLabels):
         """
         import torch
 
+        self._check_labels(logits.shape[1])
         counts = np.bincount(self.sample, minlength=len(self.labels))
         log_p = torch.split(torch.nn.functional.log_softmax(logits, dim=1), counts.tolist())
         labels = torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *self.labels]))
@@ -429,6 +434,7 @@ class SequenceLabels(WindowLabels):
                 f"a readout of {blank + 1} outputs for a task of {len(self.class_map)} classes and the "
                 "blank; score a network on the labels it was trained on"
             )
+        self._check_labels(sums.shape[1])
         reference = self.reference()
         decoded = self.decode(sums.argmax(axis=1), blank)
         edits = sum(Levenshtein.distance(a, b) for a, b in zip(decoded, reference, strict=True))
@@ -436,3 +442,9 @@ class SequenceLabels(WindowLabels):
             metric=ERROR_RATE, samples=readout.shape[1],
             decisions=sum(map(len, reference)), total=float(edits),
         )  # fmt: skip
+
+
+def _check_outputs(needed: int, n_outputs: int) -> None:
+    """Refuse a network of fewer outputs than the labels name."""
+    if needed > n_outputs:
+        raise DataError(f"labels: they need {needed} outputs, the network has {n_outputs}")

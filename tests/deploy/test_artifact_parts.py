@@ -161,3 +161,22 @@ def test_older_formats_go_through_every_command(copy: Path, tmp_path: Path) -> N
         succeed("export", folder, "--target", "emulator", "--out", again, "--overwrite")
         assert manifest_of(again)["format_version"] == 3
         assert json.loads(succeed("parity", again, "--json").stdout)["probe"]["exact"]
+
+
+def test_an_artifact_that_is_exported_again_keeps_its_float_network(
+    artifact: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    succeed("export", artifact, "--target", "emulator", "--out", again, "--samples", 3)
+    levels = json.loads(succeed("parity", again, "--json").stdout)
+    assert levels["P1"]["exact"]
+    assert levels["P0"]["spikes"] > 0
+
+
+@pytest.mark.parametrize("values", [(0, 5), (-3, 0), (-3, 5)])
+def test_the_probe_of_graded_inputs_sends_the_least_and_the_largest_value(
+    artifact: Path, values: tuple[int, int]
+) -> None:
+    inputs = make_probe(load_artifact(artifact).network, values).inputs
+    assert inputs.dtype == np.int8
+    assert (inputs.min(), inputs.max()) == values
