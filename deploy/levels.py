@@ -139,8 +139,8 @@ class Sides:
             side = target_side(self.model.integers, samples.inputs, self.deployed)
             levels[self.deployed.level] = (reference, side)
             if loop is not None:
-                heard = Side(record=with_inputs(reference.record, samples.inputs))
-                levels[f"{self.deployed.level} closed loop"] = (heard, Side(record=loop))
+                sent = Side(record=with_inputs(reference.record, samples.inputs))
+                levels[f"{self.deployed.level} closed loop"] = (sent, Side(record=loop))
         if not levels:
             raise NetworkError(
                 f"{self.model.name}: no float network is known to compare the emulator with; choose another "
@@ -171,8 +171,8 @@ class Sides:
 
 def with_inputs(record: SpikeRecord, inputs: Events) -> SpikeRecord:
     """A record with the inputs as one population more, the first."""
-    heard = PopulationSpikes(name=INPUT, spikes=inputs.astype(np.bool_))
-    return replace(record, spikes=(heard, *record.spikes))
+    sent = PopulationSpikes(name=INPUT, spikes=inputs.astype(np.bool_))
+    return replace(record, spikes=(sent, *record.spikes))
 
 
 class Gathering:

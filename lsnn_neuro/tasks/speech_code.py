@@ -15,6 +15,7 @@ from lsnn_neuro.encoders import levels_reached
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import (
     FRAME_MS,
+    TOP,
     Kind,
     QuantileScale,
     n_features,
@@ -124,8 +125,14 @@ class SpeechEncoder(Encoder):
     def of(cls, settings: Mapping[str, Any], arrays: Arrays) -> SpeechEncoder:
         """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
         fields = {k: v for k, v in settings.items() if k != "rate"}
-        scale = QuantileScale(edges=np.asarray(arrays["edges"], np.float32))
-        return cls(cls.Config(data="none", **fields), int(settings["rate"]), scale)
+        config = cls.Config(data="none", **fields)
+        edges = np.asarray(arrays["edges"], np.float32)
+        wanted = (config.n_features, TOP)
+        if edges.shape != wanted or not np.isfinite(edges).all():
+            raise ValueError(
+                f"edges have shape {edges.shape}, expected finite ones of shape {wanted}"
+            )
+        return cls(config, int(settings["rate"]), QuantileScale(edges=edges))
 
     def frames_of(self, sound: npt.ArrayLike) -> ByteArray:
         """Coded features of a sound, shape (frame, feature)."""

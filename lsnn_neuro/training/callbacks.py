@@ -141,7 +141,7 @@ class Interrupt(Callback):
         for signum in (signal.SIGINT, signal.SIGTERM):
             try:
                 self.before[signum] = signal.signal(signum, self._note)
-            except ValueError:  # not in the main thread: nobody can interrupt us that way
+            except ValueError:  # not in the main thread, which alone gets signals
                 break
 
     def _note(self, signum: int, frame: FrameType | None) -> None:

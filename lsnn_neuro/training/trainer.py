@@ -24,6 +24,7 @@ from lsnn_neuro.deep_r import DeepR
 from lsnn_neuro.encoders import DT
 from lsnn_neuro.errors import TrainingError
 from lsnn_neuro.network.module import NetworkOutput
+from lsnn_neuro.penalties import rate_penalty
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
 from lsnn_neuro.tasks.score import Score
@@ -125,13 +126,11 @@ class Trainer:
         return norm
 
     def _rate_cost(self, output: NetworkOutput) -> Tensor:
-        """Firing-rate regularization: cost * sum over neurons (rate - target)^2, rates in kHz."""
+        """What the recipe charges for firing rates; nothing of networks that have none."""
         config = self.recipe.training
         if output.rate is None or config.rate_cost == 0:
             return torch.zeros((), device=self.device)
-        rate = output.rate / DT  # (neuron,) in spikes per ms
-        cost: Tensor = config.rate_cost * ((rate - config.rate_target / 1000) ** 2).sum()
-        return cost
+        return rate_penalty(output.rate, config.rate_target, cost=config.rate_cost, dt=DT)
 
     def _check_finite(self, loss: float, norm: float) -> None:
         limit = self.recipe.training.divergence_loss
