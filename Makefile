@@ -12,6 +12,7 @@ VERSION := $(patsubst python%,%,$(notdir $(PYTHON)))
 VENV := $(if $(filter 3.10,$(VERSION)),.venv,.venv-$(VERSION))
 PINS := $(if $(filter 3.10,$(VERSION)),constraints.txt,constraints-modern.txt)
 BIN := $(VENV)/bin
+SPREAD = -n auto --dist worksteal  # tests take one core each
 BESIDE = $(if $(AGAINST),--against $(AGAINST))
 
 help: ## show this list
@@ -37,10 +38,10 @@ demo: $(VENV)/installed ## train on real digits, export to the Loihi simulator, 
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed ## the quick tests, Lava included
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SPREAD)
 
 test-all: $(VENV)/installed ## all tests, the long ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py

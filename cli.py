@@ -115,7 +115,8 @@ def train(
 @main.command()
 @click.argument("path", type=EXISTING)
 @click.option("--target", type=TargetName(FLOAT),
-              help="What runs the network; default float, of an artifact its own target.")  # fmt: skip
+              help="What runs the network; default an artifact's own target, else float, else the "
+              "emulator.")  # fmt: skip
 @click.option("--split", type=click.Choice(("validation", "test")), default="test",
               show_default=True)  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1), help="Number of samples; default all.")
@@ -135,11 +136,11 @@ def evaluate(
       lsnn-neuro evaluate runs/smnist-rows
       lsnn-neuro evaluate artifacts/first --target loihi-sim --samples 100 --json
     """
-    from deploy.api import player_of
+    from deploy.api import default_target, player_of
     from deploy.tasks import task_of_user
 
     model = deploy.load(path)
-    in_float = target == FLOAT or (target is None and model.artifact is None)
+    in_float = FLOAT in (target, default_target(model) if target is None else None)
     if in_float and options:
         raise LSNNError(f"--target-option {options[0]}: target {FLOAT!r} has none")
     where = FLOAT if in_float else chosen_target(target, options, model)

@@ -86,7 +86,8 @@ def evaluate(
 ) -> Score:  # fmt: skip
     """Score a network on held-out samples of its task.
 
-    - target: what runs it: a target, "float", or by default an artifact's own target, else float
+    - target: what runs it: a target, "float", or by default an artifact's own target, else float, or the
+      emulator where there are integers alone
     - task: by default the one it was trained on; max_samples: None for all
     """
     model = _model(model)
@@ -99,8 +100,7 @@ def evaluate(
 
 def player_of(model: Model, target: Target | str | None = None) -> Player:
     """A model as something to play tasks on; see :func:`evaluate`."""
-    if target is None:
-        target = FLOAT if model.artifact is None else get_target(model.artifact.target)
+    target = default_target(model) if target is None else target
     if target != FLOAT:
         return TargetPlayer(model.integers, _target(target))
     if not model.has_float:
@@ -108,6 +108,13 @@ def player_of(model: Model, target: Target | str | None = None) -> Player:
             f"{model.name}: holds integers alone, which target {FLOAT!r} can't run; give --target emulator"
         )
     return FloatPlayer(model.float_network)
+
+
+def default_target(model: Model) -> Target | str:
+    """What runs a model by default: an artifact's own target, else float, else the emulator."""
+    if model.artifact is not None:
+        return get_target(model.artifact.target)
+    return FLOAT if model.has_float else Emulator()
 
 
 def parity(

@@ -20,6 +20,7 @@ from deploy.target import Target
 from deploy.targets import TARGETS, get_target, target_of_user, with_options
 from deploy.tasks import task_of_user
 from lsnn_neuro.errors import LSNNError, RecipeError
+from lsnn_neuro.registry import unknown
 from quantize.design_rules import check
 
 NONE = "none"
@@ -100,7 +101,7 @@ class TargetName(click.ParamType):  # type: ignore[type-arg]  # older clicks can
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name itself; a usage error if there is no such target."""
         if ":" not in value and value not in self._names():
-            self.fail(f"there is no target {value!r}; there are {', '.join(self._names())}")
+            self.fail(f"there is no target {unknown(value, self._names())}")
         return value
 
     def shell_complete(

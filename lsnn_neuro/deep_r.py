@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -63,7 +63,12 @@ class DeepR:
                 f"DEEP R can't go with the optimizer {type(optimizer).__name__}, which {obstacle}; take "
                 "another, as Adam or SGD, or leave deep_r out"
             )
-        self.optimizer, self.synapses = optimizer, tuple(synapses)
+        found = list(synapses) if isinstance(synapses, Iterable) else [synapses]
+        if not all(isinstance(s, Synapses) for s in found):
+            raise NetworkError(
+                "DEEP R: synapses must be a network's groups of synapses, as net.synapses() gives them"
+            )
+        self.optimizer, self.synapses = optimizer, tuple(found)
         self.l1, self.temperature, self.generator = l1, temperature, generator
         self.rigl_every = rigl_every
         self._scores: list[tuple[Pairs, Tensor]] = []

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_va
 from lsnn_neuro import migrations
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network.config import NetworkConfig
-from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS
+from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS, unknown
 from lsnn_neuro.section import Section
 from lsnn_neuro.training.config import TrainingConfig
 
@@ -161,9 +161,7 @@ def load_recipe(
     elif str(source) in built_in():
         text = _built_in_folder().joinpath(f"{source}.toml").read_text("utf-8")
     else:
-        raise RecipeError(
-            f"no recipe {str(source)!r}; give a .toml file or one of {', '.join(built_in())}"
-        )
+        raise RecipeError(f"no recipe {unknown(str(source), built_in())}; or give a .toml file")
     try:
         data = migrations.recipe(tomli.loads(text))
     except tomli.TOMLDecodeError as error:

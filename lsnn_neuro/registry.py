@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -46,11 +46,7 @@ class Registry:
             return _imported(self._built_in[name])
         installed = self._installed()
         if name not in installed:
-            close = get_close_matches(name, list(self), n=1)
-            mean = f" (did you mean {close[0]}?)" if close else ""
-            raise RecipeError(
-                f"there is no {self.kind} {name!r}{mean}; there are {', '.join(self)}"
-            )
+            raise RecipeError(f"there is no {self.kind} {unknown(name, self)}")
         return self._load(name, installed[name])
 
     def add(self, name: str, thing: Any) -> None:
@@ -86,6 +82,14 @@ class Registry:
             raise RecipeError(
                 f"{self.kind} {name!r} is installed as {value}, which can't be imported ({error})"
             ) from error
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """What a message says of a name that is not known: the name, the one it is close to, all there are."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    mean = f" (did you mean {close[0]}?)" if close else ""
+    return f"{name!r}{mean}; there are {', '.join(names)}"
 
 
 def _imported(path: str) -> Any:

@@ -206,7 +206,7 @@ class QuantizedProjection:
         label = f"projection {self.name!r}"
         if self.sign_mode not in WEIGHT_RANGE:
             raise NetworkError(
-                f"{label}: sign_mode is {self.sign_mode!r}, allowed are {sorted(WEIGHT_RANGE)}"
+                f"{label}: sign_mode is {self.sign_mode!r}, allowed are {', '.join(sorted(WEIGHT_RANGE))}"
             )
         for name, low, high in (
             ("n_source", 1, SIZE_MAX),

@@ -223,6 +223,7 @@ def test_a_network_that_can_not_be_quantized_is_evaluated_in_float_all_the_same(
     ("arguments", "words"),
     [
         (["train", "no-such-recipe"], "no recipe 'no-such-recipe'"),
+        (["train", "smnist-row"], "no recipe 'smnist-row' (did you mean smnist-rows?)"),
         (["train", "missing.toml"], "missing.toml: no such recipe file"),
         (["train", "smnist-rows", "--set", "training.lr=-1"], "training.lr"),
         (["train", "smnist-rows", "--set", "training.speed=1"], "training.speed"),
@@ -240,6 +241,25 @@ def test_a_mistake_is_answered_in_one_line(
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert "Traceback" not in result.output
+
+
+def test_a_misspelt_target_is_answered_with_the_one_it_is_close_to(run: Path) -> None:
+    result = lsnn_neuro("evaluate", run, "--target", "emulatr")
+    assert result.exit_code == 2
+    assert "there is no target 'emulatr' (did you mean emulator?); there are float" in result.stderr
+
+
+def test_integers_alone_are_evaluated_on_the_emulator(artifact: Path) -> None:
+    arguments = ("--task", artifact / "recipe.toml", "--samples", 4, "--json")
+    result = json.loads(succeed("evaluate", artifact / "network.safetensors", *arguments).stdout)
+    assert result["target"] == "emulator"
+    assert result["samples"] == 4
+
+
+def test_an_artifact_is_not_published(artifact: Path, tmp_path: Path) -> None:
+    result = lsnn_neuro("publish", artifact, "--out", tmp_path / "model")
+    assert result.exit_code == 1
+    assert "is an artifact; publish the run that it was exported from" in result.stderr
 
 
 def test_a_run_in_the_way_is_kept(run: Path) -> None:

@@ -202,3 +202,7 @@ def test_a_run_that_was_never_validated_says_so(tmp_path: Path) -> None:
     result = lsnn_neuro("evaluate", run, "--samples", 2)
     assert result.exit_code == 0
     assert "was never validated; this is the network of iteration 3 of 3" in result.stderr
+    refused = lsnn_neuro("publish", run, "--out", tmp_path / "model")
+    assert refused.exit_code == 1
+    assert "was never validated, so no network of it was chosen" in refused.stderr
+    assert not (tmp_path / "model").exists()

@@ -43,7 +43,7 @@ class LavaOptions:
             if getattr(self, option) not in allowed:
                 raise RecipeError(
                     f"Lava option {option} is {getattr(self, option)!r}, "
-                    f"allowed are {list(allowed)}"
+                    f"allowed are {' and '.join(allowed)}"
                 )
         if self.model == "fused" and (self.lif, self.synapses) != ("auto", "event"):
             raise RecipeError(

@@ -10,7 +10,7 @@ from deploy.publishing.card import CARD, Card
 from deploy.publishing.log import METRICS, RECIPE, read_metrics, write_thinned
 from deploy.publishing.measurement import LAVA_SAMPLES, measure
 from lsnn_neuro import files
-from lsnn_neuro.checkpoint import BEST, module_tensors
+from lsnn_neuro.checkpoint import BEST, LAST, module_tensors
 from lsnn_neuro.errors import FileFormatError
 
 
@@ -26,8 +26,14 @@ def publish(
     - data: where the task's data are, in place of what the recipe says
     """
     trained = load(run)
+    if trained.artifact is not None:
+        raise FileFormatError(f"{run}: is an artifact; publish the run that it was exported from")
     if trained.checkpoint is None:
         raise FileFormatError(f"{run}: holds no trained network; give a run or a checkpoint")
+    if trained.file == run / LAST:
+        raise FileFormatError(
+            f"{run}: was never validated, so no network of it was chosen; train it on (--resume)"
+        )
     compact = replace(
         trained.checkpoint,
         arrays=module_tensors(trained.float_network) if trained.spec is None else {},

@@ -136,7 +136,8 @@ def check_graph(graph: Graph) -> None:
         for end, allowed in ((projection.source, sources), (projection.target, set(names))):
             if end not in allowed:
                 raise NetworkError(
-                    f"projection {projection.name!r}: no such end {end!r}; there are {sorted(allowed)}"
+                    f"projection {projection.name!r}: no such end {end!r}; there are "
+                    + ", ".join(sorted(allowed))
                     + (" (readouts have no outgoing projections)" if end in names else "")
                 )
     if not graph.outputs:

@@ -341,7 +341,7 @@ def draw_graph(
         for end in (q.source, q.target):
             if end not in sizes:
                 raise NetworkError(
-                    f"projections[{i}]: there is no {end!r}; there are {sorted(sizes)}"
+                    f"projections[{i}]: there is no {end!r}; there are {', '.join(sorted(sizes))}"
                 )
         how = {k: getattr(q, k) for k in SynapseRule.__dataclass_fields__}
         how["autapses"] = q.autapses or q.source != q.target

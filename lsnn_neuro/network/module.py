@@ -78,6 +78,11 @@ class SpikingNetwork(nn.Module):
 
     def __init__(self, spec: NetworkSpec, *, dtype: torch.dtype = torch.float32):
         super().__init__()
+        if not isinstance(spec, NetworkSpec):
+            raise NetworkError(
+                f"SpikingNetwork: spec is a {type(spec).__name__}, expected a NetworkSpec, as lsnn() and "
+                "stack() draw it"
+            )
         self.spec = spec
         self.populations = nn.ModuleList(TrainedPopulation(p, dtype) for p in spec.populations)
         self.groups = nn.ModuleList(self._group(name, dtype) for name in spec.groups)

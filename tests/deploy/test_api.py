@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import deploy
 import lsnn_neuro as ln
@@ -54,6 +55,15 @@ def test_anything_else_is_no_model(x: Any) -> None:
         wrong: Any = given
         with pytest.raises(ln.NetworkError, match=f"model is a {type(given).__name__}, expected"):
             deploy.parity(wrong, inputs=x)
+
+
+def test_a_network_is_made_of_a_spec_and_rewired_by_its_synapses(network: Any) -> None:
+    with pytest.raises(ln.NetworkError, match="spec is a QuantizedNetwork, expected a NetworkSpec"):
+        ln.SpikingNetwork(network)
+    net = ln.SpikingNetwork(ln.lsnn(n_inputs=3, n_outputs=2))
+    for wrong in (net, [net]):
+        with pytest.raises(ln.NetworkError, match=r"as net.synapses\(\) gives them"):
+            ln.DeepR(torch.optim.Adam(net.parameters()), wrong)
 
 
 def test_inputs_stand_alone(network: Any, x: Any) -> None:

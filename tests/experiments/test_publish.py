@@ -262,6 +262,7 @@ def test_a_thinned_log_keeps_validations_every_fiftieth_and_the_last(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [b"no gzip", gzip.compress(b"{"), gzip.compress(b"3\n"), gzip.compress(b'{"loss": 1}\n')],
+    ids=("no gzip", "cut", "a number", "no iteration"),
 )
 def test_an_unreadable_log_is_refused(tmp_path, content):
     (tmp_path / "metrics.jsonl.gz").write_bytes(content)
