@@ -46,11 +46,11 @@ def spikes(*shape: int) -> np.ndarray:
 
 
 def test_of_an_imported_network_it_is_said_what_to_do(network: Path, tmp_path: Path) -> None:
-    assert said("evaluate", network).endswith("give --target emulator")
+    assert said("evaluate", network, "--target", "float").endswith("give --target emulator")
     export = ("export", network, "--target", "emulator", "--out", tmp_path / "a")
     report = ("report", network, "--out", tmp_path / "r.html")
     for command in (
-        ("evaluate", network, "--target", "emulator"),
+        ("evaluate", network),
         ("parity", network),
         export,
         report,
@@ -66,9 +66,7 @@ def test_of_an_imported_network_it_is_said_what_to_do(network: Path, tmp_path: P
 
 def test_an_imported_network_plays_a_task_that_is_named(network: Path, tmp_path: Path) -> None:
     task = ("--task", OWN_TASK)
-    scored = json.loads(
-        succeed("evaluate", network, "--target", "emulator", *task, "--json").stdout
-    )
+    scored = json.loads(succeed("evaluate", network, *task, "--json").stdout)
     assert scored["samples"] == 16
     out = tmp_path / "artifact"
     succeed("export", network, "--target", "emulator", "--out", out, *task, "--samples", 3)
