@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,11 @@ class Samples(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def title(self) -> str:
+        """The name without the folder that it is in."""
+        return PurePath(self.name).name
 
     @abstractmethod
     def read(self, index: int) -> Any:

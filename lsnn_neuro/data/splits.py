@@ -48,22 +48,22 @@ def split(
     for key, (name, rule) in enumerate(rules.items()):
         if isinstance(rule, str | Samples):
             samples = open_file(rule) if isinstance(rule, str) else rule
-            index, about = np.arange(len(samples)), f"all of {samples.name}"
+            index, about = np.arange(len(samples)), f"all of {samples.title}"
         elif isinstance(rule, float):
             samples = base
             index = _share(base, left, rule, np.random.default_rng([seed, key]), f"task.{name}")
             what = " in whole groups" if base.groups else ""
-            about = f"{rule:.4g} of {base.name}, drawn{what} with seed {seed}"
+            about = f"{rule:.4g} of {base.title}, drawn{what} with seed {seed}"
         else:
             samples, index = base, _of_groups(base, left, rule, f"task.{name}")
-            about = f"{', '.join(rule)} of {base.name}"
+            about = f"{', '.join(rule)} of {base.title}"
         if samples is base:
             left = np.setdiff1d(left, index)
         parts[name] = Part(samples=samples, index=index, about=about)
     if not len(left):
         raise DataError(f"{base.name}: no samples are left to train on; hold out fewer")
     rest = "all" if len(left) == len(base) else "the rest"
-    return {"train": Part(samples=base, index=left, about=f"{rest} of {base.name}"), **parts}
+    return {"train": Part(samples=base, index=left, about=f"{rest} of {base.title}"), **parts}
 
 
 def described(parts: Mapping[str, Part]) -> str:

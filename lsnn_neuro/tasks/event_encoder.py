@@ -98,9 +98,9 @@ class EventEncoder(Encoder):
             )
         seen = ~late & (units.astype(np.int64) % config.every_channel == 0)
         channel = units[seen].astype(np.int64) // config.every_channel // config.merge_channels
-        places, counts = np.unique(
-            step[seen].astype(np.int64) * config.n_inputs + channel, return_counts=True
-        )
+        counted = np.bincount(step[seen].astype(np.int64) * config.n_inputs + channel)
+        places = np.flatnonzero(counted)
+        counts = counted[places]
         self._check_counts(places, counts, at)
         return np.stack([*np.divmod(places, config.n_inputs), counts])
 

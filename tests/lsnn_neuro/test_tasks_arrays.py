@@ -45,8 +45,8 @@ def test_held_out_samples_are_always_the_same_and_in_no_other_split(tmp_path: Pa
     other = task_of(section(file, split_seed=1))
     assert set(other._parts["test"].index) != parts[1]
     assert one.splits == (
-        f"train: 28 samples, the rest of {file}; test: 8 samples, 0.2 of {file}, drawn with seed 0; "
-        f"validation: 4 samples, 0.1 of {file}, drawn with seed 0"
+        "train: 28 samples, the rest of s.npz; test: 8 samples, 0.2 of s.npz, drawn with seed 0; "
+        "validation: 4 samples, 0.1 of s.npz, drawn with seed 0"
     )
 
 
@@ -66,7 +66,7 @@ def test_splits_by_file_lie_in_the_folder_that_is_named(tmp_path: Path) -> None:
     signals(tmp_path / "a.npz"), signals(tmp_path / "b.npz", 12, seed=1)
     task = task_of(section(tmp_path, train="a.npz", test="b.npz"))
     assert task.n_samples("test") == 12
-    assert f"test: 12 samples, all of {tmp_path / 'b.npz'}" in task.splits
+    assert "test: 12 samples, all of b.npz" in task.splits
     for elsewhere in ("/etc/b.npz", "../b.npz", ""):
         with pytest.raises(RecipeError, match=r"task\.test: .* in task\.data"):
             task_of(section(tmp_path, train="a.npz", test=elsewhere))
@@ -162,15 +162,15 @@ def test_the_same_arrays_compressed_or_in_another_order_are_the_same(tmp_path: P
 
 
 WRONG = {
-    "a class that is none": (dict(labels=np.arange(20) / 2), "sample 1: its label is 0.5"),
-    "a class below none": (dict(labels=np.arange(20) - 4), "sample 0: its label is -4"),
-    "a missing label": (dict(labels=np.arange(20) - 1), r"sample 0: has no label \(-1\)"),
-    "too few labels": (dict(labels=np.arange(19)), "labels: 19 of them for 20 samples"),
-    "no labels": (dict(other=np.arange(20)), "holds no array 'labels'; there are inputs, other"),
-    "labels of steps": (dict(labels=np.zeros((20, 5, 2, 2))), r"labels are .* expected classes"),
-    "objects": (dict(labels=np.array([{}] * 20)), "holds Python objects"),
-    "no time": (dict(inputs=np.zeros((20, 0, 2)), labels=np.arange(20)), r"shape \(20, 0, 2\)"),
-    "complex": (dict(inputs=np.zeros((20, 5), complex), labels=np.arange(20)), "complex128"),
+    "a class that is none": ({"labels": np.arange(20) / 2}, "sample 1: its label is 0.5"),
+    "a class below none": ({"labels": np.arange(20) - 4}, "sample 0: its label is -4"),
+    "a missing label": ({"labels": np.arange(20) - 1}, r"sample 0: has no label \(-1\)"),
+    "too few labels": ({"labels": np.arange(19)}, "labels: 19 of them for 20 samples"),
+    "no labels": ({"other": np.arange(20)}, "holds no array 'labels'; there are inputs, other"),
+    "labels of steps": ({"labels": np.zeros((20, 5, 2, 2))}, r"labels are .* expected classes"),
+    "objects": ({"labels": np.array([{}] * 20)}, "holds Python objects"),
+    "no time": ({"inputs": np.zeros((20, 0, 2)), "labels": np.arange(20)}, r"shape \(20, 0, 2\)"),
+    "complex": ({"inputs": np.zeros((20, 5), complex), "labels": np.arange(20)}, "complex128"),
 }
 
 
@@ -215,7 +215,7 @@ def test_longer_samples_are_refused_or_cut_with_their_labels(tmp_path: Path) -> 
     labels = next(task.batches("test", 1)).labels
     assert len(labels) == 20
     whole = task_of(section(signals(tmp_path / "t.npz"), steps=20))
-    with pytest.raises(DataError, match="30 values in time, but task.steps = 20 has room for 20"):
+    with pytest.raises(DataError, match="30 values in time"):
         next(whole.batches("test", 1))
 
 
