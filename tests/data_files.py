@@ -64,7 +64,7 @@ def words(folder: Path, names: Sequence[str] = ("left", "right"), n: int = 10) -
     for k, name in enumerate(names):
         for i in range(n):
             samples = tone(400 + 900 * k + 10 * i, 1200 + 80 * i, 8000)
-            write_wav(folder / name / f"{'ann' if i % 2 else 'bob'}_{i}.wav", samples, 8000)
+            write_wav(folder / name / f"{('ann', 'bob', 'cas')[i % 3]}_{i}.wav", samples, 8000)
     return folder
 
 

@@ -61,9 +61,9 @@ class ArraysConfig(DatasetConfig):
 
 def coding_of(fields: Mapping[str, Any]) -> CodingConfig:
     """The settings of a coding, by its name; ValueError over what is none."""
-    codings = [name for name in ENCODERS if _is_coding(ENCODERS[name])]
-    name = fields.get("name")
-    if name not in codings:
+    name = str(fields.get("name"))
+    if name not in ENCODERS or not _is_coding(ENCODERS[name]):
+        codings = [known for known in ENCODERS if _is_coding(ENCODERS[known])]
         raise ValueError(f"encoder {name!r}: there are {', '.join(codings)}")
     try:
         found: CodingConfig = ENCODERS[name].Config.model_validate(fields)

@@ -77,7 +77,7 @@ class EventEncoder(Encoder):
         """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
         return self.place([self.checked(one, f"sample {i}") for i, one in enumerate(raw)])
 
-    def checked(self, raw: Any, at: str) -> npt.NDArray[np.int64]:
+    def checked(self, raw: Any, at: str) -> npt.NDArray[np.int32]:
         """Step, input and count of the events of a sample, (3, event); DataError names ``at`` and which."""
         times, units = (np.asarray(part) for part in raw)
         if times.shape != units.shape or times.ndim != 1:
@@ -102,7 +102,8 @@ class EventEncoder(Encoder):
         places = np.flatnonzero(counted)
         counts = counted[places]
         self._check_counts(places, counts, at)
-        return np.stack([*np.divmod(places, config.n_inputs), counts])
+        steps, channels = np.divmod(places, config.n_inputs)
+        return np.array([steps, channels, counts], np.int32)
 
     def _check_counts(
         self, places: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], at: str
@@ -118,7 +119,7 @@ class EventEncoder(Encoder):
             )
 
     def place(
-        self, samples: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator | None = None
+        self, samples: Sequence[npt.NDArray[np.int32]], rng: np.random.Generator | None = None
     ) -> Events:
         """Inputs of samples that were checked."""
         inputs = np.zeros((self.config.steps, len(samples), self.n_inputs), np.int8)
