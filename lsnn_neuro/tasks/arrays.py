@@ -14,7 +14,8 @@ from lsnn_neuro.data.sounds import SoundConfig, open_sounds
 from lsnn_neuro.data.splits import Part
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.registry import ENCODERS
-from lsnn_neuro.tasks.dataset import DatasetConfig, DatasetTask
+from lsnn_neuro.tasks.dataset import DatasetTask
+from lsnn_neuro.tasks.dataset_config import DatasetConfig
 from lsnn_neuro.tasks.signal_encoder import CodingConfig, Frame, Signal, SignalEncoder
 
 

@@ -11,7 +11,8 @@ from lsnn_neuro.data.events import open_events, spikes_of
 from lsnn_neuro.data.samples import PairSamples, Samples
 from lsnn_neuro.data.splits import Part
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.dataset import DatasetConfig, DatasetTask
+from lsnn_neuro.tasks.dataset import DatasetTask
+from lsnn_neuro.tasks.dataset_config import DatasetConfig
 from lsnn_neuro.tasks.event_encoder import EventConfig, EventEncoder
 
 

@@ -1,4 +1,4 @@
-"""Signals as inputs: what all codings share. The codings themselves are in :mod:`lsnn_neuro.tasks.codings`.
+"""Signals as inputs: what all codings share. The codings themselves: :mod:`lsnn_neuro.tasks.codings`.
 
 A recipe names a coding (``[task.encoder]``), which is fitted to the training samples where it has to be. It
 is an :class:`lsnn_neuro.tasks.encoder.Encoder`, so an artifact keeps it with its constants.
