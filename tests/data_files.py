@@ -38,9 +38,9 @@ def task_of(task: dict[str, Any], **data_sets: Any) -> Any:
 
 
 def shd(
-    file: Path, n: int = 40, *, units: int = SHD_UNITS, classes: int = SHD_CLASSES, seed: int = 0
+    file: Path, n: int = 80, *, units: int = SHD_UNITS, classes: int = SHD_CLASSES, seed: int = 0
 ) -> Path:
-    """An HDF5 file in SHD's layout: each class has spikes of units and times of its own; two speakers."""
+    """An HDF5 file in SHD's layout: each class has units of its own; four speakers."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     with h5py.File(file, "w") as out:
@@ -54,7 +54,7 @@ def shd(
                 (label * units // classes + rng.integers(units // 10, size=k)) % units
             ).astype("u2")
         out["labels"] = labels.astype(np.uint8)
-        out["extra/speaker"] = (np.arange(n) // classes % 2).astype(np.uint8)
+        out["extra/speaker"] = ((np.arange(n) + np.arange(n) // classes) % 4).astype(np.uint8)
         out["extra/keys"] = np.array([f"word {i}" for i in range(classes)], "S8")
     return file
 

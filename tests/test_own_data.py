@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -70,16 +69,13 @@ RECIPES = {"spikes.h5": SHD, "sounds": SOUNDS, "signals.npz": STEPS}
 
 
 def make_data(folder: Path, name: str) -> Path:
-    """The data that a recipe names; of spikes three speakers."""
+    """The data that a recipe names."""
     where = folder / name
     if name == "sounds":
         return words(where)
     if name == "signals.npz":
         return signals(where, each_step=True)
-    shd(where, 60)
-    with h5py.File(where, "r+") as file:
-        file["extra/speaker"][:] = np.arange(60) // 20
-    return where
+    return shd(where)
 
 
 @pytest.fixture(scope="module", params=RECIPES)

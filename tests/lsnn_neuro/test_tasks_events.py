@@ -93,14 +93,19 @@ def test_late_spikes_are_refused_or_cut(file: Path) -> None:
 
 
 def test_speakers_are_held_out_as_a_whole(file: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"task.validation = 0.2 of whole groups, but only group '0'"
+    task = task_of(section(file, groups="extra/speaker", test=["1"], validation=0.2))
+    with h5py.File(file) as found:
+        speaker = found["extra/speaker"][:]
+    heard = {name: set(speaker[part.index]) for name, part in task._parts.items()}
+    assert heard["test"] == {1}
+    assert [len(heard[name]) for name in ("train", "validation")] == [2, 1]
+    for fields, said in (
+        ({"test": ["1", "2", "3"]}, "task.validation = 0.1 of whole groups, but only group '0' is"),
+        ({"test": ["7"]}, "task.test names group '7'; there are 0, 1, 2, 3"),
+        ({"test": ["1", "2"], "validation": ["0", "3"]}, "no samples are left to train on"),
     ):
-        task_of(section(file, groups="extra/speaker", test=["1"], validation=0.2))
-    with pytest.raises(DataError, match=r"task.test names group '7'; there are 0, 1"):
-        task_of(section(file, groups="extra/speaker", test=["7"]))
-    with pytest.raises(DataError, match=r"no samples are left to train on"):
-        task_of(section(file, groups="extra/speaker", test=["1"], validation=["0"]))
+        with pytest.raises(DataError, match=said):
+            task_of(section(file, groups="extra/speaker", **fields))
 
 
 def test_npz_files_give_the_same_task(file: Path, tmp_path: Path) -> None:
@@ -165,7 +170,7 @@ def replaced(name: str, **how: Any) -> Callable[[h5py.File], None]:
 
 def read_all(task: Any) -> None:
     for name in ("test", "validation"):
-        list(task.batches(name, 40))
+        list(task.batches(name, 80))
     for seed in range(20):
         task.train_batch(20, np.random.default_rng(seed))
 
@@ -190,7 +195,7 @@ def test_a_wrong_spike_is_named_by_file_sample_and_index(what: str, tmp_path: Pa
 
 
 UNUSABLE = {
-    "missing label": (replaced("labels", data=np.zeros(39, int)), "40, 40, 39 samples.*a label is missing"),
+    "missing label": (replaced("labels", data=np.zeros(79, int)), "80, 80, 79 samples.*a label is missing"),
     "no labels": (replaced("labels"), "holds no array 'labels'"),
     "no spikes": (replaced("spikes/times"), "holds no array 'spikes/times'"),
     "no samples": (
@@ -203,8 +208,8 @@ UNUSABLE = {
         ],
         "0, 0, 0 samples",
     ),
-    "dense spikes": (replaced("spikes/times", data=np.zeros((40, 3))), "expected an array of numbers"),
-    "a class too many": (replaced("labels", data=np.arange(40)), "sample 20: its label is 20"),
+    "dense spikes": (replaced("spikes/times", data=np.zeros((80, 3))), "expected an array of numbers"),
+    "a class too many": (replaced("labels", data=np.arange(80)), "sample 20: its label is 20"),
     "a link elsewhere": (
         lambda out: [
             replaced("labels")(out), out.__setitem__("labels", h5py.ExternalLink("other.h5", "labels"))
@@ -212,7 +217,7 @@ UNUSABLE = {
         "labels is a link",
     ),
     "data in another file": (
-        replaced("labels", shape=(40,), dtype="u1", external=[("raw.bin", 0, 40)]),
+        replaced("labels", shape=(80,), dtype="u1", external=[("raw.bin", 0, 80)]),
         "lies in other files",
     ),
 }  # fmt: skip
