@@ -129,7 +129,9 @@ TASKS = Registry(
     "task",
     "lsnn_neuro.tasks",
     {
+        "arrays": "lsnn_neuro.tasks.arrays:Arrays",
         "delayed-xor": "lsnn_neuro.tasks.delayed_xor:DelayedXOR",
+        "events": "lsnn_neuro.tasks.events:EventStreams",
         "navigation": "lsnn_neuro.tasks.navigation.task:Navigation",
         "phones": "lsnn_neuro.tasks.phones:Phones",
         "sequential-mnist": "lsnn_neuro.tasks.sequential_mnist:SequentialMNIST",
@@ -169,6 +171,12 @@ ENCODERS = Registry(
     "encoder",
     "lsnn_neuro.encoders",
     {
+        "graded": "lsnn_neuro.tasks.codings:Graded",
+        "level": "lsnn_neuro.tasks.codings:Level",
+        "delta": "lsnn_neuro.tasks.codings:Delta",
+        "poisson": "lsnn_neuro.tasks.range_codings:Poisson",
+        "latency": "lsnn_neuro.tasks.range_codings:Latency",
+        "events": "lsnn_neuro.tasks.event_encoder:EventEncoder",
         "image-sequence": "lsnn_neuro.tasks.sequential_mnist:ImageEncoder",
         "phones": "lsnn_neuro.tasks.phones_encoder:PhonesEncoder",
         "spoken-digits": "lsnn_neuro.tasks.spoken_digits:DigitsEncoder",

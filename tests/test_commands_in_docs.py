@@ -13,12 +13,14 @@ from pathlib import Path
 
 import click
 import pytest
+from data_files import shd, signals, words
 from test_docs import DOORS
 
 from cli import main
 from lsnn_neuro.data.cache import cache_folder
 from lsnn_neuro.data.idx import idx_bytes
 from lsnn_neuro.data.mnist import SHA256, load_images
+from lsnn_neuro.recipe import load_recipe
 from lsnn_neuro.registry import TASKS
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +133,11 @@ def _task_data(word: str) -> str | None:
     return found[1] if found else None
 
 
+def in_steps(file: Path) -> Path:
+    """Signals with a label in every step."""
+    return signals(file, each_step=True)
+
+
 def make_fashion(folder: Path) -> None:
     """A folder of IDX files, as a reader has one."""
     folder.mkdir()
@@ -143,13 +150,26 @@ def make_fashion(folder: Path) -> None:
         (folder / labels).write_bytes(idx_bytes(part.labels.astype("uint8")))
 
 
+MAKERS = {"FASHION": make_fashion, "words.h5": shd, "sounds": words, "waves.npz": in_steps}
+"""What readers have on their disk, by the name that a page gives it."""
+
+
+def write_recipes(page: Path, folder: Path) -> None:
+    """The recipes among a page's blocks, whose first line is a comment with the name of a file."""
+    for language, text in blocks(page):
+        name = re.match(r"# (\w+\.toml)\n", text)
+        if language == "toml" and name and "[task]" in text:
+            (folder / name[1]).write_text(text)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if shown(p)], ids=names)
 def test_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     for name in ("models", "recipes"):
         (tmp_path / name).symlink_to(ROOT / name)
-    if "FASHION" in page.read_text():
-        make_fashion(tmp_path / "FASHION")
+    for name in [name for name in MAKERS if name in page.read_text()]:
+        MAKERS[name](tmp_path / name)
+    write_recipes(page, tmp_path)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     left_out, ran = [], 0
     for language, text in blocks(page):
@@ -158,12 +178,12 @@ def test_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
             calls = [(c, [str(ROOT / "cli.py"), *arguments(c)]) for c in commands(text)]
         elif language == "python" and page.name not in DOORS:
             calls = [(text, ["-c", text])]
-        for shown_as, words in calls:
+        for shown_as, call in calls:
             if reason := out_of_reach(language, shown_as):
                 left_out.append(f"{shown_as.splitlines()[0]}: {reason}")
                 continue
             done = subprocess.run(
-                [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                [sys.executable, *call], cwd=tmp_path, env=environment, capture_output=True, text=True,
                 timeout=600, check=False,
             )  # fmt: skip
             assert done.returncode == 0, f"{shown_as}\n{done.stdout}\n{done.stderr}"
@@ -171,6 +191,13 @@ def test_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     print("\n".join(left_out))
     if not ran:
         pytest.skip("; ".join(left_out))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_a_recipe_that_a_page_shows_is_one(page: Path, tmp_path: Path) -> None:
+    write_recipes(page, tmp_path)
+    for file in tmp_path.iterdir():
+        assert load_recipe(file).name == file.stem
 
 
 def test_the_tasks_that_read_data_are_in_the_page_about_data() -> None:

@@ -61,6 +61,7 @@ class Card(_Part):
     """What is known of a model; scores are over all decisions of the test split.
 
     - metric: what the scores are; data: where the task's data were, if that has to be named
+    - splits: how a user's data were split; beside: scores of the same readouts by other labels, by name
     - trained_bits: width of the weights in quantization-aware training, None after float training
     - initialized_from: whose network it started from, None for one drawn anew
     - iterations, max_iterations: how many were run, and how many the recipe asks for; best_iteration: the
@@ -76,6 +77,7 @@ class Card(_Part):
     metric: str = "accuracy"
     recipe: str
     data: str | None = None
+    splits: str | None = None
     seed: int
     trained_bits: int | None
     initialized_from: str | None = None
@@ -93,6 +95,7 @@ class Card(_Part):
     sha256: dict[str, str]
     curves: dict[str, list[float]] = {}
     episodes: dict[str, dict[str, float]] = {}
+    beside: dict[str, float] = {}
 
     def save(self, folder: Path) -> None:
         """Write the card as JSON, and as a page to read."""
@@ -153,6 +156,7 @@ class Card(_Part):
             f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best_iteration:,}, the best "
             f"on the validation split ({self.format(self.validation_score)}).{unfinished} Its log repeats "
             f"with release {self.tool_version}.",
+            *(["", f"Data: {self.splits}."] if self.splits else []),
         ]
 
     def format(self, score: float) -> str:
@@ -168,6 +172,7 @@ class Card(_Part):
                 f"{self.active_parameters:,} of {self.total_parameters:,}",
             ),
         ]
+        rows += [(f"test {what}", self.format(score)) for what, score in self.beside.items()]
         for who, found in self.episodes.items():
             named = ("goals", "goals_first_half", "goals_second_half", "reward")
             goals, first, second, reward = (found[name] for name in named)

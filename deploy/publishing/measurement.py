@@ -70,6 +70,7 @@ def measure(folder: Path, *, data: str | None = None, lava_samples: int = LAVA_S
         metric=tested.metric.name,
         recipe=recipe.name,
         data=trained.place_to_name,
+        splits=task.splits or None,
         seed=recipe.seed,
         trained_bits=trained_for.weight_bits if trained_for else None,
         initialized_from=recipe.training.start,
@@ -88,6 +89,11 @@ def measure(folder: Path, *, data: str | None = None, lava_samples: int = LAVA_S
             name: {score.metric.name: score.value, **score.extra_each}
             for name, score in scores.items()
             if score.extra
+        },
+        beside={
+            f"{one.metric.name} {name.replace('_', ' ')}, {who.removeprefix('network, ')}": one.value
+            for who, score in scores.items()
+            for name, one in score.beside.items()
         },
         tool_version=__version__,
         sha256={name: files.sha256(folder / name) for name in (BEST, RECIPE, METRICS)},

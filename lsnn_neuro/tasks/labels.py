@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -105,9 +105,9 @@ class WindowLabels(Labels):
         first = np.cumsum([0, *sizes[:-1]])
         moved = [replace(p, sample=p.sample + n) for p, n in zip(parts, first, strict=True)]
         joined: dict[str, Any] = {
-            field.name: np.concatenate([getattr(one, field.name) for one in moved])
-            for field in fields(moved[0])
-            if isinstance(getattr(moved[0], field.name), np.ndarray)
+            f.name: np.concatenate([getattr(one, f.name) for one in moved])
+            for f in fields(moved[0])
+            if isinstance(getattr(moved[0], f.name), np.ndarray)
         }
         return replace(moved[0], **joined)
 
@@ -141,10 +141,11 @@ class WindowLabels(Labels):
         self.check_within(readout.shape[0], readout.shape[1])
         dtype = np.int64 if exact else np.float64
         sums = np.empty((len(self), readout.shape[2]), dtype)
-        windows = np.stack([self.start, self.stop], axis=1)
-        for start, stop in np.unique(windows, axis=0):  # few: decisions share their windows
-            here = (self.start == start) & (self.stop == stop)
-            window = readout[start:stop, self.sample[here]]  # (step, decision, output)
+        lengths = self.stop - self.start
+        for length in np.unique(lengths):  # few, where the windows of speech are hundreds
+            here = np.flatnonzero(lengths == length)
+            steps = self.start[here] + np.arange(length)[:, None]  # (step, decision)
+            window = readout[steps, self.sample[here]]  # (step, decision, output)
             sums[here] = window.sum(axis=0, dtype=dtype)
         return sums
 
@@ -177,6 +178,7 @@ class ClassLabels(WindowLabels):
       add up to one; shape (window,). By default each window is a decision
     - class_map: what each output counts as when it is scored, shape (output,), for tasks that train
       finer classes than they score (phones); by default every output counts as itself
+    - beside: the same readout scored by other labels too, by name; they are not trained
     """
 
     rule = "the output with the largest sum over the window"
@@ -184,6 +186,7 @@ class ClassLabels(WindowLabels):
     target: IntArray
     class_map: IntArray | None = None
     group: IntArray | None = None
+    beside: Mapping[str, ClassLabels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check shapes and ranges; keep read-only int64 copies."""
@@ -221,6 +224,21 @@ class ClassLabels(WindowLabels):
             sample=np.arange(n), start=np.full(n, n_steps - decision_steps),
             stop=np.full(n, n_steps), target=target,
         )  # fmt: skip
+
+    @classmethod
+    def side_by_side(cls, parts: Sequence[Self], sizes: Sequence[int]) -> Self:
+        """See :class:`WindowLabels`; what is scored beside them is put side by side too."""
+        beside = {
+            name: ClassLabels.side_by_side([part.beside[name] for part in parts], sizes)
+            for name in parts[0].beside
+        }
+        return replace(super().side_by_side(parts, sizes), beside=beside)
+
+    def check_within(self, n_steps: int, n_samples: int) -> None:
+        """See :class:`WindowLabels`."""
+        super().check_within(n_steps, n_samples)
+        for labels in self.beside.values():
+            labels.check_within(n_steps, n_samples)
 
     def correct(self, chosen: IntArray) -> npt.NDArray[np.bool_]:
         """Which decisions are correct if these outputs were chosen; both of shape (decision,)."""
@@ -275,8 +293,9 @@ class ClassLabels(WindowLabels):
         """The number of correct decisions."""
         each = self.each(readout)
         return Score(
-            metric=ACCURACY, samples=readout.shape[1], decisions=len(each), total=float(each.sum())
-        )
+            metric=ACCURACY, samples=readout.shape[1], decisions=len(each), total=float(each.sum()),
+            beside={name: labels.score(readout) for name, labels in self.beside.items()},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

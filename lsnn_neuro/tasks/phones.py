@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -214,7 +214,7 @@ class Phones(SupervisedTask):
             **self._windows(_index(frames), np.concatenate(frames)),
         )
 
-    def _windows(self, sample: IntArray, frame: IntArray) -> dict[str, IntArray]:
+    def _windows(self, sample: IntArray, frame: IntArray) -> dict[str, Any]:
         """The windows in which frames of samples are answered."""
         steps = self.config.frame_steps
         start = (frame + self.config.lag_frames) * steps

@@ -43,6 +43,7 @@ class Score:
 
     - total: sum of the metric over all decisions
     - extra: sums of what else is worth knowing, by name
+    - beside: scores of the same readout by other labels, by name
     """
 
     metric: Metric
@@ -50,12 +51,14 @@ class Score:
     decisions: int
     total: float
     extra: Mapping[str, float] = field(default_factory=dict)
+    beside: Mapping[str, Score] = field(default_factory=dict)
 
     @classmethod
     def of_dict(cls, fields: Mapping[str, Any]) -> Score:
         """A score again that a checkpoint of any release holds."""
         known = migrations.score(fields)
-        return cls(**known | {"metric": Metric(**known["metric"])})
+        beside = {name: cls.of_dict(one) for name, one in known.get("beside", {}).items()}
+        return cls(**known | {"metric": Metric(**known["metric"]), "beside": beside})
 
     @property
     def value(self) -> float:
@@ -90,6 +93,7 @@ class Score:
             "decisions": self.decisions,
             self.metric.name: self.value,
             **self.extra_each,
+            **{f"{one.metric.name}_{name}": one.value for name, one in self.beside.items()},
         }
 
 
@@ -103,5 +107,8 @@ def join_scores(scores: Iterable[Score]) -> Score:
             decisions=first.decisions + score.decisions,
             total=first.total + score.total,
             extra={name: total + score.extra[name] for name, total in first.extra.items()},
+            beside={
+                name: join_scores([one, score.beside[name]]) for name, one in first.beside.items()
+            },
         )
     return first

@@ -30,21 +30,21 @@ Split = Literal["validation", "test"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Input spikes of some samples, and their labels.
+    """Inputs of some samples, and their labels.
 
-    - inputs: bool, shape (time, sample, input)
+    - inputs: bool spikes or int8 graded events, shape (time, sample, input)
     - labels: they lie within ``inputs``
     """
 
-    inputs: npt.NDArray[np.bool_]
+    inputs: Events
     labels: Labels
 
     def __post_init__(self) -> None:
-        """Check that the inputs are spikes and that the labels lie within them."""
-        if self.inputs.dtype != np.bool_ or self.inputs.ndim != 3:
+        """Check that the inputs are events and that the labels lie within them."""
+        if self.inputs.dtype not in (np.bool_, np.int8) or self.inputs.ndim != 3:
             raise DataError(
                 f"batch: inputs are {self.inputs.dtype} of shape {self.inputs.shape}, "
-                "expected bool of shape (time, sample, input)"
+                "expected bool or int8 of shape (time, sample, input)"
             )
         self.labels.check_within(self.n_steps, self.size)
 
@@ -83,6 +83,7 @@ class Task(ABC):
       :class:`SupervisedTask`
     - class_names: what each output stands for, where outputs are classes that have names
     - encoder: how raw data become inputs; None where the task makes its inputs itself
+    - splits: how its data are split, in words, where they are a user's
     """
 
     name: str
@@ -93,6 +94,7 @@ class Task(ABC):
     n_steps: int
     class_names: tuple[str, ...] = ()
     encoder: Encoder | None = None
+    splits: str = ""
 
     @abstractmethod
     def n_samples(self, split: Split) -> int:

@@ -33,6 +33,7 @@ def train(
     device: str = "cpu",
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
+    task: Any = None,
 ) -> Trainer:
     """Train a recipe in a run folder, to its last iteration or the accuracy it stops at.
 
@@ -43,9 +44,10 @@ def train(
     - resume: go on exactly where the folder's last checkpoint stands; without it the folder must be new
     - callbacks: what else is to happen, see :mod:`lsnn_neuro.training.callbacks`
     - progress: show a bar
+    - task: the recipe's, made by ``make_task(recipe.task, train=...)`` of data sets in memory
     """
     run_dir = Path("runs") / recipe.name if run_dir is None else Path(run_dir)
-    trainer = Trainer(recipe, device=device)
+    trainer = Trainer(recipe, device=device, task=task)
     _begin(trainer, run_dir, resume=resume)
     bar = [ProgressBar()] if progress else []
     called = [

@@ -37,11 +37,16 @@ class Trainer:
 
     - recipe: what to train; its sections may put another forward pass around the network (``model``)
     - device: of torch; TrainingError if it can't be used here
+    - task: the recipe's, made with data sets in memory; by default it is made of files
     """
 
-    def __init__(self, recipe: Recipe, *, device: str = "cpu"):
+    def __init__(self, recipe: Recipe, *, device: str = "cpu", task: Any = None):
         self.recipe, self.device = recipe, _device(device)
-        self.task = make_task(recipe.task)
+        if task is not None and task.name != recipe.task.name:
+            raise TrainingError(
+                f"task {task.name!r} for a recipe of task {recipe.task.name!r}; make it of recipe.task"
+            )
+        self.task = make_task(recipe.task) if task is None else task
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
         self.network = recipe.network.build(

@@ -141,7 +141,7 @@ def test_the_name_in_a_recipe_selects_the_task(config, kind):
     ("wrong", "words"),
     [
         ({"name": "sequential-mist"}, "did you mean sequential-mnist\\?"),
-        ({}, "has no name; there are delayed-xor"),
+        ({}, "has no name; there are arrays, delayed-xor"),
         ({"name": 3}, "there is no task '3'"),
         ({"name": "store-recall", "x": 1}, "task.x: there is no such field .there are"),
         ({"name": "store-recall", "rat": 1}, "did you mean rate"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from data_files import QTDB, qtdb
 from speech_folders import FSDD, PHONES, fsdd, timit
 
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
@@ -58,6 +59,8 @@ def plan_of(name: str, folder: Path) -> tuple[Plan, Recipe]:
         changes.append(f"task.data={FSDD if FSDD.is_dir() else fsdd(folder)}")
     elif data == "data/timit":
         changes.append(f"task.data={PHONES if PHONES.is_dir() else timit(folder)}")
+    elif data == "data/qtdb":
+        changes.append(f"task.data={QTDB if QTDB.is_dir() else qtdb(folder)}")
     return plan, load_recipe(name, changes)
 
 

@@ -1,0 +1,219 @@
+"""Spikes in files: HDF5 in the layout of the Spiking Heidelberg Digits, and NumPy's ``.npz``.
+
+- HDF5: ``spikes/times`` and ``spikes/units``, of each sample an array of its own length; ``labels``. Read one
+  sample at a time. ``extra/keys``, where it is there, has the names of the classes.
+- NPZ with ``times``, ``units`` and ``samples``, one of each a spike, ordered by sample; ``labels``
+- NPZ with ``spikes``, dense, (sample, time, unit): how many in each step; ``labels``. Then times count steps.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from lsnn_neuro.data.arrays import check_file, missing, read_arrays
+from lsnn_neuro.data.samples import ArraySamples, Samples, texts
+from lsnn_neuro.errors import DataError
+
+HDF5 = (".h5", ".hdf5")
+TIMES, UNITS, KEYS = "spikes/times", "spikes/units", "extra/keys"
+
+Spikes = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Times and units of the spikes of a sample, both of shape (spike,)."""
+
+
+def open_events(path: Path, labels: str, groups: str | None) -> Samples:
+    """The samples of a file of spikes; labels and groups are names of arrays in it."""
+    check_file(path)
+    if path.suffix.lower() in HDF5:
+        return HDF5Samples(path, labels, groups)
+    if path.suffix.lower() == ".npz":
+        return _of_npz(path, labels, groups)
+    raise DataError(
+        f"{path}: a file of spikes ends in .h5, .hdf5 or .npz; unpack it if it is compressed"
+    )
+
+
+class HDF5Samples(Samples):
+    """The samples of an HDF5 file in SHD's layout, read from it when they are asked for."""
+
+    def __init__(self, path: Path, labels: str, groups: str | None):
+        """Open the file, which stays open, and read the labels."""
+        self.name = str(path)
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise DataError(f"{path}: can't be read as HDF5 ({error}); copy it again") from error
+        self._times, self._units = (
+            _lists(self._dataset(name), self.name) for name in (TIMES, UNITS)
+        )
+        self.labels = self._whole(labels)
+        lengths = [len(self._times), len(self._units), len(self.labels)]
+        if len(set(lengths)) > 1 or not lengths[0]:
+            raise DataError(
+                f"{path}: {TIMES}, {UNITS} and {labels} have {', '.join(map(str, lengths))} samples, "
+                "expected one number of at least 1; a label is missing, or the file is cut short"
+            )
+        self.groups = None if groups is None else texts(self._whole(groups))
+        if self.groups is not None and len(self.groups) != len(self.labels):
+            raise DataError(
+                f"{path}: {groups} has {len(self.groups)} of {len(self.labels)} samples"
+            )
+        self.class_names = texts(self._whole(KEYS)) if KEYS in self._file else ()
+
+    def read(self, index: int) -> Spikes:
+        """The times and units of the spikes of a sample."""
+        try:
+            return np.asarray(self._times[index]), np.asarray(self._units[index])
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{self.at(index)}: can't be read ({error}); copy the file again"
+            ) from error
+
+    def _whole(self, name: str) -> npt.NDArray[Any]:
+        found = self._dataset(name)
+        if h5py.check_vlen_dtype(found.dtype) is not None or found.ndim == 0:
+            raise DataError(
+                f"{self.name}: {name} is {found.dtype}, expected one entry for each sample"
+            )
+        return np.asarray(found[()])
+
+    def _dataset(self, name: str) -> Any:
+        """A data set of the file itself: what links elsewhere is not followed."""
+        at: Any = self._file
+        for part in name.split("/"):
+            link = at.get(part, getlink=True) if isinstance(at, h5py.Group) else None
+            if link is None:
+                names: list[str] = []
+                self._file.visit(names.append)
+                raise missing(Path(self.name), name, names)
+            if not isinstance(link, h5py.HardLink):
+                raise DataError(
+                    f"{self.name}: {name} is a link; files open no others, copy what it links to"
+                )
+            at = at[part]
+        if not isinstance(at, h5py.Dataset):
+            raise DataError(f"{self.name}: {name} is a group, expected data")
+        if at.is_virtual or at.external:
+            raise DataError(
+                f"{self.name}: {name} lies in other files, which are not opened; copy it into one"
+            )
+        return at
+
+
+class NPZSamples(Samples):
+    """Spikes of all samples one after the other: times, units, and the sample of each."""
+
+    def __init__(
+        self, name: str, times: npt.NDArray[Any], units: npt.NDArray[Any], samples: npt.NDArray[Any],
+        labels: npt.NDArray[Any], groups: npt.NDArray[Any] | None,
+    ):  # fmt: skip
+        """Check that they belong together."""
+        self.name, self._times, self._units, self.labels = name, times, units, labels
+        if not labels.ndim or not len(labels):
+            raise DataError(f"{name}: no labels in it, so no samples")
+        if times.ndim != 1 or not times.shape == units.shape == samples.shape:
+            raise DataError(
+                f"{name}: times, units and samples have shapes {times.shape}, {units.shape} and "
+                f"{samples.shape}, expected one entry of each for every spike"
+            )
+        if samples.dtype.kind not in "iu":
+            raise DataError(f"{name}: samples is {samples.dtype}, expected whole numbers")
+        wrong = np.flatnonzero(
+            (np.diff(samples.astype(np.int64), prepend=0) < 0) | (samples >= len(labels))
+        )
+        if len(wrong):
+            raise DataError(
+                f"{name}: samples[{wrong[0]}] is {samples[wrong[0]]}; there are labels of {len(labels)} "
+                "samples, and they must stand in order"
+            )
+        if groups is not None:
+            if len(groups) != len(labels):
+                raise DataError(f"{name}: groups of {len(groups)} of {len(labels)} samples")
+            self.groups = texts(groups)
+        self._ends = np.searchsorted(samples, np.arange(len(labels) + 1))
+
+    def read(self, index: int) -> Spikes:
+        """See :class:`HDF5Samples`."""
+        a, b = self._ends[index : index + 2]
+        return self._times[a:b], self._units[a:b]
+
+
+class DenseSamples(ArraySamples):
+    """Spikes counted in steps, (sample, time, unit)."""
+
+    def read(self, index: int) -> Spikes:  # type: ignore[override]  # spikes, not a signal
+        """See :class:`HDF5Samples`; times count steps."""
+        return spikes_of_dense(super().read(index), self.at(index))
+
+
+def spikes_of_dense(counts: npt.NDArray[Any], at: str) -> Spikes:
+    """The spikes that an array (time, unit) counts."""
+    wrong = ~np.isfinite(counts) | (counts < 0) | (counts != np.floor(counts))
+    if wrong.any():
+        t, u = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{at}: spikes[{t}, {u}] is {counts[t, u]}, expected a number of spikes; signals are the task "
+            "arrays"
+        )
+    times, units = np.nonzero(counts)
+    repeats = counts[times, units].astype(np.int64)
+    return times.repeat(repeats), units.repeat(repeats)
+
+
+def spikes_of(array: Any, at: str) -> Spikes:
+    """The spikes of an array of a data set.
+
+    That is a structured one with fields t (times) and x (units), or plain of shape (spike, 2).
+    """
+    found = np.asarray(array)
+    if found.dtype.names is not None and {"t", "x"} <= set(found.dtype.names):
+        for other in {*found.dtype.names} - {"t", "x"}:
+            if len(np.unique(found[other])) > 1:
+                raise DataError(
+                    f"{at}: its events have a field {other!r} of several values; make one unit of x "
+                    f"and {other}"
+                )
+        return found["t"], found["x"]
+    if found.dtype.names is None and found.ndim == 2 and found.shape[1] == 2:
+        return found[:, 0], found[:, 1]
+    raise DataError(
+        f"{at}: {found.dtype} of shape {found.shape}, expected events with fields t and x, or rows "
+        "(time, unit)"
+    )
+
+
+def _lists(dataset: Any, name: str) -> Any:
+    """A data set whose entries are arrays of numbers."""
+    inner = h5py.check_vlen_dtype(dataset.dtype)
+    if dataset.ndim != 1 or inner is None or np.dtype(inner).kind not in "biuf":
+        raise DataError(
+            f"{name}: {dataset.name} is {dataset.dtype} of shape {dataset.shape}, expected an array of "
+            "numbers for each sample (variable length)"
+        )
+    return dataset
+
+
+def _of_npz(path: Path, labels: str, groups: str | None) -> Samples:
+    more = [labels, *([groups] if groups else [])]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            dense = "spikes.npy" in archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: can't be read as .npz ({error}); save it again") from error
+    wanted = ["spikes"] if dense else []
+    found = read_arrays(path, wanted, [*([] if dense else ["times", "units", "samples"]), *more])
+    whole = {name: np.asarray(found[name]) for name in found if name not in wanted}
+    grouped = whole[groups] if groups else None
+    if dense:
+        return DenseSamples(
+            str(path), found["spikes"], whole[labels], array="spikes", groups=grouped
+        )
+    return NPZSamples(
+        str(path), whole["times"], whole["units"], whole["samples"], whole[labels], grouped
+    )

@@ -1,0 +1,184 @@
+"""Signals as inputs: what all codings share. The codings themselves: :mod:`lsnn_neuro.tasks.codings`.
+
+A recipe names a coding (``[task.encoder]``), which is fitted to the training samples where it has to be. It
+is an :class:`lsnn_neuro.tasks.encoder.Encoder`, so an artifact keeps it with its constants.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, ValidationError
+
+from lsnn_neuro.arrays import Events
+from lsnn_neuro.data.sounds import SoundConfig
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.section import Section
+from lsnn_neuro.tasks.encoder import Arrays, Encoder
+
+Signal = npt.NDArray[Any]
+"""Numbers, shape (time, channel)."""
+
+
+class CodingConfig(Section):
+    """Settings that all codings share."""
+
+    name: str
+    value_steps: int = Field(1, ge=1, le=1000, description="steps for which a value lasts")
+
+
+class Frame(Section):
+    """Where the values of a sample stand in time, and which of its channels are looked at.
+
+    - n_channels: of the data; sound: how a sound becomes such channels, where the data are sounds
+    """
+
+    n_channels: int = Field(ge=1, le=1_000_000)
+    steps: int = Field(ge=1, le=1_000_000)
+    longer: Literal["refuse", "cut"] = "refuse"
+    align: Literal["start", "end"] = "start"
+    every_channel: int = Field(1, ge=1)
+    sound: SoundConfig | None = None
+
+    @property
+    def n_seen(self) -> int:
+        """Channels that are looked at: every ``every_channel``-th, the first included."""
+        return -(-self.n_channels // self.every_channel)
+
+
+class SignalEncoder(Encoder):
+    """Signals as inputs, a value at a time. Inputs are ordered by channel.
+
+    - Config: what a recipe says under [task.encoder]
+    - per_channel: inputs for each channel
+    - constants: what was fitted to the training samples, by name
+    """
+
+    Config: ClassVar[type[CodingConfig]]
+
+    def __init__(self, config: CodingConfig, frame: Frame, constants: Arrays):
+        """Code signals by settings and constants; ValueError over constants that are none."""
+        self.config, self.frame, self.constants = config, frame, dict(constants)
+        self.check_constants()
+
+    @classmethod
+    def fit(cls, config: Any, frame: Frame, signals: Collection[Signal]) -> SignalEncoder:
+        """The encoder for such training signals, (time, channel seen) each; those are read only if needed."""
+        return cls(config, frame, {})
+
+    @property
+    def raw(self) -> str:  # type: ignore[override]  # it depends on the data
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        if self.frame.sound is not None:
+            return f"sounds: samples from -1 to 1 at {self.frame.sound.rate} Hz, shape (sample,)"
+        return f"signals: numbers, shape (time, {self.frame.n_channels})"
+
+    @property
+    @abstractmethod
+    def per_channel(self) -> int:
+        """Inputs for each channel."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of the network."""
+        return self.frame.n_seen * self.per_channel
+
+    def check_constants(self) -> None:
+        """Raise ValueError over constants that don't go with the settings; there are none."""
+
+    def check_values(self, signal: Signal, at: str) -> None:
+        """Refuse values that can't be coded, naming the place ``at``; all can."""
+
+    @abstractmethod
+    def code(self, values: Signal, rng: np.random.Generator | None) -> Events:
+        """Inputs of some samples.
+
+        - values: shape (time, sample, channel); rng: for training, None for what must always be the same
+        - returns: shape (time * value_steps, sample, channel, per_channel)
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        return {
+            "coding": self.config.model_dump(mode="json", exclude_none=True),
+            "frame": self.frame.model_dump(mode="json", exclude_none=True),
+        }
+
+    def arrays(self) -> Arrays:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        return self.constants
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], arrays: Arrays) -> SignalEncoder:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        try:
+            coding = cls.Config.model_validate(settings["coding"])
+            return cls(coding, Frame.model_validate(settings["frame"]), arrays)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def encode(self, raw: Sequence[Any]) -> Events:
+        """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
+        sound, signals = self.frame.sound, []
+        for i, one in enumerate(raw):
+            signal = np.asarray(one) if sound is None else sound.features_of(np.asarray(one))
+            signals.append(self.checked(signal, f"sample {i}"))
+        return self.place(signals)
+
+    def seen(self, signal: Signal) -> Signal:
+        """The channels of a signal that are looked at."""
+        return signal[:, :: self.frame.every_channel]
+
+    def checked(self, signal: Signal, at: str) -> npt.NDArray[np.float32]:
+        """A signal that can be coded, (time, channel seen); DataError names ``at`` and the index."""
+        frame = self.frame
+        if signal.ndim != 2 or signal.shape[1] != frame.n_channels or not len(signal):
+            raise DataError(
+                f"{at}: has shape {signal.shape}, expected (time, {frame.n_channels}); mend or remove it"
+            )
+        seen = self.seen(signal)
+        if not np.isfinite(seen).all():
+            t, c = np.argwhere(~np.isfinite(seen))[0]
+            raise DataError(
+                f"{at}: value [{t}, {c * frame.every_channel}] is {seen[t, c]}, expected a finite number"
+            )
+        most = frame.steps // self.config.value_steps
+        if len(seen) > most:
+            if frame.longer == "refuse":
+                raise DataError(
+                    f"{at}: {len(seen)} values in time, but task.steps = {frame.steps} has room for {most}; "
+                    'raise it, or cut what is too long: task.longer = "cut"'
+                )
+            seen = seen[:most]
+        self.check_values(seen, at)
+        return seen.astype(np.float32)
+
+    def place(
+        self, signals: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator | None = None
+    ) -> Events:
+        """Inputs of signals that were checked; with ``rng`` for training."""
+        frame, held = self.frame, self.config.value_steps
+        longest = max(map(len, signals))
+        values = np.stack(  # the last value goes on, so that nothing changes after it
+            [np.pad(s, ((0, longest - len(s)), (0, 0)), mode="edge") for s in signals], axis=1
+        )  # (time, sample, channel)
+        coded = self.code(values, rng)
+        inputs = np.zeros((frame.steps, len(signals), *coded.shape[2:]), coded.dtype)
+        for i, signal in enumerate(signals):
+            n = len(signal) * held
+            start = 0 if frame.align == "start" else frame.steps - n
+            inputs[start : start + n, i] = coded[:n, i]
+        return as_events(inputs.reshape(frame.steps, len(signals), -1))
+
+
+def as_events(inputs: npt.NDArray[Any]) -> Events:
+    """Spikes where all events are 0 or 1, else graded ones."""
+    if inputs.dtype == np.bool_:
+        return inputs
+    spikes = bool(((inputs == 0) | (inputs == 1)).all())
+    return inputs.astype(np.bool_) if spikes else inputs.astype(np.int8)
