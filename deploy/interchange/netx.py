@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -35,7 +35,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.slayer import network_of_layers
+from deploy.interchange.slayer import contents_of, network_of_layers
+from deploy.interchange.slayer_layers import UNREACHABLE
+from deploy.interchange.unrolled import Shape
 from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
 from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
@@ -50,9 +52,6 @@ from quantize.loihi import (
     WEIGHT_MAX,
 )
 from quantize.network import QuantizedNetwork, QuantizedPopulation
-
-UNREACHABLE = 2**18 - 1
-"""Threshold mantissa of a readout's layer: above any 24-bit membrane, and slayer's own choice."""
 
 CONSTANTS: dict[str, Callable[[QuantizedPopulation], IntArray]] = {
     "iDecay": lambda p: _each(p, DECAY_ONE) if p.decay_i is None else p.decay_i,
@@ -85,8 +84,10 @@ def save(network: QuantizedNetwork, path: Path) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def load(path: Path) -> QuantizedNetwork:
+def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     """Read a network: the one in the extension, or layers that slayer exported.
+
+    - input_shape: (channel, row, column), where slayer's layers begin with a convolution of a stride above 1
 
     Raises FileFormatError if the layers were changed after the extension had been written, and
     NetworkError if a foreign layer holds what a network here can't.
@@ -95,15 +96,17 @@ def load(path: Path) -> QuantizedNetwork:
         raise FileFormatError(f"{path}: no such file; expected an HDF5 file of lava-dl")
     try:
         with h5py.File(path, "r") as file:
-            found = _contents(file)
+            found = contents_of(file)
     except OSError as error:
         raise FileFormatError(f"{path}: not a readable HDF5 file ({error})") from error
     if EXTENSION not in found:
-        return network_of_layers(found, path)
+        network = network_of_layers(found, str(path), input_shape=input_shape)
+        seal = replace(network.provenance, checkpoint_sha256=files.sha256(path))
+        return replace(network, provenance=seal)
     network = unpack(found.pop(EXTENSION), path)
     with h5py.File(io.BytesIO(), "w") as file:
         _write(file, _layers(network))
-        expected = _contents(file)
+        expected = contents_of(file)
     for name in sorted(expected.keys() | found.keys()):
         if not np.array_equal(expected.get(name, np.nan), found.get(name, np.nan)):
             raise FileFormatError(
@@ -111,18 +114,6 @@ def load(path: Path) -> QuantizedNetwork:
                 "to it; remove that to have the layers read"
             )
     return network
-
-
-def _contents(file: h5py.File) -> dict[str, npt.NDArray[np.generic]]:
-    """All data sets by their full name."""
-    found = {}
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = np.asarray(item[()])
-
-    file.visititems(visit)
-    return found
 
 
 def _write(file: h5py.File, layers: list[_Layer]) -> None:
