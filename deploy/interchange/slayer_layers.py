@@ -26,7 +26,7 @@ from deploy.interchange.slayer_synapses import (
     spread,
     text_of,
 )
-from deploy.interchange.unrolled import Shape, Synapses
+from deploy.interchange.unrolled import SYNAPSES_MAX, Shape, Synapses
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.neurons.atrlif import ATRLIF
@@ -129,6 +129,9 @@ def read_block(
         take(_check_fixed, label, parts, f"neuron/{name}", allowed)
     found: Any = take(SYNAPSES[kind], label, parts, before)
     shape = found[1] if found else declared_shape(parts)
+    if prod(shape) > SYNAPSES_MAX:  # more neurons than anybody has memory for
+        take(_refuse_size, label, shape)
+        return None
     feedback = take(feedback_of, label, parts, shape) if kind == "dense_rec" else None
     delays: Any = take(delays_of, label, parts, *found) if found else None
     neuron = take(_neuron, label, parts, shape)
@@ -145,6 +148,10 @@ def read_block(
         axonal_delay=delays[1], neuron=neuron, constants=constants, decay_i=decay_i, bias=bias,
         scale=scale,
     )  # fmt: skip
+
+
+def _refuse_size(label: str, shape: Shape) -> None:
+    raise NetworkError(f"{label}: has {prod(shape)} neurons, at most {SYNAPSES_MAX} can be held")
 
 
 def _check_fixed(label: str, parts: Contents, name: str, allowed: int | bool) -> None:
