@@ -25,6 +25,8 @@ from quantize.network import QuantizedNetwork
 
 READS, WRITES = ("loihi1-lsnn", "netx", "nir"), ("nir", "netx")
 """Formats that are read, and those that are written."""
+PLAIN_WEIGHTS = ("netx",)
+"""Formats whose weights have no exponents, and even mantissas."""
 
 
 def read_network(form: str, path: Path) -> QuantizedNetwork:
