@@ -3,8 +3,8 @@
 In comes what :func:`deploy.load` finds at a path, or a :class:`deploy.Model` made of networks of one's own;
 the verbs (:mod:`deploy.api`) score it, export it, prove its parity, place it on a chip and report. Targets
 are listed in :mod:`deploy.targets`: the emulator (:mod:`deploy.emulated`), Lava's Loihi simulation
-(:mod:`deploy.lava`) and the chip (:mod:`deploy.loihi2`). Importing this package imports neither torch nor
-Lava, which is imported only in the child process that runs it.
+(:mod:`deploy.lava`), the chip (:mod:`deploy.loihi2`) and lava-dl's netx (:mod:`deploy.netx`). Importing this
+package imports neither torch nor Lava, which is imported only in the child process that runs it.
 """
 
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ _WHERE = {
     "Emulator": "deploy.emulated",
     "LoihiSim": "deploy.lava.target",
     "Loihi2": "deploy.loihi2",
+    "Netx": "deploy.netx",
     "LavaOptions": "deploy.lava.options",
 }
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from deploy.loihi2 import Loihi2 as Loihi2
     from deploy.model import Model as Model
     from deploy.model import load as load
+    from deploy.netx import Netx as Netx
     from deploy.parity_report import ParityReport as ParityReport
     from deploy.player import TargetPlayer as TargetPlayer
     from deploy.target import Target as Target

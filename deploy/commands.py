@@ -27,11 +27,11 @@ def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> 
     Example:
       lsnn-neuro convert artifacts/first --to nir --out first.nir --extended
     """
-    from deploy.interchange import write_network
+    from deploy.interchange import PLAIN_WEIGHTS, write_network
     from deploy.model import load
 
     check_new(out, overwrite)
-    network = load(path, for_netx=to == "netx").integers
+    network = load(path, for_netx=to in PLAIN_WEIGHTS).integers
     write_network(network, to, out, extended=extended)
     click.echo(f"{out}: {network.n_synapses} synapses")
 

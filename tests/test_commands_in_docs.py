@@ -17,6 +17,7 @@ from data_files import shd, signals, words
 from test_docs import DOORS
 
 from cli import main
+from deploy import Netx
 from lsnn_neuro.data.cache import cache_folder
 from lsnn_neuro.data.idx import idx_bytes
 from lsnn_neuro.data.mnist import SHA256, load_images
@@ -112,6 +113,8 @@ def test_what_else_a_block_calls_is_there(page: Path) -> None:
 
 def out_of_reach(language: str, line: str) -> str | None:
     """Why a command, or a block of Python, can't run here; None if it can."""
+    if ("# lava-dl" in line or "--target netx" in line) and Netx().unavailable():
+        return "lava-dl is not installed"
     if language == "python":
         return "lava-loihi is not installed" if "# lava-loihi" in line else None
     if "--target loihi2" in line:

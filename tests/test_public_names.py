@@ -33,7 +33,7 @@ PUBLIC = {
     """,
     "deploy": """
         load Model evaluate export parity inspect report run Artifact ParityReport compare
-        Target get_target TargetPlayer Emulator LoihiSim Loihi2 LavaOptions
+        Target get_target TargetPlayer Emulator LoihiSim Loihi2 Netx LavaOptions
     """,
 }
 NAMES = [(package, name) for package, names in PUBLIC.items() for name in names.split()]

@@ -5,7 +5,8 @@ Each format is a module with two functions, ``save`` and ``load``, or only the l
 - :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation; foreign graphs are
   read by :mod:`deploy.interchange.nir_graph`
 - :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
-  slayer wrote is read by :mod:`deploy.interchange.slayer`
+  slayer wrote is read by :mod:`deploy.interchange.slayer`; a live network comes in by
+  :func:`deploy.interchange.slayer_module.from_slayer`
 - :mod:`deploy.interchange.loihi1`: the LSNN that was published for Loihi 1
 
 :mod:`deploy.interchange.extension` puts the network itself, whole, into a file of another format.
@@ -16,6 +17,7 @@ format can't express; ``load`` gives one. Nothing is dropped on the way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from lsnn_neuro.errors import RecipeError
@@ -23,13 +25,18 @@ from quantize.network import QuantizedNetwork
 
 READS, WRITES = ("loihi1-lsnn", "netx", "nir"), ("nir", "netx")
 """Formats that are read, and those that are written."""
+PLAIN_WEIGHTS = ("netx",)
+"""Formats whose weights have no exponents, and even mantissas."""
 
 
 def read_network(form: str, path: Path) -> QuantizedNetwork:
     """The network in a file or folder of a format; FileFormatError says what can't be read."""
     from deploy.interchange import loihi1, netx, nir
 
-    return {"loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load}[form](path)
+    readers: dict[str, Callable[[Path], QuantizedNetwork]] = {
+        "loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load,
+    }  # fmt: skip
+    return readers[form](path)
 
 
 def write_network(

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -35,7 +35,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.slayer import network_of_layers
+from deploy.interchange.slayer import contents_of, network_of_layers
+from deploy.interchange.slayer_layers import UNREACHABLE
+from deploy.interchange.unrolled import Shape
 from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
 from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
@@ -49,10 +51,7 @@ from quantize.loihi import (
     STATE_SHIFT,
     WEIGHT_MAX,
 )
-from quantize.network import QuantizedNetwork, QuantizedPopulation
-
-UNREACHABLE = 2**18 - 1
-"""Threshold mantissa of a readout's layer: above any 24-bit membrane, and slayer's own choice."""
+from quantize.network import SPIKES, QuantizedNetwork, QuantizedPopulation, ValueRange
 
 CONSTANTS: dict[str, Callable[[QuantizedPopulation], IntArray]] = {
     "iDecay": lambda p: _each(p, DECAY_ONE) if p.decay_i is None else p.decay_i,
@@ -80,13 +79,15 @@ def save(network: QuantizedNetwork, path: Path) -> None:
     """Write a network for netx, atomically; refuses what netx would not run exactly."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        _write(file, _layers(network))
+        _write(file, layers_of(network))
         file.create_dataset(EXTENSION, data=pack(network))
     files.write_bytes(path, buffer.getvalue())
 
 
-def load(path: Path) -> QuantizedNetwork:
+def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     """Read a network: the one in the extension, or layers that slayer exported.
+
+    - input_shape: (channel, row, column), where slayer's layers begin with a convolution of a stride above 1
 
     Raises FileFormatError if the layers were changed after the extension had been written, and
     NetworkError if a foreign layer holds what a network here can't.
@@ -95,15 +96,17 @@ def load(path: Path) -> QuantizedNetwork:
         raise FileFormatError(f"{path}: no such file; expected an HDF5 file of lava-dl")
     try:
         with h5py.File(path, "r") as file:
-            found = _contents(file)
+            found = contents_of(file)
     except OSError as error:
         raise FileFormatError(f"{path}: not a readable HDF5 file ({error})") from error
     if EXTENSION not in found:
-        return network_of_layers(found, path)
+        network = network_of_layers(found, str(path), input_shape=input_shape)
+        seal = replace(network.provenance, checkpoint_sha256=files.sha256(path))
+        return replace(network, provenance=seal)
     network = unpack(found.pop(EXTENSION), path)
     with h5py.File(io.BytesIO(), "w") as file:
-        _write(file, _layers(network))
-        expected = _contents(file)
+        _write(file, layers_of(network))
+        expected = contents_of(file)
     for name in sorted(expected.keys() | found.keys()):
         if not np.array_equal(expected.get(name, np.nan), found.get(name, np.nan)):
             raise FileFormatError(
@@ -111,18 +114,6 @@ def load(path: Path) -> QuantizedNetwork:
                 "to it; remove that to have the layers read"
             )
     return network
-
-
-def _contents(file: h5py.File) -> dict[str, npt.NDArray[np.generic]]:
-    """All data sets by their full name."""
-    found = {}
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = np.asarray(item[()])
-
-    file.visititems(visit)
-    return found
 
 
 def _write(file: h5py.File, layers: list[_Layer]) -> None:
@@ -147,16 +138,19 @@ def _write(file: h5py.File, layers: list[_Layer]) -> None:
             group.create_dataset(f"neuron/{field}", data=value)
 
 
-def _layers(network: QuantizedNetwork) -> list[_Layer]:
-    """The chain of layers that computes a network; raises NetworkError if there is none."""
-    groups = _groups(network)
+def layers_of(network: QuantizedNetwork, values: ValueRange = SPIKES) -> list[_Layer]:
+    """The chain of layers that computes a network; raises NetworkError if there is none.
+
+    - values: what its inputs send
+    """
+    groups = groups_of(network)
     if network.outputs != tuple(p.name for p in groups[-1]):
         raise NetworkError(
             f"network: its outputs are {', '.join(network.outputs)}; netx gives those of the last layer, "
             f"{', '.join(p.name for p in groups[-1])}"
         )
     layers = [
-        _layer(network, group, () if index == 0 else groups[index - 1])
+        _layer(network, group, () if index == 0 else groups[index - 1], values)
         for index, group in enumerate(groups)
     ]
     for layer in layers:
@@ -164,10 +158,10 @@ def _layers(network: QuantizedNetwork) -> list[_Layer]:
     return layers
 
 
-def _layer(network: QuantizedNetwork, group: Group, before: Group) -> _Layer:
+def _layer(network: QuantizedNetwork, group: Group, before: Group, values: ValueRange) -> _Layer:
     """The layer of some populations behind those of the layer before, or behind the inputs."""
     name = f"population {group[0].name!r}"
-    constants = _constants(network, group)
+    constants = _constants(network, group, values)
     weight, delay = _block(network, group, before)
     weight_rec, delay_rec = _block(network, group, group)
     recurrent = bool(weight_rec.any())
@@ -186,8 +180,8 @@ def _layer(network: QuantizedNetwork, group: Group, before: Group) -> _Layer:
     )
 
 
-def _groups(network: QuantizedNetwork) -> list[Group]:
-    """Populations by layer: each its own if they form a chain, else all spiking ones in one."""
+def groups_of(network: QuantizedNetwork) -> list[Group]:
+    """The populations of each layer: each its own if they form a chain, else all spiking ones in one."""
     chain = (*network.spiking, *network.readouts)
     place = {INPUT: -1} | {p.name: index for index, p in enumerate(chain)}
     hops = {place[p.target] - place[p.source] for p in network.projections if p.n_synapses}
@@ -203,18 +197,18 @@ def _groups(network: QuantizedNetwork) -> list[Group]:
     return groups
 
 
-def _constants(network: QuantizedNetwork, group: Group) -> dict[str, int]:
+def _constants(network: QuantizedNetwork, group: Group, values: ValueRange) -> dict[str, int]:
     """The one value of each constant of a layer's neurons."""
     for population in group:
-        obstacle = _obstacle(network, population)
+        obstacle = _obstacle(network, population, values)
         if obstacle:
             raise NetworkError(f"population {population.name!r}: netx can't run it: {obstacle}")
     found = {}
     for field, of in CONSTANTS.items():
         found[field] = first = int(of(group[0])[0])
         for population in group:
-            values = of(population)
-            for value in values[values != first][:1]:
+            found_here = of(population)
+            for value in found_here[found_here != first][:1]:
                 raise NetworkError(
                     f"population {population.name!r}: {field} is {value}, that of {group[0].name!r} is "
                     f"{first}; netx has one for a layer, which populations that form no chain share"
@@ -222,17 +216,19 @@ def _constants(network: QuantizedNetwork, group: Group) -> dict[str, int]:
     return found
 
 
-def _obstacle(network: QuantizedNetwork, population: QuantizedPopulation) -> str | None:
+def _obstacle(
+    network: QuantizedNetwork, population: QuantizedPopulation, values: ValueRange
+) -> str | None:
     """Why netx's neurons, which are Lava's own LIF, can't compute a population exactly."""
     if population.bias.any():
         return (
             f"its bias is up to {np.abs(population.bias).max()}, which would act a step too early"
         )
     if population.spiking:
-        return stock_lif_obstacle(network, population)
-    if population.decay_i is not None:
-        return input_obstacle(network, population, -CURRENT_INPUT_MAX, CURRENT_INPUT_MAX)
-    return input_obstacle(network, population, 1 - CURRENT_INPUT_MAX // 2, CURRENT_INPUT_MAX // 2)
+        return stock_lif_obstacle(network, population, values)
+    most = CURRENT_INPUT_MAX
+    low, high = (-most, most) if population.decay_i is not None else (1 - most // 2, most // 2)
+    return input_obstacle(network, population, low, high, values)
 
 
 def _each(population: QuantizedPopulation, value: int) -> IntArray:

@@ -1,14 +1,16 @@
-"""A trained lava-dl slayer network, as its ``export_hdf5`` wrote it, as a ``QuantizedNetwork``.
+"""A network of lava-dl's slayer, as its ``export_hdf5`` wrote it, as a ``QuantizedNetwork``.
 
-Taken: a chain of ``dense`` and ``dense_rec`` blocks of CUBA neurons, which are LIF neurons here, with a
-synaptic current where ``current_decay`` is not 1 (written as iDecay 4096), or of ALIF neurons, which
-are ATRLIF neurons here, in slayer's own order of events::
+Taken: a chain of ``dense``, ``dense_rec``, ``conv`` and ``pool`` blocks, with ``flatten`` and inputs without
+neurons between or before them. CUBA neurons are LIF neurons here, with a synaptic current where
+``current_decay`` is not 1 (written as iDecay 4096), ALIF neurons are ATRLIF neurons, in slayer's own order
+of events::
 
     block k in step t:  z_k[t] from W_k z_{k-1}[t - 1 - d_{k-1}] + R_k z_k[t - 1]
 
 where d is the axonal delay of the block before; the first block receives the input at once. A last
 block whose threshold no membrane reaches (slayer's Affine) is a readout. Of a network that ends in
-spikes the spikes are read.
+spikes the spikes are read. Integers come in as they are. All that stands against a network is named at
+once. Live networks: :mod:`deploy.interchange.slayer_module`.
 
 Source: lava-dl 0.6.0, ``lava/lib/dl/slayer/block/base.py``, ``neuron/cuba.py``,
 ``neuron/alif.py``, ``axon/delay.py``.
@@ -16,32 +18,27 @@ Source: lava-dl 0.6.0, ``lava/lib/dl/slayer/block/base.py``, ``neuron/cuba.py``,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from itertools import pairwise
+from math import prod
 
+import h5py
 import numpy as np
-import numpy.typing as npt
 
-from lsnn_neuro import __version__, files
+from deploy.interchange.slayer_layers import Block, Obstacles, read_block
+from deploy.interchange.slayer_synapses import (
+    SYNAPSES,
+    Contents,
+    Values,
+    declared_shape,
+    text_of,
+)
+from deploy.interchange.unrolled import Shape, Synapses
+from lsnn_neuro import __version__
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.neurons.atrlif import ATRLIF
-from lsnn_neuro.neurons.li import LI
-from lsnn_neuro.neurons.lif import LIF
-from lsnn_neuro.neurons.neuron import Neuron
-from quantize.loihi import (
-    DECAY_ONE,
-    DELAY_MAX,
-    MIXED_MAX,
-    MIXED_MIN,
-    STATE_SHIFT,
-    VTH_MANT_MAX,
-    WEIGHT_MAX,
-    role_range,
-)
+from quantize.loihi import DELAY_MAX, MIXED_MAX, MIXED_MIN, WEIGHT_MAX
 from quantize.network import (
     Provenance,
     QuantizedNetwork,
@@ -51,222 +48,145 @@ from quantize.network import (
 )
 
 READOUT = "readout"
-SCALE = 4096.0
-"""Membrane units per float unit with slayer's default ``scale`` of 64, which the file does not hold."""
-
-NEURONS: dict[str, type[Neuron]] = {"CUBA": LIF, "ALIF": ATRLIF}
-"""The neurons of a type of blocks; those of a block that never spikes are leaky integrators."""
-
-FIELDS = {
-    "decay_v": "vDecay",
-    "decay_a": "thDecay",
-    "decay_r": "refDecay",
-    "step_a": "vThStep",
-    "vth": "vThMant",
-}
-"""Where a constant stands in the file."""
-
-UNWRITTEN: dict[str, Any] = {"n_ref": 0, "reset": "to", "reset_by": 0, "reset_to": 0}
-"""Constants that all of slayer's neurons share, so that no file holds them."""
-
-Values = npt.NDArray[np.generic]
-Contents = Mapping[str, Values]
-"""Data sets of a file by their full name."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Block:
-    """A block: weight (neuron, before), weight_rec (neuron, neuron) or None.
+def contents_of(file: h5py.File) -> dict[str, Values]:
+    """All data sets of a file by their full name."""
+    found = {}
 
-    - synaptic_delay: (neuron, before), of its own synapses
-    - axonal_delay: (neuron,), of its spikes
-    - constants: of its neurons; decay_i: of their synaptic current, or None, (neuron,)
-    """
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = np.asarray(item[()])
 
-    label: str
-    weight: IntArray
-    weight_rec: IntArray | None
-    synaptic_delay: IntArray
-    axonal_delay: IntArray
-    neuron: type[Neuron]
-    constants: Any
-    decay_i: IntArray | None
+    file.visititems(visit)
+    return found
 
 
-def network_of_layers(contents: Contents, path: Path) -> QuantizedNetwork:
-    """The network of an exported file's data sets; ``path`` is for messages and provenance.
+def network_of_layers(
+    contents: Contents, origin: str, *, input_shape: Shape | None = None
+) -> QuantizedNetwork:
+    """The network of an exported file's data sets; ``origin`` is what messages call the file.
+
+    - input_shape: (channel, row, column) of what comes in, where the file does not say it
 
     Raises NetworkError over what a network here can't hold, FileFormatError over a missing part.
     """
+    obstacles = Obstacles()
     try:
-        blocks = _blocks(contents)
+        blocks = _blocks(contents, input_shape, obstacles)
     except KeyError as error:
-        raise FileFormatError(f"{path}: has no data set {error}; not a file of lava-dl") from error
+        raise FileFormatError(
+            f"{origin}: has no data set {error}; not a file of lava-dl"
+        ) from error
+    obstacles.found += _chain_obstacles(blocks, contents)
+    obstacles.raise_any()
     if not blocks:
-        raise FileFormatError(f"{path}: has no dense layer; not a file of lava-dl, or an empty one")
-    names = [f"layer{index}" for index in range(len(blocks))]
-    last = blocks[-1]
-    if not last.neuron.spiking:
-        names[-1] = READOUT
-    elif last.axonal_delay.any():
-        raise NetworkError(
-            f"{last.label}: its spikes are delayed by up to {last.axonal_delay.max()} steps, an "
-            "output's are not; train the last block without delay"
+        raise FileFormatError(
+            f"{origin}: has no dense layer; not a file of lava-dl, or an empty one"
         )
+    names = [f"layer{index}" for index in range(len(blocks))]
+    if not blocks[-1].neuron.spiking:
+        names[-1] = READOUT
     projections: list[QuantizedProjection] = []
-    before = np.zeros(blocks[0].weight.shape[1], np.int32)  # axonal delay of what comes before
+    sent = np.zeros(blocks[0].synapses.n_source, np.int32)  # axonal delay of what comes before
     for block, source, target in zip(blocks, [INPUT, *names], names, strict=False):
-        if len(before) != block.weight.shape[1]:
-            raise NetworkError(
-                f"{block.label}: weight has {block.weight.shape[1]} columns, the layer before has "
-                f"{len(before)} neurons"
-            )
-        delay = block.synaptic_delay + before[None, :]
-        projections.append(_projection(block.label, source, target, block.weight, delay))
-        if block.weight_rec is not None and block.weight_rec.any():
-            at_once = np.zeros_like(block.weight_rec)
-            projections.append(_projection(block.label, target, target, block.weight_rec, at_once))
-        before = block.axonal_delay
+        delay = block.delay + sent[block.synapses.source]
+        wired = obstacles.attempt(_projection, block.label, source, target, block.synapses, delay)
+        projections.append(wired)
+        if block.feedback is not None and len(block.feedback.weight):
+            at_once = np.zeros_like(block.feedback.weight)
+            args = (block.label, target, target, block.feedback, at_once)
+            projections.append(obstacles.attempt(_projection, *args))
+        sent = block.axonal_delay
+    obstacles.raise_any()
     return QuantizedNetwork(
-        n_inputs=blocks[0].weight.shape[1],
-        populations=tuple(
-            QuantizedPopulation(
-                name=name, neuron=b.neuron, constants=b.constants, decay_i=b.decay_i, scale=SCALE
-            )
-            for name, b in zip(names, blocks, strict=True)
-        ),
+        n_inputs=blocks[0].synapses.n_source,
+        populations=tuple(map(_population, names, blocks)),
         projections=tuple(projections),
         outputs=(names[-1],),
-        provenance=Provenance(checkpoint_sha256=files.sha256(path), tool_version=__version__),
+        provenance=Provenance(tool_version=__version__),
     )
 
 
-def _blocks(contents: Contents) -> list[_Block]:
-    """All blocks but inputs without neurons, which only name a shape."""
-    blocks = []
+def _layers(contents: Contents) -> Iterator[tuple[str, str, Contents]]:
+    """Label, type and data sets of each layer."""
     for index in range(len({name.split("/")[1] for name in contents if name.startswith("layer/")})):
         prefix = f"layer/{index}/"
         parts = {k[len(prefix) :]: v for k, v in contents.items() if k.startswith(prefix)}
-        kind = _text(parts["type"])
-        label = f"layer {index} ({kind})"
-        if kind == "input" and not any(name.startswith("neuron/") for name in parts):
+        kind = text_of(parts["type"])
+        yield f"layer {index} ({kind})", kind, parts
+
+
+def _blocks(contents: Contents, input_shape: Shape | None, obstacles: Obstacles) -> list[Block]:
+    """All layers with neurons that can be held."""
+    blocks, before = [], input_shape
+    for label, kind, parts in _layers(contents):
+        bare = not any(name.startswith("neuron/") for name in parts)
+        if kind in ("input", "flatten") and bare:
+            before = declared_shape(parts) if kind == "input" else before and (prod(before),)
             continue
-        if kind not in ("dense", "dense_rec"):
-            raise NetworkError(f"{label}: is of type {kind!r}, allowed are 'dense' and 'dense_rec'")
-        blocks.append(_block(label, parts, recurrent=kind == "dense_rec"))
+        if kind not in SYNAPSES:
+            neurons = "" if bare else " with neurons"
+            known = ", ".join(map(repr, (*SYNAPSES, "flatten")))
+            obstacles.found.append(
+                f"{label}: is of type {kind!r}{neurons}, allowed are {known} and 'input' without neurons"
+            )
+            before = None
+            continue
+        block = read_block(label, kind, parts, before, obstacles)
+        before = declared_shape(parts) if block is None else block.shape
+        if block is not None:
+            blocks.append(block)
     return blocks
 
 
-def _block(label: str, parts: Contents, *, recurrent: bool) -> _Block:
-    for field, allowed in (("gradedSpike", False), ("refDelay", 1)):
-        found = parts[f"neuron/{field}"].item()
-        if found != allowed:
-            raise NetworkError(f"{label}: neuron/{field} is {found!r}, allowed is {allowed!r}")
-    for field in ("bias", "neuron/weight_exp"):
-        if field in parts and parts[field].any():
-            raise NetworkError(
-                f"{label}: {field} is up to {np.abs(parts[field]).max():g}, allowed is none; train "
-                "without norm and bias"
+def _chain_obstacles(blocks: list[Block], contents: Contents) -> Iterator[str]:
+    """What stands against blocks one after the other."""
+    for block, following in pairwise(blocks):
+        if not block.neuron.spiking:
+            yield (
+                f"{block.label}: never spikes (its neuron/vThMant is above {2**17 - 1}) and is followed by "
+                f"{following.label}; only the last layer can be read as it is"
             )
-    weight = _integers(label, "weight", parts, MIXED_MIN, WEIGHT_MAX)
-    if weight.ndim != 2:
-        raise NetworkError(f"{label}: weight has shape {weight.shape}, expected (neuron, before)")
-    n = len(weight)
-    neuron = _neuron(label, parts, n)
-    synaptic, axonal = np.zeros_like(weight), np.zeros(n, np.int32)
-    if "delay" in parts:
-        delay = _integers(label, "delay", parts, 0, DELAY_MAX)
-        if delay.shape == weight.shape:
-            synaptic = delay
-        elif delay.size in (1, n):
-            axonal = axonal + delay.ravel()
-        else:
-            raise NetworkError(
-                f"{label}: delay has shape {delay.shape}, allowed are ({n},) and {weight.shape}"
+    last = blocks[-1] if blocks else None
+    if last is not None and last.neuron.spiking and last.axonal_delay.any():
+        yield (
+            f"{last.label}: its spikes are delayed by up to {last.axonal_delay.max()} steps, an "
+            "output's are not; train the last block without delay"
+        )
+    early = [
+        label
+        for label, kind, parts in _layers(contents)
+        if kind in SYNAPSES and not parts.get("delay_shift", np.array(True))
+    ]
+    for block in blocks if early else ():
+        if block.bias.any():
+            yield (
+                f"{block.label}: has a bias, which acts in another step than here, since {early[0]} does not "
+                "delay its spikes by a step; train without norm, or with delay_shift"
             )
-    return _Block(
-        label=label,
-        weight=weight,
-        weight_rec=_integers(label, "weight_rec", parts, MIXED_MIN, WEIGHT_MAX)
-        if recurrent
-        else None,
-        synaptic_delay=synaptic,
-        axonal_delay=axonal,
-        neuron=neuron,
-        constants=_constants(label, parts, neuron, n),
-        decay_i=_decay_i(label, parts, neuron, n),
-    )
 
 
-def _neuron(label: str, parts: Contents, n: int) -> type[Neuron]:
-    """The neurons of a block: of its type, or leaky integrators if no membrane reaches its thresholds."""
-    kind = _text(parts["neuron/type"])
-    if kind not in NEURONS:
-        raise NetworkError(
-            f"{label}: neuron/type is {kind!r}, allowed are {' and '.join(map(repr, NEURONS))}"
-        )
-    vth = _per_neuron(label, "neuron/vThMant", parts, n, 2**18)
-    return NEURONS[kind] if (vth <= VTH_MANT_MAX).any() else LI
-
-
-def _constants(label: str, parts: Contents, neuron: type[Neuron], n: int) -> Any:
-    """A block's constants, each where the file has it, in membrane units."""
-    values: dict[str, Any] = {}
-    for name, role in neuron.Constants.roles().items():
-        if name in FIELDS:
-            shift = STATE_SHIFT if role.has_unit else 0
-            most = role_range(role)[1] >> shift
-            values[name] = _per_neuron(label, f"neuron/{FIELDS[name]}", parts, n, most) << shift
-        elif name in UNWRITTEN:
-            values[name] = UNWRITTEN[name]
-        elif role.kind == "choice":
-            values[name] = role.options[0]  # CUBA spikes above its threshold, ALIF at it too
-    return neuron.Constants(**values)
-
-
-def _decay_i(label: str, parts: Contents, neuron: type[Neuron], n: int) -> IntArray | None:
-    """Decay of the synaptic current; None where nothing of it is kept."""
-    decay = _per_neuron(label, "neuron/iDecay", parts, n, DECAY_ONE)
-    return decay if neuron.current_wraps or (decay != DECAY_ONE).any() else None
-
-
-def _text(value: Values) -> str:
-    item = value.ravel()[0]
-    return item.decode() if isinstance(item, bytes) else str(item)
-
-
-def _integers(label: str, field: str, parts: Contents, low: int, high: int) -> IntArray:
-    """A data set that must hold whole numbers in a range; slayer writes them as floats."""
-    values = parts[field]
-    with np.errstate(invalid="ignore"):
-        rounded = values.astype(np.int32)
-    wrong = (rounded != values) | (rounded < low) | (rounded > high)
-    for index in np.flatnonzero(wrong)[:1]:
-        raise NetworkError(
-            f"{label}: {field} holds {values.flat[index]}, allowed are the integers {low} to {high}"
-        )
-    return rounded
-
-
-def _per_neuron(label: str, field: str, parts: Contents, n: int, high: int) -> IntArray:
-    values = _integers(label, field, parts, 0, high)
-    if values.size not in (1, n):
-        raise NetworkError(f"{label}: {field} has {values.size} values for {n} neurons")
-    return np.broadcast_to(values.ravel(), n)
+def _population(name: str, block: Block) -> QuantizedPopulation:
+    return QuantizedPopulation(
+        name=name, neuron=block.neuron, constants=block.constants, decay_i=block.decay_i,
+        bias=block.bias, scale=block.scale,
+    )  # fmt: skip
 
 
 def _projection(
-    label: str, source: str, target: str, weight: IntArray, delay: IntArray
+    label: str, source: str, target: str, synapses: Synapses, delay: IntArray
 ) -> QuantizedProjection:
-    """The non-zero entries of a matrix (target, source) as synapses."""
     if delay.max(initial=0) > DELAY_MAX:
         raise NetworkError(
             f"{label}: synaptic and axonal delay add up to {delay.max()}, allowed are 0 to {DELAY_MAX}"
         )
-    mant, exponent, sign_mode = _on_grid(label, weight)
-    return QuantizedProjection.of_matrix(
-        f"{source}->{target}", source, target, mant, delay, exponent, sign_mode
-    )
+    mant, exponent, sign_mode = _on_grid(label, synapses.weight)
+    return QuantizedProjection(
+        name=f"{source}->{target}", source=source, target=target, n_source=synapses.n_source,
+        n_target=synapses.n_target, source_index=synapses.source, target_index=synapses.target,
+        weight_mant=mant, delay=delay, weight_exp=exponent, sign_mode=sign_mode,
+    )  # fmt: skip
 
 
 def _on_grid(label: str, weight: IntArray) -> tuple[IntArray, int, SignMode]:

@@ -33,7 +33,7 @@ from lsnn_neuro.arrays import Events, IntArray
 from quantize import file_format
 from quantize.network import SPIKES, QuantizedNetwork, ValueRange
 
-Backend = Literal["simulation", "chip"]
+Backend = Literal["simulation", "chip", "netx"]
 Spikes = npt.NDArray[np.bool_]
 
 EVENT_BITS = 8

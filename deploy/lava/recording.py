@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
@@ -48,6 +48,17 @@ class Recorder(AbstractProcess):  # type: ignore[misc]
     ):
         super().__init__(path=path, columns=columns, lag=lag, name=name)
         self.a_in = InPort(shape=(samples * (columns[1] - columns[0]),))
+
+
+class StateRecorder(AbstractProcess):  # type: ignore[misc]
+    """Writes a variable of another process, as it is after step t + lag, into row t of a file.
+
+    For one sample; ``state`` is to be connected to the variable. The file is a :class:`Recorder`'s.
+    """
+
+    def __init__(self, *, path: str, columns: tuple[int, int], lag: int, name: str | None = None):
+        super().__init__(path=path, columns=columns, lag=lag, name=name)
+        self.state = RefPort(shape=(columns[1] - columns[0],))
 
 
 class _FileModel(PyLoihiProcessModel):  # type: ignore[misc]
@@ -88,8 +99,28 @@ class PyRecorderModel(_FileModel):
 
     def run_spk(self) -> None:
         """One time step; Lava counts them from 1."""
-        arrived = self.a_in.recv()
-        row = self.time_step - 1 - self.proc_params["lag"]
-        if 0 <= row < len(self.rows):
-            first, end = self.proc_params["columns"]
-            self.rows[row, :, first:end] = arrived.reshape(-1, end - first)
+        _write_row(self, self.a_in.recv())
+
+
+@implements(proc=StateRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+class PyStateRecorderModel(_FileModel):
+    """Reads the variable when all processes have finished their step, and writes one row."""
+
+    mode = "r+"
+    state = LavaPyType(PyRefPort.VEC_DENSE, np.int32, precision=24)
+
+    def post_guard(self) -> bool:
+        """In every step."""
+        return True
+
+    def run_post_mgmt(self) -> None:
+        """One time step; Lava counts them from 1."""
+        _write_row(self, self.state.read())
+
+
+def _write_row(model: _FileModel, values: npt.NDArray[np.generic]) -> None:
+    row = model.time_step - 1 - model.proc_params["lag"]
+    if 0 <= row < len(model.rows):
+        first, end = model.proc_params["columns"]
+        model.rows[row, :, first:end] = values.reshape(-1, end - first)

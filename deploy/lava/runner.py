@@ -146,16 +146,23 @@ def run_stepwise(
         progress[0] = done = done + int(requested)
 
 
-def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
-    """Build, run and write the outcome; gives what is still to be stopped."""
-    start = time.perf_counter()
+def build(network: QuantizedNetwork, job: Job, folder: Path) -> LavaGraph:
+    """The processes of a job's backend; each imports what the others may lack."""
     if job.backend == "chip":
         from deploy.lava.chip import build_chip_graph
 
-        graph = build_chip_graph(network, job, folder)
-    else:
-        build = build_fused_graph if job.model == "fused" else build_graph
-        graph = build(network, job, folder)
+        return build_chip_graph(network, job, folder)
+    if job.backend != "simulation":
+        from deploy.lava.netx_graph import build_netx_graph
+
+        return build_netx_graph(network, job, folder)
+    return (build_fused_graph if job.model == "fused" else build_graph)(network, job, folder)
+
+
+def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
+    """Build, run and write the outcome; gives what is still to be stopped."""
+    start = time.perf_counter()
+    graph = build(network, job, folder)
     executable = graph.source.compile(graph.run_config)
     models = selected_models(graph, executable)
     runtime = Runtime(executable, ActorType.MultiProcessing)

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import json
 import os
 import signal
@@ -21,10 +22,12 @@ from random_networks import li, neurons, random_inputs
 from same import differences
 from tiny_runs import succeed, train_tiny
 
+from deploy import Emulator, Netx, get_target
 from deploy.interchange.extension import EXTENSION, pack
 from deploy.interchange.netx import load, rounded_by_netx, save
+from deploy.targets import with_options
 from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError, TargetUnavailableError
 from lsnn_neuro.tasks import make_task
 from quantize.emulator import emulate
 from quantize.network import QuantizedNetwork, QuantizedProjection
@@ -32,7 +35,6 @@ from quantize.network import QuantizedNetwork, QuantizedProjection
 ROOT = Path(__file__).parents[2]
 FROZEN = ROOT / "tests" / "frozen" / "files"
 N_STEPS = 30
-LAYER_LAG, READOUT_LAG = 1, 2
 KINDS = ["chain", "layer", "currents", "spikes"]
 needs_lava_dl = pytest.mark.skipif(
     find_spec("lava") is None or find_spec("lava.lib") is None,
@@ -106,9 +108,9 @@ def netx_network(seed, *, kind):
 
 
 def networks_for_netx(folder, count, *, kind, first=0):
-    """So many random networks that can be written and whose populations all spike.
+    """So many random networks that can be written, and whose populations all spike.
 
-    Gives (name, network, inputs (time, input)) and leaves the files that netx_on_lava.py reads.
+    Gives (name, network, inputs (time, input)) and leaves their files in the folder.
     """
     cases = []
     for seed in range(first, first + 1000):
@@ -120,16 +122,10 @@ def networks_for_netx(folder, count, *, kind, first=0):
             save(network, folder / f"{kind}{seed}.net")
         except NetworkError:
             continue
-        np.save(folder / f"{kind}{seed}.inputs.npy", inputs[:, 0])
         cases.append((f"{kind}{seed}", network, inputs[:, 0]))
         if len(cases) == count:
             return cases
     raise AssertionError(f"only {len(cases)} of 1000 random networks could be written")
-
-
-def run_netx(folder, time_limit):
-    """Run all networks of a folder in netx."""
-    run_script("netx_on_lava.py", folder, N_STEPS + READOUT_LAG, time_limit=time_limit)
 
 
 def run_script(name, *arguments, time_limit):
@@ -151,40 +147,54 @@ def run_script(name, *arguments, time_limit):
     assert child.returncode == 0, output
 
 
-def compare(folder, cases, *, merged):
-    """Mismatched spikes and readout integers over all networks, and spikes in all.
-
-    Where spikes are read, these are the last layer's.
-    """
-    mismatches = total = 0
-    for name, network, inputs in cases:
-        record = emulate(network, inputs[:, None])
-        trains = [p.spikes[:, 0] for p in record.spikes]
-        trains = [np.concatenate(trains, axis=1)] if merged else trains
-        result = np.load(folder / f"{name}.result.npz")
-        for index, train in enumerate(trains):
-            found = result[f"spikes{index}"][LAYER_LAG : LAYER_LAG + N_STEPS]
-            mismatches += int((found != train).sum())
-            total += int(train.sum())
-        if not network.readouts:
-            np.testing.assert_array_equal(record.readout[:, 0], trains[-1])
-            continue
-        membrane = result["membrane"][READOUT_LAG : READOUT_LAG + N_STEPS]
-        mismatches += int((membrane != record.readout[:, 0]).sum())
-    return mismatches, total
+def same_on_netx(network, inputs):
+    """Check that netx does what the emulator does; gives its record."""
+    record, expected = Netx().run(network, inputs), emulate(network, inputs)
+    for here, there in zip(record.spikes, expected.spikes, strict=True):
+        np.testing.assert_array_equal(here.spikes, there.spikes, err_msg=here.name)
+    np.testing.assert_array_equal(record.readout, expected.readout)
+    return record
 
 
 @needs_lava_dl
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("networks", "seconds"), [(2, 280), pytest.param(25, 3000, marks=pytest.mark.slow)]
-)
-def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks, seconds):
+@pytest.mark.parametrize("networks", [1, pytest.param(25, marks=pytest.mark.slow)])
+def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks):
     cases = networks_for_netx(tmp_path, networks, kind=kind)
-    run_netx(tmp_path, seconds)
-    mismatches, total = compare(tmp_path, cases, merged=kind == "layer")
+    total = sum(same_on_netx(network, x[:, None]).n_spikes for _, network, x in cases)
     assert total > 25 * networks
-    assert mismatches == 0
+
+
+@needs_lava_dl
+def test_netx_takes_inputs_that_carry_numbers(tmp_path):
+    (_, network, _), = networks_for_netx(tmp_path, 1, kind="chain")  # fmt: skip
+    rng = np.random.default_rng(1)
+    inputs = rng.integers(-3, 6, (N_STEPS, 1, network.n_inputs)).astype(np.int8)
+    inputs *= rng.random(inputs.shape) < 0.5
+    assert same_on_netx(network, inputs).n_spikes > 20
+
+
+@needs_lava_dl
+@pytest.mark.slow
+def test_samples_start_from_rest_and_states_are_the_emulators(tmp_path):
+    (_, network, inputs), = networks_for_netx(tmp_path, 1, kind="layer")  # fmt: skip
+    same_on_netx(network, np.stack([inputs, inputs], axis=1))
+    found, expected = (side.states(network, inputs, 7) for side in (Netx(), Emulator()))
+    for here, there in zip(found, expected, strict=True):
+        assert here.name == there.name
+        for name in ("v", "r", "z"):
+            found_here, there_too = (getattr(side.variables, name) for side in (here, there))
+            np.testing.assert_array_equal(found_here, there_too, err_msg=f"{here.name}/{name}")
+
+
+@needs_lava_dl
+def test_netx_runs_some_steps_at_a_time(tmp_path):
+    (_, network, inputs), = networks_for_netx(tmp_path, 1, kind="currents")  # fmt: skip
+    with Netx().session(network, 1, N_STEPS) as session:
+        for first in range(0, N_STEPS, 7):
+            session.step(inputs[first : first + 7, None])
+        record = session.record()
+    np.testing.assert_array_equal(record.readout, emulate(network, inputs[:, None]).readout)
 
 
 @needs_lava_dl
@@ -194,15 +204,42 @@ def test_netx_runs_a_network_that_was_trained_here(tmp_path):
         "network.reset=zero", "network.n_delays=1", "network.recurrent_scale=3.0",
     )  # fmt: skip
     succeed("convert", run, "--to", "netx", "--out", tmp_path / "trained.net")
-    network = load(tmp_path / "trained.net")
+    succeed("import", "netx", tmp_path / "trained.net", "--out", tmp_path / "t.safetensors")
     recipe = Checkpoint.load(find_checkpoint(run)).recipe
     digits = next(make_task(recipe.task).batches("test", 2)).inputs  # one after the other
     inputs = digits.transpose(1, 0, 2).reshape(-1, digits.shape[2])[:N_STEPS]
-    np.save(tmp_path / "trained.inputs.npy", inputs)
-    run_netx(tmp_path, 280)
-    mismatches, total = compare(tmp_path, [("trained", network, inputs)], merged=False)
-    assert total > 25
-    assert mismatches == 0
+    np.save(tmp_path / "x.npy", inputs[:, None])
+    done = succeed(
+        "parity", tmp_path / "t.safetensors", "--target", "netx", "--inputs", tmp_path / "x.npy",
+        "--json",
+    )  # fmt: skip
+    found = json.loads(done.output[done.output.index("{") :])
+    assert found["P2"]["exact"]
+    assert found["P2"]["spikes"] > 25
+
+
+def test_the_target_refuses_what_netx_would_not_run(tmp_path):
+    inputs = np.ones((3, 1, 2), bool)
+    reason = Netx().unavailable()
+    if reason:
+        with pytest.raises(TargetUnavailableError, match="target 'netx': lava-dl is not installed"):
+            Netx().run(simple(), inputs)
+        return
+    with pytest.raises(NetworkError, match="population 'a': netx can't run it: its n_ref is 3"):
+        Netx().run(simple(n_ref=3), inputs)
+    with pytest.raises(RecipeError, match="netx option time_limit is 0"):
+        with_options(Netx(), ["time_limit=0"])
+
+
+def test_without_lava_dl_the_target_says_so(monkeypatch):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "lava.lib.dl" else object()
+    )
+    assert get_target("netx").unavailable() == (
+        "lava-dl is not installed; install lava-dl==0.6.0, which declares Python 3.10 only"
+    )
+    with pytest.raises(TargetUnavailableError, match="target 'netx': lava-dl is not installed"):
+        Netx().run(simple(), np.ones((3, 1, 2), bool))
 
 
 @needs_lava_dl
