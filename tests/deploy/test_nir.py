@@ -15,7 +15,8 @@ from random_networks import li, neurons, random_inputs, random_network
 from same import differences
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.nir import from_nir, graph_of_network, load, read, save, unsupported
+from deploy.interchange.nir import graph_of_network, load, read, save, unsupported
+from deploy.interchange.nir_read import from_nir
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.neurons.lif import LIF
