@@ -81,8 +81,8 @@ def _understood(flat: FlatGraph, reading: Reading) -> Graph:
     n = sum(isinstance(node, NEURONS) for node in flat.nodes.values())
     if n > POPULATIONS_MAX:
         raise NetworkError(
-            f"NIR graph: has {n} neuron nodes, allowed are {POPULATIONS_MAX}; a node is a whole population, so "
-            "join some"
+            f"NIR graph: has {n} neuron nodes, allowed are {POPULATIONS_MAX}; a node is a whole population, "
+            "so join some"
         )
     arrivals, shapes = merge(flat, reading.step)
     cells = {
