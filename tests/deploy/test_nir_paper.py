@@ -63,7 +63,7 @@ def test_the_braille_network_spikes_as_snntorchs_formulas_do() -> None:
     assert (first.lag, second.lag) == (0, 1)
     np.testing.assert_array_equal(spikes["lif1_lif"], wanted["lif1.lif"])
     np.testing.assert_array_equal(spikes["lif2"][1:], wanted["lif2"][:-1])
-    assert wanted["lif1.lif"].sum() > 2000
+    assert wanted["lif1.lif"].sum() > 500
     assert wanted["lif2"].sum() > 50
 
 
