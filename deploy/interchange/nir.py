@@ -207,7 +207,7 @@ def _neurons(population: QuantizedPopulation, dt: float) -> nir.NIRNode:
         "metadata": {"name": population.name},
     }
     if population.spiking:
-        to = _has(population, "reset") and c.reset == "to"
+        to = _has(population, "reset") and c.reset in ("to", "hold")
         values["v_threshold"] = population.vth / scale
         values["v_reset"] = c.reset_to / scale if to else np.zeros(n)
     if (decay_i := _said_current(population)) is None:

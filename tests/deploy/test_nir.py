@@ -252,6 +252,8 @@ def test_equal_networks_give_equal_bytes(tmp_path):
         ({"kind": "ahp", "step_a": np.array([7, 0])}, "'p' adapts"),
         ({"n_ref": 2}, "'p' has a refractory time of 2 steps"),
         ({"reset": "subtract"}, "'p' resets by 'subtract'"),
+        ({"reset": "hold"}, "'p' resets by 'hold'"),
+        ({"reset": "hold", "n_ref": 1}, "'p' has a refractory time of 1 steps"),
         ({"at_threshold": True}, "'p' spikes at its threshold"),
         ({"decay_v": np.array([300, 0])}, r"'p' has a decay_v of 0 \(neuron 1\)"),
         ({"decay_v": np.array([4096, 300])}, r"'p' has a decay_v of 4096 \(neuron 0\)"),
