@@ -18,6 +18,8 @@ _WHERE = {
     "export": "deploy.api",
     "parity": "deploy.api",
     "inspect": "deploy.api",
+    "from_nir": "deploy.interchange.nir_read",
+    "from_slayer": "deploy.interchange.slayer_module",
     "report": "deploy.api",
     "run": "deploy.api",
     "Artifact": "deploy.artifact",
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from deploy.artifact import Artifact as Artifact
     from deploy.comparison import compare as compare
     from deploy.emulated import Emulator as Emulator
+    from deploy.interchange.nir_read import from_nir as from_nir
+    from deploy.interchange.slayer_module import from_slayer as from_slayer
     from deploy.lava.options import LavaOptions as LavaOptions
     from deploy.lava.target import LoihiSim as LoihiSim
     from deploy.loihi2 import Loihi2 as Loihi2

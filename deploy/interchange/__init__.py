@@ -2,8 +2,11 @@
 
 Each format is a module with two functions, ``save`` and ``load``, or only the latter:
 
-- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation; foreign graphs are
-  read by :mod:`deploy.interchange.nir_graph`
+- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation. What the files of each
+  framework mean is a table (:mod:`deploy.interchange.dialects`), and a file is read under a reading
+  (:mod:`deploy.interchange.reading`): its nodes become a flat graph (``nir_file``), what lies between
+  neurons one matrix (``nir_linear``, ``nir_merge``), neurons ours (``nir_neurons``), in the framework's
+  time (``nir_timing``), and all of it a float network (``nir_graph``)
 - :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
   slayer wrote is read by :mod:`deploy.interchange.slayer`; a live network comes in by
   :func:`deploy.interchange.slayer_module.from_slayer`
@@ -19,7 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from deploy.imported import Imported
 from lsnn_neuro.errors import RecipeError
 from quantize.network import QuantizedNetwork
 
@@ -29,14 +34,23 @@ PLAIN_WEIGHTS = ("netx",)
 """Formats whose weights have no exponents, and even mantissas."""
 
 
-def read_network(form: str, path: Path) -> QuantizedNetwork:
-    """The network in a file or folder of a format; FileFormatError says what can't be read."""
+def read_network(form: str, path: Path, **reading: Any) -> Imported:
+    """The network in a file or folder of a format; FileFormatError says what can't be read.
+
+    - reading: how a NIR file is to be read, see :func:`deploy.interchange.nir.from_nir`
+    """
     from deploy.interchange import loihi1, netx, nir
 
+    if form == "nir":
+        return nir.read(path, **reading)
+    given = [name for name, value in reading.items() if value]
+    if given:
+        option = {"dialect": "from"}.get(given[0], given[0].replace("_", "-"))
+        raise RecipeError(f"--{option} is for nir; {form} files say it themselves")
     readers: dict[str, Callable[[Path], QuantizedNetwork]] = {
-        "loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load,
+        "loihi1-lsnn": loihi1.load, "netx": netx.load,
     }  # fmt: skip
-    return readers[form](path)
+    return Imported(network=readers[form](path))
 
 
 def write_network(

@@ -32,9 +32,11 @@ from typing import Any
 import nir
 import numpy as np
 
+from deploy.imported import Imported
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.nir_graph import DT, READOUTS, SPIKING, spec_of_graph
-from lsnn_neuro import __version__, files
+from deploy.interchange.nir_file import read_graph
+from deploy.interchange.nir_read import from_nir
+from lsnn_neuro import files
 from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT
@@ -43,16 +45,17 @@ from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 from lsnn_neuro.neurons.neuron import Neuron
-from quantize.conversion import convert
 from quantize.loihi import DECAY_ONE, STATE_ONE
 from quantize.network import (
-    Provenance,
     QuantizedNetwork,
     QuantizedPopulation,
     QuantizedProjection,
 )
 from quantize.scales import dequantize_decay
 
+DT = 1.0
+"""Length of a step in ms of the networks that are written."""
+SPIKING, READOUTS = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI)
 TOLERANCE = 1e-6
 """Relative; other tools may write 32-bit floats. Neighbouring integers lie 0.4 % apart."""
 
@@ -94,33 +97,36 @@ def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> No
 
 
 def load(path: Path) -> QuantizedNetwork:
-    """Read a network: the one in the extension, or a foreign graph, quantized now.
+    """The integers in a file: those of its extension, or of a foreign graph, see :func:`read`."""
+    return read(path).network
+
+
+def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
+    """Read a file: the network in its extension, or a foreign graph, quantized now.
+
+    - dialect: whose file it is, a name of :data:`deploy.interchange.dialects.DIALECTS`; None: guessed, if
+      only one could be
+    - more: what the dialect leaves open, see :func:`from_nir`
 
     Raises FileFormatError if the graph was changed after its extension had been written, and
     NetworkError if a foreign graph holds what a network here can't.
     """
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; expected a NIR graph")
-    try:
-        graph = nir.read(path, type_check=False)  # the check adds inputs to what has none
-        if isinstance(graph, nir.NIRGraph):
-            graph.validate_structure()
-            graph.check_types()
-    except Exception as error:  # whatever h5py and nir raise over a foreign file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileFormatError(f"{path}: not a readable NIR graph ({reason})") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
+    path = Path(path)
+    graph = read_graph(path)
     if EXTENSION not in graph.metadata:
-        provenance = Provenance(checkpoint_sha256=files.sha256(path), tool_version=__version__)
-        return convert(spec_of_graph(graph), provenance=provenance)[0]
+        return from_nir(graph, dialect, checkpoint_sha256=files.sha256(path), **more)
+    if dialect is not None or any(value for value in more.values()):
+        raise NetworkError(
+            f"{path}: is a file of ours and says all of itself; leave --from and what else says how to read "
+            "it out"
+        )
     network = unpack(graph.metadata[EXTENSION], path)
     for changed in _changes(graph_of_network(network), graph):
         raise FileFormatError(
             f"{path}: {changed} since the export, so the integers in it no longer belong to it; "
             f"remove {EXTENSION} from the graph's metadata to have it quantized anew"
         )
-    return network
+    return Imported(network=network)
 
 
 def unsupported(network: QuantizedNetwork) -> Iterator[str]:
