@@ -17,6 +17,7 @@ TARGETS = Registry(
         "emulator": "deploy.emulated:Emulator",
         "loihi-sim": "deploy.lava.target:LoihiSim",
         "loihi2": "deploy.loihi2:Loihi2",
+        "recorded": "deploy.recorded:Recorded",
     },
 )
 """Targets by name, the default first."""
