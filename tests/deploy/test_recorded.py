@@ -259,3 +259,18 @@ def test_a_page_about_a_label_that_differs_can_be_written(tmp_path, network, chi
     )  # fmt: skip
     assert result.exit_code == 1
     assert "1 of 5 labels differ" in (tmp_path / "page.html").read_text()
+
+
+def test_parity_says_where_a_chip_would_round_other_than_lava(tmp_path, network):
+    lower = replace(
+        network, projections=tuple(replace(q, weight_exp=-7) for q in network.projections)
+    )
+    file_format.save(lower, tmp_path / "net.safetensors")
+    words = ["parity", tmp_path / "net.safetensors", "--target", "emulator", "--inputs"]
+    for name, inputs, said_so in (
+        ("spikes", np.ones((9, 2, network.n_inputs), bool), False),
+        ("graded", np.full((9, 2, network.n_inputs), 40, np.int8), True),
+    ):
+        np.save(tmp_path / f"{name}.npy", inputs)
+        result = lsnn_neuro(*words, tmp_path / f"{name}.npy")
+        assert ("design rule graded-exponent: projection" in result.output) == said_so
