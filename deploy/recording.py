@@ -118,7 +118,7 @@ def _wrong(name: str, array: Array, expected: str) -> DataError:
     return DataError(f"{name} is {array.dtype} of shape {array.shape}, expected {expected}")
 
 
-def write_recording(path: Path, recording: Recording) -> None:
+def write_recording(path: Path | str, recording: Recording) -> None:
     """Write a recording as a file."""
     arrays: dict[str, Any] = {
         "inputs": recording.inputs, "chip": recording.chip, "run": recording.run,
@@ -129,12 +129,12 @@ def write_recording(path: Path, recording: Recording) -> None:
     arrays |= {f"resets/{name}": steps for name, steps in recording.resets.items()}
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
-    write_bytes(path, file.getvalue())
+    write_bytes(Path(path), file.getvalue())
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: Path | str) -> Recording:
     """Read a recording; DataError names the file, and what is wrong with it."""
-    arrays = _arrays(path)
+    arrays = _arrays(Path(path))
     for name in arrays:
         if name not in ALONE and name.partition("/")[0] not in PREFIXES:
             raise DataError(

@@ -41,6 +41,7 @@ from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT, side_by_side
+from lsnn_neuro.neurons.li import LI
 from quantize.loihi import (
     CURRENT_INPUT_MAX,
     DECAY_ONE,
@@ -230,6 +231,8 @@ def _obstacle(network: QuantizedNetwork, population: QuantizedPopulation) -> str
         )
     if population.spiking:
         return stock_lif_obstacle(network, population)
+    if population.neuron is not LI:
+        return f"its readout's neurons are {population.neuron.name!r}, it reads out 'li' alone"
     if population.decay_i is not None:
         return input_obstacle(network, population, -CURRENT_INPUT_MAX, CURRENT_INPUT_MAX)
     return input_obstacle(network, population, 1 - CURRENT_INPUT_MAX // 2, CURRENT_INPUT_MAX // 2)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from silicon import (
     LIF_CSV,
     READ_AT,
@@ -137,6 +138,16 @@ def test_three_of_the_200_reach_the_readouts_reset_before_it_is_read_which_makes
     labels = [readout[READ_AT].argmax(axis=1) for readout in (one, two)]
     assert np.flatnonzero(labels[0] != labels[1]).tolist() == [143]
     assert (labels[1][143], labels[0][143], chip.labels[143]) == (7, 9, 9)
+
+
+@pytest.mark.slow
+@needs(SILICON)
+def test_lava_resets_the_readout_in_the_same_step():
+    network, chip = load(SILICON / "loihi1_smnist"), published_lsnn("performance")
+    inputs = chip.inputs[:, [56, 143]]
+    level = deploy.parity(network, deploy.LoihiSim(), inputs=inputs).levels["P2"]
+    assert level.exact
+    assert level.spikes > 5000
 
 
 @needs(SILICON)
