@@ -235,9 +235,9 @@ def parity(
     from deploy.reporting.summary import parity_json, print_parity
 
     model = deploy.load(path)
-    warn(model)
-    where = chosen_target(target, options, model)
-    found = deploy.parity(model, where, source=source, **given.resolved(model))
+    where, chosen = chosen_target(target, options, model), given.resolved(model)
+    warn(model, chosen["inputs"])
+    found = deploy.parity(model, where, source=source, **chosen)
     tell(f"{level} left out: {reason}" for level, reason in found.skipped.items())
     if as_json:
         click.echo(json.dumps(parity_json(found), indent=2))

@@ -9,23 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from deploy.divergence import LABEL, READOUT, Divergence, differing_labels, first_divergence
 from lsnn_neuro.arrays import BoolArray
 from lsnn_neuro.errors import TargetFailedError
 from quantize.record import PopulationState, SpikeRecord
 
-READOUT = "readout"
-"""What a comparison calls the network's outputs, side by side."""
-
 States = Callable[[int, int], tuple[PopulationState, ...]]
 """(sample, step) -> states of every spiking population on one side."""
-
-NeuronStates = Mapping[str, int]
-"""State variables of one neuron at the end of a step, by name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,26 +30,6 @@ class Side:
 
     record: SpikeRecord
     states_at: States | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Divergence:
-    """The first place where two records part: earliest step, then sample, population, neuron.
-
-    - readout: whether the readout parts, not a spike; then population is "readout", and neuron an output
-    - reference_value, other_value: spike or, for the readout, its integer
-    - reference, other: the neuron's states on both sides where they could be had, those that both have
-    """
-
-    step: int
-    sample: int
-    population: str
-    neuron: int
-    reference_value: int
-    other_value: int
-    readout: bool = False
-    reference: NeuronStates | None = None
-    other: NeuronStates | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +64,28 @@ class PopulationComparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeComparison:
+    """A state variable of one population on both sides, over time, samples and neurons.
+
+    - compared: how many readings are the state on both sides; mismatches: how many of them differ
+    - refractory: how many more are a chip's refractory time in a step with a spike, which say nothing
+    """
+
+    population: str
+    variable: str
+    compared: int
+    mismatches: int
+    refractory: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two records of the same inputs, side by side."""
+    """Two records of the same inputs, side by side.
+
+    - readout_compared: how many readout integers there are
+    - probes: what was read of states; labels, label_mismatches: how many decided classes, and differing ones
+    - not_recorded: populations, and "readout", that the other side does not hold
+    """
 
     reference: str
     other: str
@@ -101,6 +94,11 @@ class Comparison:
     populations: tuple[PopulationComparison, ...]
     readout_mismatches: int
     first_divergence: Divergence | None
+    readout_compared: int = 0
+    probes: tuple[ProbeComparison, ...] = ()
+    labels: int = 0
+    label_mismatches: int = 0
+    not_recorded: tuple[str, ...] = ()
 
     @property
     def spikes(self) -> int:
@@ -119,12 +117,33 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
-        """Whether no spike and no readout integer differs."""
-        return self.mismatches == 0 and self.readout_mismatches == 0
+        """Whether no spike, readout integer, state or decided class differs."""
+        states = sum(p.mismatches for p in self.probes)
+        return not (self.mismatches or self.readout_mismatches or states or self.label_mismatches)
+
+    @property
+    def beyond_spikes(self) -> str:
+        """What else was compared, and what could not be, in words; "" where it is the whole as usual."""
+        said = [
+            f"{p.variable} of {p.population}: {p.mismatches:,} of {p.compared:,} states differ"
+            + (f", {p.refractory:,} readings are the refractory time" * bool(p.refractory))
+            for p in self.probes
+        ]
+        if self.labels:
+            said.append(f"{self.label_mismatches:,} of {self.labels:,} labels differ")
+        if self.not_recorded:
+            said.append(f"not recorded: {', '.join(self.not_recorded)}")
+        return "; ".join(said)
 
 
 def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) -> Comparison:
     """Compare two records, step for step; no alignment is searched for. tau in steps, for van Rossum."""
+    missing: list[str] = []
+    if other.partial:
+        whole, reference = reference, reference.limited_to(other)
+        held = [p.name for p in reference.spikes]
+        missing += [p.name for p in whole.spikes if p.name not in held]
+        missing += [READOUT] if reference.readout.size < whole.readout.size else []
     shapes = [
         [(p.name, p.spikes.shape) for p in record.spikes] + [(READOUT, record.readout.shape)]
         for record in (reference, other)
@@ -154,7 +173,21 @@ def compare(reference: SpikeRecord, other: SpikeRecord, *, tau: float = 20.0) ->
         steps=reference.n_steps,
         populations=tuple(populations),
         readout_mismatches=int((reference.readout != other.readout).sum()),
-        first_divergence=_first_divergence(reference, other),
+        first_divergence=first_divergence(reference, other),
+        readout_compared=reference.readout.size,
+        probes=tuple(
+            ProbeComparison(
+                population=one.population,
+                variable=one.variable,
+                compared=int((~two.refractory).sum()),
+                mismatches=int(((one.values != two.values) & ~two.refractory).sum()),
+                refractory=int(two.refractory.sum()),
+            )
+            for one, two in zip(reference.probes, other.probes, strict=True)
+        ),
+        labels=0 if other.decisions is None else len(other.decisions.labels),
+        label_mismatches=len(differing_labels(reference, other)),
+        not_recorded=tuple(missing),
     )
 
 
@@ -174,7 +207,7 @@ def compare_levels(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, Comparis
 def explain(comparison: Comparison, reference: States, other: States) -> Comparison:
     """Add both sides' states of the neuron where the records part."""
     where = comparison.first_divergence
-    if where is None or where.readout:
+    if where is None or where.readout or where.variable == LABEL:
         return comparison
     one, two = (
         next(s for s in states(where.sample, where.step) if s.name == where.population)
@@ -183,32 +216,6 @@ def explain(comparison: Comparison, reference: States, other: States) -> Compari
     names = [name for name in one.names if name in two.names]
     found = [{name: int(side[name][where.neuron]) for name in names} for side in (one, two)]
     return replace(comparison, first_divergence=replace(where, reference=found[0], other=found[1]))
-
-
-def _first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence | None:
-    """Earliest step; within it spikes before the readout they drive, then sample, then neuron."""
-    pairs: list[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]] = [
-        (one.name, one.spikes, two.spikes)
-        for one, two in zip(reference.spikes, other.spikes, strict=True)
-    ]
-    pairs.append((READOUT, reference.readout, other.readout))
-    found: Divergence | None = None
-    for name, one, two in pairs:
-        differs = one != two  # (time, sample, neuron)
-        steps = np.flatnonzero(differs.any(axis=(1, 2)))
-        if steps.size and (found is None or steps[0] < found.step):
-            step = int(steps[0])
-            sample, neuron = (int(i) for i in np.argwhere(differs[step])[0])
-            found = Divergence(
-                step=step,
-                sample=sample,
-                population=name,
-                neuron=neuron,
-                reference_value=int(one[step, sample, neuron]),
-                other_value=int(two[step, sample, neuron]),
-                readout=one is reference.readout,
-            )
-    return found
 
 
 def van_rossum(one: BoolArray, two: BoolArray, tau: float) -> tuple[float, float]:
@@ -254,6 +261,18 @@ def join(parts: Sequence[Comparison]) -> Comparison:
             ),
             readout_mismatches=first.readout_mismatches + part.readout_mismatches,
             first_divergence=where,
+            readout_compared=first.readout_compared + part.readout_compared,
+            probes=tuple(
+                replace(
+                    p,
+                    compared=p.compared + q.compared,
+                    mismatches=p.mismatches + q.mismatches,
+                    refractory=p.refractory + q.refractory,
+                )
+                for p, q in zip(first.probes, part.probes, strict=True)
+            ),
+            labels=first.labels + part.labels,
+            label_mismatches=first.label_mismatches + part.label_mismatches,
         )
     return first
 

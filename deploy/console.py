@@ -19,9 +19,11 @@ from deploy.samples import named_inputs
 from deploy.target import Target
 from deploy.targets import TARGETS, get_target, target_of_user, with_options
 from deploy.tasks import task_of_user
+from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError
 from lsnn_neuro.registry import unknown
 from quantize.design_rules import check
+from quantize.network import SPIKES, value_range
 
 NONE = "none"
 """What stands for an empty list."""
@@ -161,14 +163,20 @@ def tell(lines: Iterable[object]) -> None:
         click.echo(line, err=True)
 
 
-def warn(model: Model) -> None:
-    """Say which design rules a network breaks, and what was lost, or why it can't be quantized."""
+def warn(model: Model, inputs: Events | None = None) -> None:
+    """Say which design rules a network breaks, and what was lost, or why it can't be quantized.
+
+    - inputs: what it is run on, where that is known; else an artifact's golden samples, else spikes
+    """
     tell(model.notes)
     if model.network is None:
         if model.spec is not None:  # an LSTM has no integers anyway
             tell([f"quantization: {model.why_not}"])
         return
-    tell(f"design rule {violation}" for violation in check(model.network))
+    if inputs is None and model.artifact is not None:
+        inputs = model.artifact.inputs
+    values = SPIKES if inputs is None else value_range(inputs)
+    tell(f"design rule {violation}" for violation in check(model.network, values))
     if model.report is not None:
         tell(f"quantization: {flag}" for flag in model.report.flags())
 

@@ -29,6 +29,7 @@ from lsnn_neuro.tasks.task import Task
 from quantize.emulator import trace
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, PopulationState, SpikeRecord
+from quantize.replay import replay, trace_with_resets
 
 Levels = dict[str, tuple[Side, Side]]
 """Reference and other side of each level."""
@@ -85,11 +86,29 @@ def emulator_side(network: QuantizedNetwork, samples: Samples) -> Side:
 
 
 def target_side(network: QuantizedNetwork, inputs: Events, target: Target) -> Side:
-    """What a target does with a batch."""
+    """What a target does with a batch; a record of a part of it can't be looked into further."""
+    record = target.run(network, inputs)
+    if record.partial:
+        return Side(record=record)
     return Side(
-        record=target.run(network, inputs),
+        record=record,
         states_at=lambda sample, step: target.states(network, inputs[:, sample], step),
     )
+
+
+def replayed_side(
+    network: QuantizedNetwork, inputs: Events, reference: Side, other: SpikeRecord
+) -> Side:
+    """The reference with all that another record holds beside spikes and readout."""
+
+    @cache
+    def traced(sample: int) -> list[tuple[PopulationState, ...]]:
+        return list(trace_with_resets(network, inputs[:, sample], other.resets))
+
+    record = replay(network, inputs, reference.record, other)
+    if not other.resets:
+        return replace(reference, record=record)
+    return Side(record=record, states_at=lambda sample, step: traced(sample)[step])
 
 
 def kept_side(record: SpikeRecord) -> Side:
@@ -137,7 +156,8 @@ class Sides:
             levels |= self.floats.levels(samples.inputs, reference)
         if self.deployed is not None:
             side = target_side(self.model.integers, samples.inputs, self.deployed)
-            levels[self.deployed.level] = (reference, side)
+            matching = replayed_side(self.model.integers, samples.inputs, reference, side.record)
+            levels[self.deployed.level] = (matching, side)
             if loop is not None:
                 sent = Side(record=with_inputs(reference.record, samples.inputs))
                 levels[f"{self.deployed.level} closed loop"] = (sent, Side(record=loop))
@@ -198,7 +218,7 @@ class Gathering:
             return
         records = {side.record.target: side.record for pair in levels.values() for side in pair}
         for name, record in records.items():
-            if name != GOLDEN:
+            if name != GOLDEN and record.readout.size:
                 readout = self._network.to_float(record.readout)
                 self._scores[name].append(samples.labels.score(readout))
 

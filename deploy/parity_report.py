@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy.comparison import Comparison, Divergence, Side
+from deploy.comparison import Comparison, Side
+from deploy.divergence import LABEL, Divergence
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.tasks.score import Score
 from quantize.record import SpikeRecord
@@ -75,7 +76,9 @@ class ParityReport:
 
 
 def describe_neuron(where: Divergence) -> str:
-    """The neuron or output at which two sides part, in words."""
+    """The neuron, output or label at which two sides part, in words."""
+    if where.variable == LABEL:
+        return "the decided label"
     kind = "output" if where.readout else f"{where.population} neuron"
     return f"{kind} {where.neuron}"
 

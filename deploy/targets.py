@@ -18,6 +18,7 @@ TARGETS = Registry(
         "loihi-sim": "deploy.lava.target:LoihiSim",
         "loihi2": "deploy.loihi2:Loihi2",
         "netx": "deploy.netx:Netx",
+        "recorded": "deploy.recorded:Recorded",
     },
 )
 """Targets by name, the default first."""

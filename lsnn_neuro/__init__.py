@@ -31,6 +31,7 @@ _WHERE = {
     "ATRLIF": "lsnn_neuro.neurons.atrlif",
     "IF": "lsnn_neuro.neurons.integrate_and_fire",
     "LI": "lsnn_neuro.neurons.li",
+    "ResettingLI": "lsnn_neuro.neurons.resetting_li",
     # training
     "DeepR": "lsnn_neuro.deep_r",
     "rate_penalty": "lsnn_neuro.penalties",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from lsnn_neuro.neurons.li import LI as LI
     from lsnn_neuro.neurons.lif import LIF as LIF
     from lsnn_neuro.neurons.neuron import Neuron as Neuron
+    from lsnn_neuro.neurons.resetting_li import ResettingLI as ResettingLI
     from lsnn_neuro.penalties import rate_penalty as rate_penalty
     from lsnn_neuro.player import FloatPlayer as FloatPlayer
     from lsnn_neuro.recipe import Recipe as Recipe

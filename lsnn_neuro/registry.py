@@ -118,6 +118,7 @@ NEURONS = Registry(
         "lif": "lsnn_neuro.neurons.lif:LIF",
         "if": "lsnn_neuro.neurons.integrate_and_fire:IF",
         "li": "lsnn_neuro.neurons.li:LI",
+        "resetting-li": "lsnn_neuro.neurons.resetting_li:ResettingLI",
         "alif": "lsnn_neuro.neurons.alif:ALIF",
         "ahp": "lsnn_neuro.neurons.ahp:AHP",
         "atrlif": "lsnn_neuro.neurons.atrlif:ATRLIF",

@@ -46,6 +46,22 @@ def shift(value: Ints, exponent: int) -> Ints:
     return value << exponent if exponent >= 0 else value >> -exponent
 
 
+def round_each_product(weight_mant: Ints, values: Ints, exponent: int) -> Ints:
+    """What graded values bring in a step on a Loihi 2 chip where the exponent is negative.
+
+    Each synapse's product is rounded to nearest, half away from zero, and then they are summed; Lava, and
+    with it :func:`shift`, rounds their sum down. Source: 40 integers that a Loihi 2 (N3B3) printed, in
+    lava-nc's tutorials ``lava_va``, all with exponent -7; other exponents were not seen.
+
+    - weight_mant: (target, source); values: (source, ...); gives (target, ...)
+    """
+    products = np.einsum("ij,j...->ij...", weight_mant, values)
+    half = (1 << -exponent) >> 1
+    rounded = np.sign(products) * ((np.abs(products) + half) >> -exponent)
+    summed: Ints = rounded.sum(axis=1)
+    return summed
+
+
 class Loihi:
     """The chip's integers as an arithmetic (:class:`lsnn_neuro.neurons.neuron.Arithmetic`)."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,33 @@ class PopulationState:
         return tuple(vars(self.variables))
 
 
+CURRENT = "i"
+"""What a probe of the synaptic current is called."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probe:
+    """What was read of a state variable after every step: int32, (time, sample, neuron).
+
+    - variable: one of the neuron's ``states``, or "i", the synaptic current
+    - refractory: where a chip's reading is not the state but its refractory time, (time, sample, neuron)
+    """
+
+    population: str
+    variable: str
+    values: npt.NDArray[np.int32]
+    refractory: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decisions:
+    """The class decided for each sample, (sample,), from the readout of the steps [start, stop)."""
+
+    labels: npt.NDArray[np.int64]
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpikeRecord:
     """Spikes of every spiking population and the readout of a batch of samples.
@@ -53,12 +81,29 @@ class SpikeRecord:
       the integer state of a readout without its offset, the spikes of an output that spikes
     - target: what ran, with its variant, for reports
     - seconds: wall-clock time the target needed
+    - probes, decisions: what else was read, where it was
+    - resets: of each population the steps before which all its states were cleared
+    - partial: whether populations may be missing, and the readout (then without outputs), since they were
+      not recorded
     """
 
     spikes: tuple[PopulationSpikes, ...]
     readout: npt.NDArray[np.int32]
     target: str
     seconds: float
+    probes: tuple[Probe, ...] = ()
+    decisions: Decisions | None = None
+    resets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    partial: bool = False
+
+    def limited_to(self, other: SpikeRecord) -> SpikeRecord:
+        """The record without the populations, and without the readout, that another one does not hold."""
+        held = {p.name for p in other.spikes}
+        return replace(
+            self,
+            spikes=tuple(p for p in self.spikes if p.name in held),
+            readout=self.readout if other.readout.size else self.readout[:, :, :0],
+        )
 
     def __post_init__(self) -> None:
         """All arrays must agree in steps and samples."""

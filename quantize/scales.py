@@ -100,10 +100,7 @@ def choose_population_scale(
         largest = max(largest, float(np.abs(weight).max(initial=0)))
     highest = float(np.max(neuron.peak()))
     limits = [STATE_MAX / highest] if highest > 0 else []
-    for _, role, value in neuron.constants().numbers():
-        most = float(np.max(np.abs(value), initial=0))
-        if role.kind in ("threshold", "state") and most > 0:
-            limits.append(role_range(role)[1] / most)
+    limits += _constant_limits(neuron)
     if largest > 0:
         limits.append(STATE_MAX / float(np.max(drive)))
         limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / largest)
@@ -129,8 +126,8 @@ def choose_readout_scale(
 ) -> float:
     """The largest power of two for which no readout can saturate, whatever spikes arrive.
 
-    It is also limited by the largest weight and bias the mantissas can hold (with exponents up to
-    ``max_exp``).
+    It is also limited by the largest weight, bias and threshold the mantissas can hold (with exponents up
+    to ``max_exp``).
     """
     neuron = on_decay_grid(population.neuron)
     gain = np.asarray(neuron.gain(), np.float64)
@@ -146,9 +143,20 @@ def choose_readout_scale(
     if largest == 0:
         return 1.0
     limits = [STATE_MAX / largest, *_bias_limits(population.bias * gain)]
+    limits += _constant_limits(neuron)
     if largest_weight > 0:
         limits.append(STATE_ONE * WEIGHT_MAX * 2**max_exp / largest_weight)
     return _power_of_two_below(min(limits))
+
+
+def _constant_limits(neuron: Neuron) -> list[float]:
+    """The scales with which the neuron's constants in membrane units still fit their ranges."""
+    limits = []
+    for _, role, value in neuron.constants().numbers():
+        most = float(np.max(np.abs(value), initial=0))
+        if role.kind in ("threshold", "state") and most > 0:
+            limits.append(role_range(role)[1] / most)
+    return limits
 
 
 def _bias_limits(bias: FloatArray) -> list[float]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+READOUTS = ("li", "resetting-li")
+
 
 class _Heaviside(torch.autograd.Function):
     """1 where x is above 0 (or at it) and allowed; derivative gamma max(0, 1 - |x|), 0 where not allowed."""
@@ -82,7 +84,7 @@ class FloatReference:
         c = {k: getattr(n, k, None) for k in ("reset", "at_threshold", "gamma")}
         for field, constant in (("alpha", "tau_m"), ("rho", "tau_a"), ("keep_r", "tau_r")):
             if hasattr(n, field):
-                tau = "tau_out" if n.name == "li" else constant
+                tau = "tau_out" if n.name in READOUTS else constant
                 c[field] = self._kept(name, tau, getattr(n, field))
         for field in ("beta", "b0"):
             if hasattr(n, field):
@@ -107,7 +109,9 @@ class FloatReference:
             p.name: [dict.fromkeys(("i", "v", "b", "r", "z"), zeros) for _ in range(p.size)]
             for p in spec.populations
         }
-        sent = {p.name: [] for p in spec.populations if p.neuron.name != "li"}  # [step][neuron]
+        sent = {
+            p.name: [] for p in spec.populations if p.neuron.name not in READOUTS
+        }  # [step][neuron]
         sent["input"] = [[x[t, :, k] for k in range(spec.n_inputs)] for t in range(len(x))]
 
         def input_of(p, j, t):
@@ -115,7 +119,7 @@ class FloatReference:
             for q in spec.projections:
                 if q.target != p.name:
                     continue
-                hop = 1 if q.source != "input" and p.neuron.name != "li" else 0
+                hop = 1 if q.source != "input" and p.neuron.name not in READOUTS else 0
                 for s in range(len(q.weight)):
                     step = t - hop - int(q.delay[s])
                     if int(q.target_index[s]) == j and step >= 0:
@@ -126,7 +130,7 @@ class FloatReference:
         for t in range(len(x)):
             for layer in (True, False):  # what spikes, then what reads its spikes
                 for p in spec.populations:
-                    if (p.neuron.name == "li") == layer:
+                    if (p.neuron.name in READOUTS) == layer:
                         continue
                     c = constants[p.name]
                     for j in range(p.size):
@@ -141,7 +145,7 @@ class FloatReference:
             fired = [
                 cell["z"]
                 for p in spec.populations
-                if p.neuron.name != "li"
+                if p.neuron.name not in READOUTS
                 for cell in cells[p.name]
             ]
             spikes.append(torch.stack(fired, dim=1))
@@ -159,7 +163,9 @@ def _step(kind, s, current, c):
     i = c["kappa"] * s["i"] + (1 - c["kappa"]) * current
     drive = c["gain"] * (i + c["bias"])
     v, b, r = c["alpha"] * s["v"] + drive, s["b"], s["r"]
-    if kind == "li":
+    if kind == "resetting-li":
+        v = torch.where(v > c["b0"], torch.zeros_like(v), v)
+    if kind in READOUTS:
         return {**s, "i": i, "v": v}
     if kind == "atrlif":
         b, r = c["rho"] * b, c["keep_r"] * r

@@ -84,8 +84,14 @@ def _li(s, drive, c):
     return {**s, "v": sat(dec(s["v"], c["decay_v"]) + drive)}
 
 
-EQUATIONS = {"if": _if, "lif": _lif, "alif": _alif, "ahp": _ahp, "atrlif": _atrlif, "li": _li}
-SPIKING = {name: name != "li" for name in EQUATIONS}
+def _resetting_li(s, drive, c):
+    v = sat(dec(s["v"], c["decay_v"]) + drive)
+    return {**s, "v": 0 if v > c["vth"] else v}
+
+
+READOUTS = {"li": _li, "resetting-li": _resetting_li}
+EQUATIONS = {"if": _if, "lif": _lif, "alif": _alif, "ahp": _ahp, "atrlif": _atrlif} | READOUTS
+SPIKING = {name: name not in READOUTS for name in EQUATIONS}
 
 
 # --- the network ---------------------------------------------------------------------------------------

@@ -33,7 +33,12 @@ def random_graph(seed: int, *, fast: bool = False, graded: bool = False) -> Quan
     drive = max(1, int(128 * 2.0**exponent * (1 + 0.1 * n_inputs)))
     spiking = [kind for kind in NEURONS if NEURONS[kind].spiking]
     kinds = {f"pop{i}": str(rng.choice(spiking)) for i in range(rng.integers(1, 4))}
-    kinds |= dict.fromkeys((READOUT, "second readout")[: rng.integers(1, 3)], "li")
+    readouts = ["li"] if fast else [kind for kind in NEURONS if not NEURONS[kind].spiking]
+    pick = np.random.default_rng([seed, 8])  # one of its own: the other draws stay as they are
+    kinds |= {
+        name: str(pick.choice(readouts))
+        for name in (READOUT, "second readout")[: rng.integers(1, 3)]
+    }
     populations = tuple(
         _anything(rng, name, kind, drive=drive, extreme=extreme) for name, kind in kinds.items()
     )

@@ -19,18 +19,25 @@ from quantize.loihi import STATE_MAX
 from quantize.network import QuantizedNetwork
 
 SPIKING = [kind for kind in NEURONS if NEURONS[kind].spiking]
+READOUTS = [kind for kind in NEURONS if not NEURONS[kind].spiking]
 
 
-def random_spec(seed: int) -> NetworkSpec:
+def random_spec(seed: int, *, any_readout: bool = False) -> NetworkSpec:
     """Two to four populations in a chain with skips, feedback and recurrence, and one or two readouts.
 
     All weights, biases and offsets are numbers of 32 bits. Some populations have weights so strong that
     their integers saturate.
+
+    - any_readout: readouts may also be of the kinds that the kernel does not know
     """
     rng = np.random.default_rng([seed, 5])
     dt = float(rng.choice([1.0, 0.5, 2.0], p=[0.4, 0.3, 0.3]))
     kinds = {f"layer {i}": str(rng.choice(SPIKING)) for i in range(rng.integers(2, 5))}
-    kinds |= dict.fromkeys(("readout", "second readout")[: rng.integers(1, 3)], "li")
+    pick = np.random.default_rng([seed, 8])
+    kinds |= {
+        name: str(pick.choice(READOUTS)) if any_readout else "li"
+        for name in ("readout", "second readout")[: rng.integers(1, 3)]
+    }
     populations = [_population(rng, name, kind, dt) for name, kind in kinds.items()]
     spiking = [p.name for p in populations if p.spiking]
     sizes = {INPUT: int(rng.integers(2, 6))} | {p.name: p.size for p in populations}

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "lsnn_neuro": """
         SpikingNetwork NetworkOutput NetworkSpec Population Projection lsnn stack
-        Neuron LIF ALIF AHP ATRLIF IF LI
+        Neuron LIF ALIF AHP ATRLIF IF LI ResettingLI
         DeepR rate_penalty Recipe load_recipe train Checkpoint
         Task SupervisedTask Batch Trials make_task ClassLabels ValueLabels SequenceLabels Metric Score
         FloatPlayer evaluate Events threshold_crossing poisson

@@ -16,7 +16,7 @@ PACKAGES = ("lsnn_neuro", "quantize", "deploy")
 OWN = (
     "lsnn_neuro/neurons/", "lsnn_neuro/registry.py", "lsnn_neuro/migrations.py", "lsnn_neuro/tasks/",
     "deploy/targets.py", "deploy/emulated.py", "deploy/lava/target.py", "deploy/loihi2.py",
-    "deploy/netx.py",
+    "deploy/netx.py", "deploy/recorded.py",
 )  # fmt: skip
 FILES = [
     file

@@ -4,7 +4,9 @@ A folder holds them as NumPy files: ``w_in.npy`` (80, 240), ``w_rec.npy`` (240, 
 (240, 10), each (source, target), whole numbers. Neurons 0 to 139 are regular, 140 to 239 adaptive.
 All other constants are those with which the published module sets the network up on the chip: no
 delays, no refractory time, reset to zero, an after-hyperpolarizing current from an auxiliary
-compartment as adaptation, a readout that is read after the last step.
+compartment as adaptation, a readout that is read after the last step. That readout is a LIF too, whose
+threshold is as high as the chip takes, (2^17 - 1) * 64: where it is passed, the state goes back to 0,
+which gives one of 200 images another label (docs/silicon.md).
 
 Source: intel-nrc-ecosystem/models, module ``lsnn`` (Intel, 2018 to 2021, BSD-3-Clause).
 """
@@ -23,10 +25,10 @@ from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.neurons.ahp import AHP
 from lsnn_neuro.neurons.alif import ALIFConstants
-from lsnn_neuro.neurons.li import LI, LIConstants
 from lsnn_neuro.neurons.lif import LIF, LIFConstants
 from lsnn_neuro.neurons.neuron import Neuron
-from quantize.loihi import STATE_SHIFT, WEIGHT_MAX
+from lsnn_neuro.neurons.resetting_li import ResettingLI, ResettingLIConstants
+from quantize.loihi import STATE_SHIFT, VTH_MANT_MAX, WEIGHT_MAX
 from quantize.network import (
     Provenance,
     QuantizedNetwork,
@@ -87,7 +89,11 @@ def load(folder: Path) -> QuantizedNetwork:
                     **FIRING,
                 ),
             ),
-            _population(READOUT, LI, LIConstants(decay_v=_each(N_OUTPUTS))),
+            _population(
+                READOUT,
+                ResettingLI,
+                ResettingLIConstants(decay_v=_each(N_OUTPUTS), vth=VTH_MANT_MAX << STATE_SHIFT),
+            ),
         ),
         projections=tuple(projections),
         provenance=Provenance(recipe=RECIPE, tool_version=__version__),

@@ -43,6 +43,7 @@ from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT, side_by_side
+from lsnn_neuro.neurons.li import LI
 from quantize.loihi import (
     CURRENT_INPUT_MAX,
     DECAY_ONE,
@@ -226,6 +227,8 @@ def _obstacle(
         )
     if population.spiking:
         return stock_lif_obstacle(network, population, values)
+    if population.neuron is not LI:
+        return f"its readout's neurons are {population.neuron.name!r}, it reads out 'li' alone"
     most = CURRENT_INPUT_MAX
     low, high = (-most, most) if population.decay_i is not None else (1 - most // 2, most // 2)
     return input_obstacle(network, population, low, high, values)

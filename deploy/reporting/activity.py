@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deploy.comparison import Divergence
+from deploy.divergence import Divergence
 from deploy.parity_report import describe_neuron, describe_state
 from deploy.reporting.figures import Curve, Figure, LegendItem, Panel, Style, raster, traces
 from deploy.reporting.neuron import NeuronTrace, representative, trace_neuron
@@ -31,6 +31,8 @@ SPIKES = (
 def spikes_section(report: Report) -> Section:
     """Rasters of both sides laid over each other: near the first divergence, and as a whole."""
     reference, other = (side.record for side in report.sides[report.shown])
+    if other.partial:
+        reference = reference.limited_to(other)
     where, sample = report.divergence, report.sample
     figures = []
     whole = range(reference.n_steps)
@@ -82,7 +84,8 @@ def _rasters(
             first_step=steps[0],
             here=(where.step, where.neuron) if where and in_this else None,
         )
-    yield _readout(report.network, reference, other, sample, steps, where)
+    if reference.readout.size:
+        yield _readout(report.network, reference, other, sample, steps, where)
 
 
 def _readout(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from deploy.artifact import versions
+from deploy.comparison import Comparison
 from deploy.parity_report import (
     DISTANCE_ONLY,
     EMULATOR,
@@ -103,17 +104,26 @@ def _verdict(report: Report) -> str:
         *names, last = dict.fromkeys(name for c in exact for name in (c.reference, c.other))
         shown = levels[report.shown]
         return (
-            f"{', '.join(names)} and {last} agree in every one of {shown.spikes:,} spikes and in "
-            f"every readout integer, over {shown.samples} samples of {shown.steps} steps."
+            f"{', '.join(names)} and {last} agree in {_agreed(shown)}, over {shown.samples} samples of "
+            f"{shown.steps} steps."
         )
     c = levels[failed[-1]]
     where = c.first_divergence
     assert where is not None
     return (
         f"{failed[-1]}: {c.reference} with {c.spikes:,} and {c.other} with {c.other_spikes:,} spikes differ "
-        f"in {c.mismatches:,} of them, and in {c.readout_mismatches:,} readout integers. They part at step "
+        f"in {c.mismatches:,} of them, and in {c.readout_mismatches:,} readout integers"
+        f"{'; ' * bool(c.beyond_spikes)}{c.beyond_spikes}. They part at step "
         f"{where.step} of sample {where.sample}, {describe_neuron(where)}."
     )
+
+
+def _agreed(c: Comparison) -> str:
+    """What is equal on an exact level, and what was not recorded."""
+    said = [f"every one of {c.spikes:,} spikes"] if c.populations else []
+    said += ["every readout integer"] if c.readout_compared else []
+    said += [c.beyond_spikes] if c.beyond_spikes else []
+    return " and in ".join(said)
 
 
 def _levels(report: Report) -> Section:
@@ -138,7 +148,8 @@ def _levels(report: Report) -> Section:
         note=" ".join(
             [
                 *(
-                    f"{level}: {MEANING.get(level, 'emulator and target')} ({c.reference} against {c.other})."
+                    f"{level}: {MEANING.get(level, 'emulator and target')} ({c.reference} against {c.other}"
+                    f"{'; ' * bool(c.beyond_spikes)}{c.beyond_spikes})."
                     for level, c in levels.items()
                 ),
                 *(f"{level} is left out: {why}." for level, why in report.skipped.items()),
@@ -167,7 +178,8 @@ def _divergences(report: Report) -> Iterator[Table]:
         c = report.levels[level]
         where = c.first_divergence
         assert where is not None
-        rows = [("readout" if where.readout else "spike", where.reference_value, where.other_value)]
+        what = "readout" if where.readout else describe_state(where.variable or "spike")
+        rows = [(what, where.reference_value, where.other_value)]
         if where.reference and where.other:
             rows += [
                 (describe_state(name), value, where.other[name])

@@ -48,7 +48,12 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
         "other_spikes": comparison.other_spikes,
         "mismatches": comparison.mismatches,
         "readout_mismatches": comparison.readout_mismatches,
+        "readout_compared": comparison.readout_compared,
         "populations": populations,
+        "states": [asdict(p) for p in comparison.probes],
+        "labels": comparison.labels,
+        "label_mismatches": comparison.label_mismatches,
+        "not_recorded": list(comparison.not_recorded),
         "first_divergence": asdict(where) if where else None,
     }
 
@@ -81,6 +86,7 @@ def print_parity(report: ParityReport) -> None:
             f"{level}: {c.reference} against {c.other}: {verdict}, {c.mismatches} spikes differ, of "
             f"{c.spikes} and {c.other_spikes}"
         )
+        text += f"; {c.beyond_spikes}" if c.beyond_spikes else ""
         console.print(text, soft_wrap=True, highlight=False)
         if level in report.failed:
             console.print(f"  first divergence: {c.first_divergence}", soft_wrap=True)
@@ -93,7 +99,20 @@ def _rows(level: str, c: Comparison) -> list[Sequence[str]]:
          f"{p.van_rossum:.3f}")
         for p in c.populations
     ]  # fmt: skip
-    return [*populations, (level, "readout", f"{c.samples}", "", "", f"{c.readout_mismatches}", "")]
+    states = [
+        (
+            level,
+            f"{p.population}, state {p.variable}",
+            f"{c.samples}",
+            "",
+            "",
+            f"{p.mismatches}",
+            "",
+        )
+        for p in c.probes
+    ]
+    read = f"{c.readout_mismatches}" if c.readout_compared else "not recorded"
+    return [*populations, *states, (level, "readout", f"{c.samples}", "", "", read, "")]
 
 
 def _as_line(row: Sequence[str]) -> str:

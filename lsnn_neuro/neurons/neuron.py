@@ -156,7 +156,8 @@ class Parameter:
 
     - time_constant: a kept share exp(-dt/tau), 0 to 1, learnt as tau times f; ``name`` is tau's
     - positive: learnt as itself times f; ``above``: must be above 0, not just not below
-    - fixed: any number for each neuron, not learnt; count: a whole number; option: for all neurons
+    - fixed: any number for each neuron (``above``: above 0), not learnt; count: a whole number
+    - option: one of some alternatives, for all neurons
     """
 
     kind: ParameterKind
@@ -176,9 +177,10 @@ def positive(*, above: bool = False) -> Any:
     return field(metadata={"parameter": Parameter("positive", above=above)})
 
 
-def fixed(default: float = 0.0) -> Any:
-    """A parameter of any value, which is not learnt."""
-    return field(default=default, metadata={"parameter": Parameter("fixed")})
+def fixed(default: float | None = 0.0, *, above: bool = False) -> Any:
+    """A parameter of any value (or above 0), which is not learnt; None: it has to be given."""
+    metadata = {"parameter": Parameter("fixed", above=above)}
+    return field(default=MISSING if default is None else default, metadata=metadata)
 
 
 def count(default: int = 0, most: int = N_REF_MAX) -> Any:
@@ -340,7 +342,7 @@ def _checked(label: str, name: str, p: Parameter, value: Any, n: int) -> Any:
     array = frozen_floats(label, name, value, n)
     if p.kind == "time_constant":
         wrong, allowed = (array < 0) | (array > 1), "0 to 1"
-    elif p.kind == "positive":
+    elif p.kind == "positive" or p.above:
         wrong = array <= 0 if p.above else array < 0
         allowed = "above 0" if p.above else "at least 0"
     else:

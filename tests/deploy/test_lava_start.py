@@ -37,9 +37,11 @@ def startable():
             constants=random_constants(rng, kind, 5, drive=10**5, extreme=True),
             decay_i=rng.integers(0, 4097, 5) if current else None, bias=random_bias(rng, 5),
         )
-        for kind in ("lif", "if", "alif", "ahp", "li") for current in (False, True)
+        for kind in ("lif", "if", "alif", "ahp", "li", "resetting-li") for current in (False, True)
     ]  # fmt: skip
-    return side_by_side(rng, populations, outputs=("li False", "ahp True", "li True"))
+    return side_by_side(
+        rng, populations, outputs=("li False", "ahp True", "li True", "resetting-li True")
+    )
 
 
 def test_own_processes_start_from_any_state():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from integer_oracle import dec, sat, times_power_of_two, wrapped
 
-from quantize.arithmetic import decay, saturate, shift, wrap
+from quantize.arithmetic import decay, round_each_product, saturate, shift, wrap
 
 states = st.lists(st.integers(-(2**23 - 1), 2**23 - 1), min_size=1, max_size=20)
 
@@ -74,3 +74,11 @@ def test_a_negative_exponent_rounds_down(value, exponent):
 )
 def test_decay_by_hand(state, d, expected):
     assert decay(ints([state]), d).tolist() == [expected]
+
+
+def test_a_chips_graded_products_are_rounded_one_by_one_half_away_from_zero():
+    one = np.array([[1, 1], [-1, -1], [3, 1]])
+    halves = np.array([64, 64])
+    assert round_each_product(one, halves, -7).tolist() == [2, -2, 3]
+    assert shift(one @ halves, -7).tolist() == [1, -1, 2]
+    assert round_each_product(one, np.array([63, 1]), -7).tolist() == [0, 0, 1]

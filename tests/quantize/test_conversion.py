@@ -15,7 +15,8 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 from lsnn_neuro.registry import NEURONS
 from quantize.conversion import convert, to_spec
-from quantize.network import Provenance, QuantizedNetwork, QuantizedProjection
+from quantize.design_rules import graded_inputs_are_not_shifted_down
+from quantize.network import ANY_EVENT, Provenance, QuantizedNetwork, QuantizedProjection
 
 seeds = st.integers(0, 10**6)
 
@@ -287,7 +288,7 @@ def test_so_is_what_lava_runs(seed, forms):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_float_to_integers_to_float_to_integers_changes_nothing_more(seed):
-    network, _ = convert(random_spec(seed))
+    network, _ = convert(random_spec(seed, any_readout=True))
     assert differences(convert(to_spec(network))[0], network) == []
 
 
@@ -326,3 +327,25 @@ def test_no_threshold_has_no_float_network():
     with pytest.raises(NetworkError, match="b0") as caught:
         to_spec(network)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_converter_chooses_no_exponent_below_0_where_a_chip_and_lava_round_differently(seed):
+    network, _ = convert(random_spec(seed, any_readout=True))
+    assert min(q.weight_exp for q in network.projections) >= 0
+    assert not graded_inputs_are_not_shifted_down(network, ANY_EVENT)
+
+
+def test_an_exponent_that_came_in_below_0_stays_and_a_rule_names_it_for_graded_inputs():
+    target = neurons("lif", decay_v=9, vth=[640])
+    into = QuantizedProjection.of_matrix(
+        "in", "input", "pop", np.array([[6]]), np.zeros((1, 1), int), -7, "excitatory"
+    )
+    network = QuantizedNetwork(
+        n_inputs=1, populations=(target,), projections=(into,), outputs=("pop",)
+    )
+    again, _ = convert(to_spec(network))
+    assert again.projections[0].weight_exp == -7
+    (violation,) = graded_inputs_are_not_shifted_down(again, (0, 40))
+    assert (violation.rule, violation.value) == ("graded-exponent", -7)
+    assert not graded_inputs_are_not_shifted_down(again)

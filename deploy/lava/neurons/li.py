@@ -1,4 +1,4 @@
-"""``LI``: leaky integrators that read spikes and never spike."""
+"""``LI`` and ``ResettingLI``: leaky integrators that read spikes and never spike."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from deploy.lava.neurons.process import Integers, NeuronModel, NeuronProcess, Numbers, Reals
+from lsnn_neuro.arrays import IntArray
 
 
 class LI(NeuronProcess):
@@ -46,6 +47,26 @@ class LIModel(NeuronModel):
         self.v_out.send(self.v)
 
 
+class ResettingLI(LI):
+    """Leaky integrators that are 0 again above a threshold::
+
+        v[t] = as of LI, then 0 where it is above vth
+
+    - vth: threshold in membrane units, a multiple of 64, 17 bits before the shift
+    """
+
+
+class ResettingLIModel(LIModel):
+    """A time step."""
+
+    vth: IntArray = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def integrate(self, drive: Numbers) -> None:
+        """A membrane and its reset."""
+        self.leak(drive)
+        self.v[self.v > self.vth] = 0
+
+
 @implements(proc=LI, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
@@ -59,6 +80,24 @@ class PyLIModelFixed(Integers, LIModel):
 @requires(CPU)
 @tag("floating_pt")
 class PyLIModelFloat(Reals, LIModel):
+    """In real numbers."""
+
+    v_out = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
+
+
+@implements(proc=ResettingLI, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("bit_accurate_loihi", "fixed_pt")
+class PyResettingLIModelFixed(Integers, ResettingLIModel):
+    """In integers."""
+
+    v_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+
+@implements(proc=ResettingLI, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyResettingLIModelFloat(Reals, ResettingLIModel):
     """In real numbers."""
 
     v_out = LavaPyType(PyOutPort.VEC_DENSE, np.float64)

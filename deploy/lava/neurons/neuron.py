@@ -27,6 +27,7 @@ LAVA_NEURONS = Registry(
         "lif": "deploy.lava.neurons.table:LIF",
         "if": "deploy.lava.neurons.table:IF",
         "li": "deploy.lava.neurons.table:LI",
+        "resetting-li": "deploy.lava.neurons.table:RESETTING_LI",
         "alif": "deploy.lava.neurons.table:ALIF",
         "ahp": "deploy.lava.neurons.table:AHP",
         "atrlif": "deploy.lava.neurons.table:ATRLIF",

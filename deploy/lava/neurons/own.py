@@ -92,3 +92,10 @@ class LI(OwnNeuron):
 
     label = process_name = "LI"
     module = "deploy.lava.neurons.li"
+
+
+class ResettingLI(OwnNeuron):
+    """An LI that is reset above a threshold."""
+
+    label = process_name = "ResettingLI"
+    module = "deploy.lava.neurons.li"

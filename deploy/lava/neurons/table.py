@@ -7,6 +7,7 @@ from deploy.lava.neurons.stock_lif import StockLIF
 LIF = (StockLIF, own.LIF)
 IF = (StockLIF, own.LIF)
 LI = own.LI
+RESETTING_LI = own.ResettingLI
 ALIF = own.ALIF
 AHP = own.AHP
 ATRLIF = StockATRLIF

@@ -121,6 +121,18 @@ def test_a_leaky_integrator_is_one():
     assert run(one_neuron("li"), [3, 3, 0])["v"] == [1.5, 2.25, 1.125]
 
 
+def test_a_resetting_integrator_is_0_again_above_its_threshold_not_at_it():
+    found = run(one_neuron("resetting-li"), [2, 1, 2, -9])
+    assert found["v"] == [1.0, 1.0, 0.0, -4.5]
+
+
+def test_a_resetting_integrator_needs_a_threshold_above_0():
+    with pytest.raises(NetworkError, match=r"neuron 'resetting-li': b0\[0\] is 0, must be above 0"):
+        NEURONS["resetting-li"](alpha=[0.5], b0=0.0)
+    with pytest.raises(NetworkError, match="neuron 'resetting-li': b0 is missing"):
+        NEURONS["resetting-li"].of(1, 1.0, tau_out=2.0)
+
+
 @pytest.mark.parametrize("kind", [k for k in SPIKING if "reset" in NEURONS[k].parameters()])
 @pytest.mark.parametrize("at_threshold", [False, True])
 def test_exactly_at_the_threshold(kind, at_threshold):
@@ -248,7 +260,7 @@ def test_atrlif_spikes_at_its_threshold():
 def some_values(kind):
     """Values as users give them."""
     values = {"tau_m": 20.0, "tau_a": 200.0, "tau_r": 5.0, "tau_out": 20.0, "beta": 1.5, "b0": 0.1}
-    return {k: v for k, v in values.items() if k in NEURONS[kind].learnable()}
+    return {k: v for k, v in values.items() if NEURONS[kind].has(k)}
 
 
 @pytest.mark.parametrize("kind", NEURONS)

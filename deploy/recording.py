@@ -1,0 +1,189 @@
+"""``Recording``: what a chip did with some inputs, in an NPZ file of plain arrays, without pickle.
+
+::
+
+    inputs                  bool or int8, (time, sample, input)
+    spikes/POPULATION       bool, (time, sample, neuron)
+    states/POPULATION/NAME  integers, (time, sample, neuron): what a probe read after each step of the state
+                            variable NAME of the neuron (v, a ...), or of its synaptic current, i
+    readout                 integers, (time, sample, output), of all outputs side by side
+    labels, label_steps     integers, (sample,): the class decided; [start, stop): from which readouts
+    chip, run               texts: what chip it was, and which run of what
+    refractory_reading      a whole number, 0 where it is missing: in a step with a spike a probe of v reads
+                            the refractory time (n_ref + 1 steps) times this in place of v
+    resets/POPULATION       integers: the steps before which all states of the population were cleared
+
+``inputs``, ``chip``, ``run`` and one answer (spikes, states, readout or labels) must be there. Row t is step
+t of the inputs: who writes the file takes out by how many steps the chip answers late.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deploy.samples import check_size
+from lsnn_neuro.arrays import Events
+from lsnn_neuro.errors import DataError
+from lsnn_neuro.files import write_bytes
+
+Array = npt.NDArray[Any]
+ALONE = ("inputs", "readout", "labels", "label_steps", "chip", "run", "refractory_reading")
+PREFIXES = ("spikes", "states", "resets")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """What a chip did with some inputs; see the module.
+
+    - spikes, resets: by population; states: by population and variable
+    """
+
+    inputs: Events
+    chip: str
+    run: str
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    states: Mapping[tuple[str, str], Array] = field(default_factory=dict)
+    readout: Array | None = None
+    labels: Array | None = None
+    label_steps: tuple[int, int] = (0, 0)
+    refractory_reading: int = 0
+    resets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check types and shapes; DataError names the array, what it is and what it should be."""
+        if self.inputs.dtype not in (np.bool_, np.int8) or self.inputs.ndim != 3:
+            raise _wrong("inputs", self.inputs, "bool or int8 (time, sample, input)")
+        if not self.run or not self.chip:
+            raise DataError("chip and run must say what was recorded, one of them is empty")
+        if not (self.spikes or self.states) and self.readout is None and self.labels is None:
+            raise DataError("holds no answer; expected spikes, states, readout or labels")
+        steps, samples = self.inputs.shape[:2]
+        for name, array in self._over_time():
+            kind = "b" if name.startswith("spikes") else "iu"
+            if (
+                array.dtype.kind not in kind
+                or array.ndim != 3
+                or array.shape[:2] != (steps, samples)
+            ):
+                of = "bool" if kind == "b" else "integers"
+                raise _wrong(name, array, f"{of} ({steps}, {samples}, neuron)")
+        if self.labels is not None:
+            start, stop = self.label_steps
+            if self.labels.dtype.kind not in "iu" or self.labels.shape != (samples,):
+                raise _wrong("labels", self.labels, f"integers ({samples},)")
+            if not 0 <= start < stop <= steps:
+                raise DataError(
+                    f"label_steps is {start} to {stop}, expected some of the {steps} steps"
+                )
+        self._check_repeats()
+
+    def _over_time(self) -> Iterator[tuple[str, Array]]:
+        """The answers of every step, by the names of the file."""
+        yield from ((f"spikes/{name}", array) for name, array in self.spikes.items())
+        yield from ((f"states/{p}/{name}", array) for (p, name), array in self.states.items())
+        if self.readout is not None:
+            yield "readout", self.readout
+
+    def places(self) -> dict[bytes, int]:
+        """Where the inputs of a sample stand, by their bytes."""
+        return {key: i for i, key in reversed(list(enumerate(keys_of(self.inputs))))}
+
+    def _check_repeats(self) -> None:
+        """Refuse a chip that answered the same inputs in two ways: only one of them could be compared."""
+        places = self.places()
+        for i, key in enumerate(keys_of(self.inputs)):
+            first = places[key]
+            answers = [array[:, [first, i]] for _, array in self._over_time()]
+            answers += [] if self.labels is None else [self.labels[None, [first, i]]]
+            if any((a[:, 0] != a[:, 1]).any() for a in answers):
+                raise DataError(
+                    f"samples {first} and {i} have the same inputs and different answers; keep one of them"
+                )
+
+
+def keys_of(inputs: Events) -> list[bytes]:
+    """What tells the inputs of samples apart; spikes and ones are the same."""
+    return [inputs[:, i].astype(np.int8).tobytes() for i in range(inputs.shape[1])]
+
+
+def _wrong(name: str, array: Array, expected: str) -> DataError:
+    return DataError(f"{name} is {array.dtype} of shape {array.shape}, expected {expected}")
+
+
+def write_recording(path: Path | str, recording: Recording) -> None:
+    """Write a recording as a file."""
+    arrays: dict[str, Any] = {
+        "inputs": recording.inputs, "chip": recording.chip, "run": recording.run,
+        "refractory_reading": recording.refractory_reading, **dict(recording._over_time()),
+    }  # fmt: skip
+    if recording.labels is not None:
+        arrays |= {"labels": recording.labels, "label_steps": recording.label_steps}
+    arrays |= {f"resets/{name}": steps for name, steps in recording.resets.items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    write_bytes(Path(path), file.getvalue())
+
+
+def read_recording(path: Path | str) -> Recording:
+    """Read a recording; DataError names the file, and what is wrong with it."""
+    arrays = _arrays(Path(path))
+    for name in arrays:
+        if name not in ALONE and name.partition("/")[0] not in PREFIXES:
+            raise DataError(
+                f"{path}: holds {name!r}; expected {', '.join(ALONE)}, or names under "
+                f"{', '.join(PREFIXES)}"
+            )
+    try:
+        return _recording(arrays)
+    except KeyError as error:
+        raise DataError(f"{path}: is no recording, it holds no array {error}") from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _recording(arrays: Mapping[str, Array]) -> Recording:
+    def below(prefix: str) -> Iterator[tuple[str, Array]]:
+        for name, array in arrays.items():
+            first, _, rest = name.partition("/")
+            if first == prefix:
+                yield rest, array
+
+    states = {}
+    for name, array in below("states"):
+        population, _, variable = name.rpartition("/")
+        states[population, variable] = array
+    start, stop = arrays["label_steps"].tolist() if "labels" in arrays else (0, 0)
+    return Recording(
+        inputs=arrays["inputs"],
+        chip=str(arrays["chip"]),
+        run=str(arrays["run"]),
+        spikes=dict(below("spikes")),
+        states=states,
+        readout=arrays.get("readout"),
+        labels=arrays.get("labels"),
+        label_steps=(start, stop),
+        refractory_reading=int(arrays.get("refractory_reading", np.array(0))),
+        resets={name: tuple(steps.tolist()) for name, steps in below("resets")},
+    )
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for entry in file.zip.infolist():
+                check_size(path, entry.file_size)
+            return {name: file[name] for name in file.files}
+    except (AttributeError, TypeError) as error:  # an .npy file is an array, not an archive
+        raise DataError(f"{path}: is no .npz file") from error
+    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: can't be read as .npz ({error})") from error
