@@ -42,7 +42,7 @@ def run_longer(found: Imported, inputs: Any, **more: Any) -> Any:
 def compare(name: str, found: Imported, **more: Any) -> tuple[int, int, float]:
     """Spikes of the framework, how many cells differ, and how far its readout is off."""
     theirs = recorded(name)
-    spikes, readout = run_longer(found, theirs["inputs"].astype(float), **more)
+    spikes, readout = run_longer(found, theirs["inputs"] / found.input_scale, **more)
     n, differ, total, off = len(theirs["inputs"]), 0, 0, 0.0
     of_node = {layer.node: layer.population for layer in found.layers}
     for key, layer in META[name]["layers"].items():
