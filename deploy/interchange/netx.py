@@ -26,15 +26,15 @@ Source: lava-dl 0.6.0, ``lava/lib/dl/netx/hdf5.py`` and ``lava/lib/dl/slayer/blo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from deploy.interchange.extension import EXTENSION, pack, unpack
+from deploy.interchange.netx_weights import Ints, check_weights
 from deploy.interchange.slayer import contents_of, network_of_layers
 from deploy.interchange.slayer_layers import UNREACHABLE
 from deploy.interchange.unrolled import Shape
@@ -47,10 +47,7 @@ from lsnn_neuro.neurons.li import LI
 from quantize.loihi import (
     CURRENT_INPUT_MAX,
     DECAY_ONE,
-    MIXED_MAX,
-    MIXED_MIN,
     STATE_SHIFT,
-    WEIGHT_MAX,
 )
 from quantize.network import SPIKES, QuantizedNetwork, QuantizedPopulation, ValueRange
 
@@ -61,7 +58,6 @@ CONSTANTS: dict[str, Callable[[QuantizedPopulation], IntArray]] = {
 }
 """A layer's constants, of which netx has one value for all neurons."""
 
-Ints = npt.NDArray[np.int64]
 Group = tuple[QuantizedPopulation, ...]
 
 
@@ -155,7 +151,7 @@ def layers_of(network: QuantizedNetwork, values: ValueRange = SPIKES) -> list[_L
         for index, group in enumerate(groups)
     ]
     for layer in layers:
-        _check_weights(layer)
+        check_weights(layer.name, layer.weight, layer.weight_rec)
     return layers
 
 
@@ -271,51 +267,3 @@ def _block(network: QuantizedNetwork, targets: Group, sources: Group) -> tuple[I
         weight[rows, columns] += (mant // divisor) << max(0, projection.weight_exp)
         delay[rows, columns] = projection.delay[kept]
     return weight, np.maximum(delay, 0)
-
-
-def _check_weights(layer: _Layer) -> None:
-    """Raise if netx would run a layer with other weights than written."""
-    parts = [layer.weight] if layer.weight_rec is None else [layer.weight, layer.weight_rec]
-    joint = np.hstack(parts)
-    if not joint.any():
-        raise NetworkError(f"{layer.name}: no weight is other than 0, over which netx fails")
-    low, high = (0, WEIGHT_MAX) if joint.min() >= 0 else (MIXED_MIN, MIXED_MAX)
-    for weight in joint[(joint < low) | (joint > high)][:1]:
-        raise NetworkError(
-            f"{layer.name}: a weight is {weight} (mantissa and exponent), netx holds {low} to {high}"
-        )
-    for part, used in zip(parts, rounded_by_netx(parts), strict=True):
-        for index in np.flatnonzero(part != used)[:1]:
-            raise NetworkError(
-                f"{layer.name}: a weight is {part.flat[index]}, netx would run it as "
-                f"{used.flat[index]:g}; even weights, the largest in size no power of 2, are safe"
-            )
-
-
-def rounded_by_netx(parts: list[Ints]) -> Iterator[npt.NDArray[np.float64]]:
-    """A layer's weights as netx runs them: netx scales them up to 8 bits, Lava clips and truncates.
-
-    netx chooses one shift and one width for all of a layer's matrices, Lava's Dense then finds the
-    sign mode of each matrix anew, so that one without both signs can lose what it had. (lava-dl
-    0.6.0, ``optimize_weight_bits``; lava-nc 0.10.0, ``clip_weights`` and ``truncate_weights``.)
-    """
-    joint = np.hstack(parts)
-    low, high = int(joint.min()), int(joint.max())
-    with np.errstate(divide="ignore"):
-        if high < 0:
-            scale, signed = -256 / low, 0
-        elif low >= 0:
-            scale, signed = 255 / high, 0
-        else:
-            scale, signed = min(np.divide(127, high), -128 / low), 1
-    shift = int(np.floor(np.log2(scale))) + signed
-    common = max(n for n in range(9) if not (joint % 2**n).any())  # powers of 2 in every weight
-    bits = 8 - shift - (common - signed)
-    for part in parts:
-        scaled = part << shift
-        mixed = int(scaled.min() < 0 < scaled.max())
-        sign = -1 if not mixed and scaled.max() <= 0 and scaled.min() < 0 else 1
-        clipped = np.clip(sign * scaled, -256 * mixed, 255)
-        lost = 8 - bits + mixed
-        kept = (clipped >> lost) << lost if lost >= 0 else np.zeros_like(clipped)
-        yield sign * kept / 2.0**shift

@@ -123,7 +123,9 @@ def _blocks(contents: Contents, input_shape: Shape | None, obstacles: Obstacles)
     for label, kind, parts in _layers(contents):
         bare = not any(name.startswith("neuron/") for name in parts)
         if kind in ("input", "flatten") and bare:
-            before = declared_shape(parts) if kind == "input" else before and (prod(before),)
+            if kind == "input":
+                before = obstacles.attempt(declared_shape, label, parts)
+            before = before if before is None or kind == "input" else (prod(before),)
             continue
         if kind not in SYNAPSES:
             neurons = "" if bare else " with neurons"
@@ -134,10 +136,16 @@ def _blocks(contents: Contents, input_shape: Shape | None, obstacles: Obstacles)
             before = None
             continue
         block = read_block(label, kind, parts, before, obstacles)
-        before = declared_shape(parts) if block is None else block.shape
+        before = block.shape if block is not None else _shape_or_none(label, parts)
         if block is not None:
             blocks.append(block)
     return blocks
+
+
+def _shape_or_none(label: str, parts: Contents) -> Shape | None:
+    """The shape that a layer which can't be held says it has, for the next one's sake."""
+    shape: Shape | None = Obstacles().attempt(declared_shape, label, parts)
+    return shape
 
 
 def _chain_obstacles(blocks: list[Block], contents: Contents) -> Iterator[str]:
@@ -157,7 +165,7 @@ def _chain_obstacles(blocks: list[Block], contents: Contents) -> Iterator[str]:
     early = [
         label
         for label, kind, parts in _layers(contents)
-        if kind in SYNAPSES and not parts.get("delay_shift", np.array(True))
+        if kind in SYNAPSES and not np.all(parts.get("delay_shift", True))
     ]
     for block in blocks if early else ():
         if block.bias.any():

@@ -23,6 +23,7 @@ from deploy.interchange.slayer_synapses import (
     delays_of,
     feedback_of,
     integers,
+    number,
     spread,
     text_of,
 )
@@ -47,6 +48,8 @@ UNREACHABLE = 2**18 - 1
 
 SCALE = 64
 """slayer's ``scale`` by default, which its files don't hold: it only labels the units of floats."""
+
+SCALE_MAX = 2**20
 
 NEURONS: dict[str, type[Neuron]] = {"CUBA": LIF, "ALIF": ATRLIF}
 """The neurons of a type of blocks; those of a block that never spikes are leaky integrators."""
@@ -128,9 +131,13 @@ def read_block(
     for name, allowed in (("gradedSpike", False), ("refDelay", 1), ("weight_exp", 0)):
         take(_check_fixed, label, parts, f"neuron/{name}", allowed)
     found: Any = take(SYNAPSES[kind], label, parts, before)
-    shape = found[1] if found else declared_shape(parts)
+    shape = found[1] if found else take(declared_shape, label, parts)
+    if shape is None:
+        return None
     if prod(shape) > SYNAPSES_MAX:  # more neurons than anybody has memory for
-        take(_refuse_size, label, shape)
+        obstacles.found.append(
+            f"{label}: has {prod(shape)} neurons, at most {SYNAPSES_MAX} can be held"
+        )
         return None
     feedback = take(feedback_of, label, parts, shape) if kind == "dense_rec" else None
     delays: Any = take(delays_of, label, parts, *found) if found else None
@@ -140,18 +147,15 @@ def read_block(
     constants = take(_constants, label, parts, neuron, shape, obstacles)
     decay_i = take(_decay_i, label, parts, neuron, shape)
     bias = take(_bias, label, parts, neuron, shape, decay_i)
-    scale = float(parts.get("neuron/scale", np.array(SCALE)).item()) * 2**STATE_SHIFT
+    known = "neuron/scale" in parts
+    scale = take(number, label, "neuron/scale", parts, 1, SCALE_MAX) if known else SCALE
     if len(obstacles.found) > earlier:
         return None
     return Block(
         label=label, shape=shape, synapses=found[0], delay=delays[0], feedback=feedback,
         axonal_delay=delays[1], neuron=neuron, constants=constants, decay_i=decay_i, bias=bias,
-        scale=scale,
+        scale=float(scale << STATE_SHIFT),
     )  # fmt: skip
-
-
-def _refuse_size(label: str, shape: Shape) -> None:
-    raise NetworkError(f"{label}: has {prod(shape)} neurons, at most {SYNAPSES_MAX} can be held")
 
 
 def _check_fixed(label: str, parts: Contents, name: str, allowed: int | bool) -> None:

@@ -35,6 +35,8 @@ _NO_IMAGE = (
 def integers(label: str, name: str, parts: Contents, low: int, high: int) -> IntArray:
     """A data set that must hold whole numbers in a range; slayer writes them as floats."""
     values = parts[name]
+    if values.dtype.kind not in "biuf":
+        raise NetworkError(f"{label}: {name} holds {values.dtype}, expected numbers")
     with np.errstate(invalid="ignore"):
         rounded = values.astype(np.int32)
     wrong = (rounded != values) | (rounded < low) | (rounded > high)
@@ -45,6 +47,14 @@ def integers(label: str, name: str, parts: Contents, low: int, high: int) -> Int
     return rounded
 
 
+def number(label: str, name: str, parts: Contents, low: int, high: int) -> int:
+    """A data set that must hold one whole number in a range."""
+    values = integers(label, name, parts, low, high)
+    if values.size != 1:
+        raise NetworkError(f"{label}: {name} has {values.size} values, expected 1")
+    return int(values.item())
+
+
 def spread(values: IntArray, shape: Shape) -> IntArray:
     """A value of each neuron, given one for all, for each channel or for each neuron."""
     flat = values.ravel()
@@ -53,15 +63,15 @@ def spread(values: IntArray, shape: Shape) -> IntArray:
     return np.broadcast_to(flat, prod(shape)).copy()
 
 
-def declared_shape(parts: Contents) -> Shape:
+def declared_shape(label: str, parts: Contents) -> Shape:
     """The shape that a layer says it has."""
-    return tuple(int(n) for n in parts["shape"].ravel())
+    return tuple(integers(label, "shape", parts, 1, 2**31 - 1).ravel().tolist()) or (1,)
 
 
 def text_of(value: Values) -> str:
     """A data set that holds a word."""
-    item = value.ravel()[0]
-    return item.decode() if isinstance(item, bytes) else str(item)
+    item = value.ravel()[0] if value.size else ""
+    return item.decode(errors="replace") if isinstance(item, bytes) else str(item)
 
 
 def _dense(label: str, parts: Contents, before: Shape | None) -> tuple[Synapses, Shape]:
@@ -76,7 +86,7 @@ def _dense(label: str, parts: Contents, before: Shape | None) -> tuple[Synapses,
 
 def _conv(label: str, parts: Contents, before: Shape | None) -> tuple[Synapses, Shape]:
     weight = _weight(label, parts, "weight", ("channel", "channel before", "row", "column"))
-    window, shape = _window(label, parts), declared_shape(parts)
+    window, shape = _window(label, parts), declared_shape(label, parts)
     image = before or _image_of(label, weight, window, shape)
     synapses, found = convolution(label, weight, image, window)
     return synapses, _agreed(label, found, shape)
@@ -87,7 +97,7 @@ def _pool(label: str, parts: Contents, before: Shape | None) -> tuple[Synapses, 
         raise NetworkError(f"{label}: {_NO_IMAGE}")
     weight = _weight(label, parts, "weight", ("1", "1", "row", "column"))
     synapses, found = pooling(label, weight, before, _window(label, parts))
-    return synapses, _agreed(label, found, declared_shape(parts))
+    return synapses, _agreed(label, found, declared_shape(label, parts))
 
 
 SYNAPSES = {"dense": _dense, "dense_rec": _dense, "conv": _conv, "pool": _pool}
@@ -118,9 +128,11 @@ def feedback_of(label: str, parts: Contents, shape: Shape) -> Synapses:
 def _window(label: str, parts: Contents) -> Window:
     def pair(name: str, low: int) -> Pair:
         values = integers(label, name, parts, low, SIZE_MAX).ravel()
+        if values.size not in (1, 2):
+            raise NetworkError(f"{label}: {name} has {values.size} values, expected 1 or 2")
         return int(values[0]), int(values[-1])
 
-    groups = integers(label, "groups", parts, 1, SIZE_MAX).item() if "groups" in parts else 1
+    groups = number(label, "groups", parts, 1, SIZE_MAX) if "groups" in parts else 1
     return Window(
         stride=pair("stride", 1), padding=pair("padding", 0), dilation=pair("dilation", 1),
         groups=groups,

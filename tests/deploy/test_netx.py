@@ -24,7 +24,8 @@ from tiny_runs import succeed, train_tiny
 
 from deploy import Emulator, Netx, get_target
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.netx import load, rounded_by_netx, save
+from deploy.interchange.netx import load, save
+from deploy.interchange.netx_weights import rounded_by_netx
 from deploy.targets import with_options
 from lsnn_neuro.checkpoint import Checkpoint, find_checkpoint
 from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError, TargetUnavailableError

@@ -220,3 +220,30 @@ def test_more_synapses_than_can_be_held_are_counted_and_refused(tmp_path):
     layer = IMAGE | {"shape": [1, 2**19, 2**19]}
     with pytest.raises(NetworkError, match="has 274877906944 neurons behind images"):
         load(write(tmp_path / "b", layer))
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        ({"weight": [[b"x"]]}, "weight holds object, expected numbers"),
+        ({"neuron/scale": 0}, "neuron/scale holds 0"),
+        ({"neuron/scale": [64, 64]}, "neuron/scale has 2 values, expected 1"),
+        (IMAGE | {"stride": [1, 1, 1]}, "stride has 3 values, expected 1 or 2"),
+        (IMAGE | {"groups": 0}, "groups holds 0, allowed are the integers 1"),
+        (IMAGE | {"shape": [1, -2, 2]}, "shape holds -2"),
+        (IMAGE | {"weight": [[[[2.0] * 9] * 9]], "shape": [1, 1, 1]}, None),
+        (IMAGE | {"groups": 2}, "weight has shape (1, 1, 2, 2) in 2 groups"),
+        (IMAGE | {"padding": [2, 2]}, "does not fit into an image of"),
+        ({"weight/real": [[1.0]], "weight": None}, "weight is complex"),
+        ({"type": "dense_rec", "weight_rec": [[1.0, 2.0]]}, "weight_rec has shape (1, 2)"),
+    ],
+)
+def test_broken_layers_are_refused_in_one_line(tmp_path, layer, named):
+    file = write(tmp_path / "a", layer)
+    if named is None:  # a kernel as large as its image is taken
+        assert load(file).n_synapses == 81
+        return
+    with pytest.raises(NetworkError) as caught:
+        load(file)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
