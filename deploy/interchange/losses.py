@@ -27,8 +27,8 @@ def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
     for node, kind in graph.nodes.items():
         if isinstance(kind, nir.Conv1d | nir.Conv2d):
             yield (
-                f"layer {node!r}: its {np.size(kind.weight)} shared weights are unrolled into synapses, which "
-                "training changes one by one"
+                f"layer {node!r}: its {np.size(kind.weight)} shared weights are unrolled into synapses, "
+                "which training changes one by one"
             )
     untold = [n for n in spiking if reading.value(n, RESET) is None and not reading.reset_told]
     if untold and len(reading.dialect.resets) > 1:
