@@ -45,8 +45,8 @@ chip_option = click.option(
 )  # fmt: skip
 data_option = click.option(
     "--data",
-    metavar="FOLDER",
-    help="Where the task's data come from, in place of the recipe's choice.",
+    metavar="PATH",
+    help="Folder or file where the task's data are, in place of the recipe's choice.",
 )
 task_option = click.option(
     "--task", metavar="RECIPE|NAME|FILE.py:Class",

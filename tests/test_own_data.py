@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from data_files import recipe, shd, signals, task_of, words
+from speech_folders import tone
 from tiny_runs import said, succeed
 
 import deploy
@@ -209,6 +210,24 @@ def test_a_data_set_in_memory_trains_and_exports_by_a_call(tmp_path: Path) -> No
     np.testing.assert_array_equal(made.artifact.encoder.encode(new), made.artifact.inputs)
     with pytest.raises(ln.DataError, match="its recipe reads 'memory'"):
         deploy.evaluate(trained)
+
+
+class Sounds(Pairs):
+    """Tones of two pitches, as they are measured."""
+
+    def __getitem__(self, index: int) -> tuple[Any, str]:
+        sound = tone(400 + 900 * self.classes[index], 1600, 8000) / 2**15
+        return sound, ("low", "high")[self.classes[index]]
+
+
+def test_a_data_set_of_sounds_is_coded_as_files_of_them() -> None:
+    fields = {"name": "arrays", "data": "memory", "encoder": {"name": "level", "levels": 2}}
+    task = task_of(fields | {"sound": {"rate": 8000, "bands": 13}}, train=Sounds(40, 0))
+    assert (task.class_names, task.n_inputs) == (("high", "low"), 26)
+    raw = [Sounds(40, 0)[int(i)][0] for i in task._parts["test"].index[:3]]
+    np.testing.assert_array_equal(task.encoder.encode(raw), next(task.batches("test", 3)).inputs)
+    with pytest.raises(ln.DataError, match=r"has no groups; leave task\.groups out"):
+        task_of(fields | {"groups": "who"}, train=Pairs(40, 0))
 
 
 def test_a_task_of_another_recipe_is_not_trained(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ to a limit. No pickle is loaded.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +20,12 @@ from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows
 from lsnn_neuro.errors import DataError
 
 _LOCAL_HEADER = 30  # bytes, then the name and an extra field, whose lengths stand at 26 and 28
+
+_BROKEN_ZIP = (
+    zipfile.BadZipFile, tokenize.TokenError, zlib.error, EOFError, KeyError, OSError, RuntimeError,
+    SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+"""What zipfile and NumPy's reader of headers raise over broken files."""
 
 
 class StoredRows:
@@ -96,7 +103,7 @@ def _read_npz(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[s
                 rows = _member(path, archive, name, archive.getinfo(members[name]))
                 found[name] = rows if name in by_row else _all_of(rows)
             return found
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+    except _BROKEN_ZIP as error:
         raise DataError(f"{path}: can't be read as .npz ({error}); save it again") from error
 
 
@@ -113,6 +120,12 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipIn
     if dtype.hasobject:
         raise DataError(
             f"{path}: array {name!r} holds Python objects, which are not loaded; save it as numbers"
+        )
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if min(shape, default=0) < 0 or size != info.file_size - start:
+        raise DataError(
+            f"{path}: array {name!r} of shape {shape} should have {size} bytes, and has "
+            f"{info.file_size - start}; save it again"
         )
     if info.compress_type != zipfile.ZIP_STORED or fortran or not shape:
         remedy = "save it uncompressed and in C order (numpy.savez) to have it read by sample"

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,35 +47,29 @@ class HDF5Samples(Samples):
     def __init__(self, path: Path, labels: str, groups: str | None):
         """Open the file, which stays open, and read the labels."""
         self.name = str(path)
-        try:
+        with _readable(self.name):
             self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise DataError(f"{path}: can't be read as HDF5 ({error}); copy it again") from error
-        self._times, self._units = (
-            _lists(self._dataset(name), self.name) for name in (TIMES, UNITS)
-        )
-        self.labels = self._whole(labels)
+            self._times, self._units = (
+                _lists(self._dataset(name), self.name) for name in (TIMES, UNITS)
+            )
+            self.labels = self._whole(labels)
+            self.groups = None if groups is None else texts(self._whole(groups))
+            self.class_names = texts(self._whole(KEYS)) if KEYS in self._file else ()
         lengths = [len(self._times), len(self._units), len(self.labels)]
         if len(set(lengths)) > 1 or not lengths[0]:
             raise DataError(
                 f"{path}: {TIMES}, {UNITS} and {labels} have {', '.join(map(str, lengths))} samples, "
                 "expected one number of at least 1; a label is missing, or the file is cut short"
             )
-        self.groups = None if groups is None else texts(self._whole(groups))
         if self.groups is not None and len(self.groups) != len(self.labels):
             raise DataError(
                 f"{path}: {groups} has {len(self.groups)} of {len(self.labels)} samples"
             )
-        self.class_names = texts(self._whole(KEYS)) if KEYS in self._file else ()
 
     def read(self, index: int) -> Spikes:
         """The times and units of the spikes of a sample."""
-        try:
+        with _readable(self.at(index)):
             return np.asarray(self._times[index]), np.asarray(self._units[index])
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{self.at(index)}: can't be read ({error}); copy the file again"
-            ) from error
 
     def _whole(self, name: str) -> npt.NDArray[Any]:
         found = self._dataset(name)
@@ -91,7 +87,7 @@ class HDF5Samples(Samples):
             if link is None:
                 names: list[str] = []
                 self._file.visit(names.append)
-                raise missing(Path(self.name), name, names)
+                raise missing(Path(self.name), name, [str(known) for known in names])
             if not isinstance(link, h5py.HardLink):
                 raise DataError(
                     f"{self.name}: {name} is a link; files open no others, copy what it links to"
@@ -186,6 +182,15 @@ def spikes_of(array: Any, at: str) -> Spikes:
         f"{at}: {found.dtype} of shape {found.shape}, expected events with fields t and x, or rows "
         "(time, unit)"
     )
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """What h5py raises over a broken file is a DataError that names the place."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{where}: can't be read as HDF5 ({error}); copy the file again") from error
 
 
 def _lists(dataset: Any, name: str) -> Any:

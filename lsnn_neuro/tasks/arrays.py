@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from lsnn_neuro.data.arrays import open_arrays
@@ -109,7 +110,12 @@ class Arrays(DatasetTask):
 
     def in_memory(self, data: Any, name: str) -> Samples:
         """See :class:`DatasetTask`."""
-        return PairSamples(data, f"data set {name!r}", signal_of)
+        sound = self.config.sound
+        if sound is None:
+            return PairSamples(data, f"data set {name!r}", signal_of)
+        return PairSamples(
+            data, f"data set {name!r}", lambda array, at: sound.features_of(np.asarray(array))
+        )
 
     def fit(self, base: Samples, train: Part) -> SignalEncoder:
         """See :class:`DatasetTask`."""

@@ -33,10 +33,15 @@ KEPT = 2**27
 
 
 class SampleEncoder(Protocol):
-    """What these tasks need of an encoder, beside what artifacts need."""
+    """What these tasks need of an encoder, beside what artifacts need.
 
-    per_channel: int
-    n_inputs: int
+    - per_channel: inputs for each channel; n_inputs: of the network
+    """
+
+    @property
+    def per_channel(self) -> int: ...  # noqa: D102
+    @property
+    def n_inputs(self) -> int: ...  # noqa: D102
 
     def checked(self, raw: Any, at: str) -> npt.NDArray[Any]:
         """A sample that can be encoded; DataError names the place ``at`` and the index of what can't."""
@@ -74,6 +79,8 @@ class DatasetTask(SupervisedTask):
         if given and "train" not in given:
             raise DataError(f"task {self.name!r}: {', '.join(given)} without data to train on")
         base = given.get("train") or self.open(config.train)
+        if base.groups is None and config.groups is not None:
+            raise DataError(f"{base.name}: has no groups; leave task.groups out")
         rules: dict[str, Rule] = {
             name: given.get(name) or getattr(config, name) for name in ("test", "validation")
         }
@@ -103,7 +110,7 @@ class DatasetTask(SupervisedTask):
         """The samples of a data set in memory."""
 
     @abstractmethod
-    def fit(self, base: Samples, train: Part) -> Any:
+    def fit(self, base: Samples, train: Part) -> SampleEncoder:
         """The encoder, fitted to the training samples; sets data_steps and value_steps."""
 
     def first_step(self, n_values: int) -> int:
@@ -185,6 +192,11 @@ class DatasetTask(SupervisedTask):
             self.n_outputs = self._n_classes(names, targets[id(self._parts["train"].samples)])
             for key, samples in sources.items():
                 check_classes(samples, targets[key], self.n_outputs)
+            if (also := self.config.unlabelled_also_as) is not None and also >= self.n_outputs:
+                raise DataError(
+                    f"task {self.name!r}: unlabelled_also_as is {also}, but there are {self.n_outputs} "
+                    "classes"
+                )
         if asked.each_step:
             targets = {key: self._in_steps(sources[key], t) for key, t in targets.items()}
         self._targets = targets

@@ -17,6 +17,7 @@ Held = str | float | tuple[str, ...]
 class DatasetConfig(AugmentationConfig):
     """Settings of tasks made of files."""
 
+    groups: str | int | None = None
     data: str = Field(min_length=1, description="the file, or the folder that holds the files")
     train: str | None = Field(
         None, description="file or folder in task.data to train on; by default task.data itself"
@@ -86,6 +87,8 @@ class DatasetConfig(AugmentationConfig):
             raise ValueError(
                 'unlabelled_also_as is a class, for answer = "class" and unlabelled = "skip"; leave it out'
             )
+        if self.answer == "number" and self.classes is not None:
+            raise ValueError(f"classes is {self.classes!r}, but numbers are answered; leave it out")
         names = self.classes if isinstance(self.classes, tuple) else ()
         if len(set(names)) < len(names):
             raise ValueError("classes: two of them have the same name")

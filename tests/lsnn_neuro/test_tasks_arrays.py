@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_files import QTDB, needs_qtdb, qtdb, recipe, signals, task_of
+from data_files import QTDB, needs_qtdb, qtdb, recipe, shd, signals, task_of, words
 from scipy.io import savemat
 
 from lsnn_neuro.errors import DataError, RecipeError
@@ -120,6 +120,16 @@ def test_steps_without_a_label_are_neither_trained_nor_scored(tmp_path: Path) ->
     beside = score.beside["unlabelled_as_1"]
     assert (beside.decisions, beside.total) == (12, right + 4)
     assert score.as_dict()["accuracy_unlabelled_as_1"] == (right + 4) / 12
+
+
+def test_a_second_score_needs_a_class_of_the_task(tmp_path: Path) -> None:
+    y = np.eye(3, dtype=np.uint8)[np.arange(60).reshape(10, 6) % 3]
+    with pytest.raises(DataError, match="unlabelled_also_as is 3, but there are 3"):
+        task_of(
+            section(
+                one_hot(tmp_path / "s.npz", y), unlabelled="skip", unlabelled_also_as=3, **STEPS
+            )
+        )
 
 
 def test_numbers_are_predicted_by_sample_and_by_step(tmp_path: Path) -> None:
@@ -245,11 +255,56 @@ def test_a_file_that_is_cut_short_is_named_by_the_sample(tmp_path: Path) -> None
         next(task.batches("test", 8))
 
 
+def scrambled(content: bytes, rng: np.random.Generator) -> bytes:
+    """A file with a few bytes that are others, near its start or anywhere; some are cut short."""
+    wrong = bytearray(content)
+    for at in rng.integers(len(wrong) if rng.random() < 0.5 else min(len(wrong), 400), size=3):
+        wrong[at] = rng.integers(256)
+    return bytes(wrong if rng.random() < 0.9 else wrong[: rng.integers(len(wrong))])
+
+
+def scrambled_section(kind: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """A file of a kind, and the section of a task that reads it."""
+    if kind == "h5":
+        file = shd(folder / "s.h5", 20)
+        return file, {"name": "events", "data": str(file), "units": 700, "bin": 0.01, "steps": 40}
+    if kind == "wav":
+        words(folder, n=4)
+        return folder / "left" / "ann_0.wav", section(folder, sound={"rate": 8000})
+    file = signals(folder / "s.npz")
+    if kind != "npz":
+        with np.load(file) as found:
+            arrays = dict(found)
+        file = folder / f"t.{kind}"
+        savemat(file, arrays) if kind == "mat" else np.savez_compressed(file, **arrays)
+    return file, section(file)
+
+
+@pytest.mark.parametrize("kind", ["npz", "zipped.npz", "mat", "wav", "h5"])
+def test_a_scrambled_file_is_read_or_refused_but_never_a_crash(kind: str, tmp_path: Path) -> None:
+    file, fields = scrambled_section(kind, tmp_path)
+    content, rng = file.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for i in range(60):
+        if kind == "h5":  # a new file each time: HDF5 keeps in mind those that are still open
+            file = tmp_path / f"{i}.h5"
+            fields["data"] = str(file)
+        file.write_bytes(scrambled(content, rng))
+        try:
+            task = task_of(fields)
+            for name in ("test", "validation"):
+                list(task.batches(name, 40))
+        except DataError:
+            refused += 1
+    assert refused > 5
+
+
 def test_settings_that_do_not_go_together_are_refused() -> None:
     for fields, said in (
         ({"decision": "step", "shift_steps": 2}, "decisions in each step"),
         ({"unlabelled_also_as": 0}, "leave it out"),
         ({"classes": ["a", "a"]}, "the same name"),
+        ({"answer": "number", "classes": 3}, "numbers are answered"),
         ({"test": 1.5}, "between 0 and 1"),
         ({"encoder": {"name": "phones"}}, "there are graded, level, delta, poisson, latency"),
         ({"encoder": {"name": "delta"}}, "delta.threshold: Field required"),
