@@ -9,6 +9,7 @@
     probe.safetensors      the same of inputs that are made to reach every source and limit
     encoder.safetensors    constants of the encoder that are arrays, where it has some
     best.safetensors       the float checkpoint it came from (only training and P0, P1 need it)
+    imported.safetensors   or the imported network that it came from, in float too
     recipe.toml            the recipe of that checkpoint
     run.py                 for targets other than the emulator: run golden samples and probe, and compare
 
@@ -53,6 +54,7 @@ MANIFEST, NETWORK, GOLDEN, SCRIPT = (
     "manifest.json", "network.safetensors", "golden.safetensors", "run.py",
 )  # fmt: skip
 PROBE, ENCODER = "probe.safetensors", "encoder.safetensors"
+SOURCE = "imported.safetensors"
 FORMAT_VERSION, OLDEST_FORMAT = 3, 1
 _OWN_HASH = "manifest_sha256"
 _LIBRARIES = ("lava-nc", "numpy", "scipy", "safetensors")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from deploy.console import EXISTING, FILE, check_new, overwrite
+from deploy.console import EXISTING, FILE, check_new, overwrite, tell
 
 
 @click.command()
@@ -36,33 +39,72 @@ def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> 
     click.echo(f"{out}: {network.n_synapses} synapses")
 
 
+NIR_OPTIONS = (
+    click.option("--from", "dialect", metavar="NAME", help="nir: which framework wrote it (snntorch, "
+                 "norse, sinabs, rockpool, spikingjelly; nir: none, as NIR says); by default guessed."),
+    click.option("--dt", type=float, metavar="MS", help="nir: length of a step, in the file's time."),
+    click.option("--integration", type=click.Choice(("exponential", "euler")),
+                 help="nir: how a step integrates, in place of the dialect's way."),
+    click.option("--reset", metavar="WORD", help="nir: what a spike does, in the framework's words."),
+    click.option("--one-spike", is_flag=True, help="nir: neurons send one spike a step, or are taken "
+                 "so, where a framework's may send several."),
+    click.option("--put", multiple=True, metavar="[NODE.]FIELD=VALUE", help="nir: give back what the "
+                 "file has lost; VALUE is a number, true, false, a word or FILE.npy."),
+    click.option("--input-scale", type=float, metavar="X", help="nir: what an input event of 1 stands "
+                 "for, where inputs are real numbers."),
+    click.option("--inputs", type=FILE, metavar="FILE", help="nir: inputs as the framework has them "
+                 "(.npz, .npy): chooses the input scale, and measures what --one-spike loses."),
+)  # fmt: skip
+
+
+def nir_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a NIR file is to be read."""
+    for option in reversed(NIR_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command("import")
 @click.argument("form", metavar="FORMAT", type=click.Choice(("loihi1-lsnn", "netx", "nir")))
 @click.argument("path", type=EXISTING)
-@click.option("--out", type=FILE, required=True, help="Network file to write.")
+@click.option("--out", type=FILE, required=True, help="File to write.")
 @click.option("--recipe", help="Built-in recipe of its task, for evaluate, parity and export.")
+@nir_options
 @overwrite
-def import_(form: str, path: Path, out: Path, recipe: str | None, overwrite: bool) -> None:
-    """Make a network file, for evaluate, inspect, parity and export, out of what was made elsewhere.
+def import_(
+    form: str, path: Path, out: Path, recipe: str | None, overwrite: bool, put: tuple[str, ...],
+    inputs: Path | None, **reading: Any,
+) -> None:  # fmt: skip
+    """Make a file, for evaluate, inspect, parity, export and train, of a network that was made elsewhere.
 
     \b
     FORMAT and PATH:
       loihi1-lsnn  folder with the LSNN that was published for Loihi 1, as NumPy arrays
       netx         HDF5 file of lava-dl: one of ours as it was, or what slayer exported
-      nir          NIR graph: one of ours as it was, or a foreign one of LIF neurons, quantized now
+      nir          NIR graph: one of ours as it was, or a foreign one, in float and in integers
     \b
-    Example:
-      lsnn-neuro import nir other.nir --out other.safetensors --recipe smnist-1ms
+    Examples:
+      lsnn-neuro import nir other.nir --from snntorch --reset zero --out other.safetensors
+      lsnn-neuro import nir other.nir --from nir --dt 0.1 --out other.safetensors --recipe smnist-1ms
     """
     from deploy.interchange import read_network
+    from deploy.interchange.reading import put_of_user
+    from deploy.interchange.real_inputs import measure, read_real, scale_of
     from deploy.tasks import with_recipe
-    from quantize import file_format
 
     check_new(out, overwrite)
-    network = read_network(form, path)
-    network = network if recipe is None else with_recipe(network, recipe)
-    file_format.save(network, out)
-    click.echo(f"{out}: {network.n_synapses} synapses")
+    given = None if inputs is None else read_real(inputs)
+    if given is not None and reading["input_scale"] is None:
+        reading["input_scale"] = scale_of(given)
+    found = read_network(form, path, put=put_of_user(put), **reading)
+    if recipe is not None:
+        found = replace(found, network=with_recipe(found.network, recipe))
+    tell(found.notes)
+    if given is not None:
+        tell(measure(found, given, several=reading["one_spike"]))
+    tell(f"quantization: {flag}" for flag in (found.report.flags() if found.report else ()))
+    found.save(out)
+    click.echo(f"{out}: {found.network.n_synapses} synapses")
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deploy.artifact import Artifact
+from deploy.artifact import SOURCE, Artifact
 from deploy.mapping.chips import Chip
 from deploy.mapping.report import Resources, resources_files, rule_names
 from deploy.model import Model
@@ -89,7 +89,8 @@ def files_of(model: Model, found: Resources) -> dict[str, bytes]:
     """What an artifact holds beside the network and its spikes."""
     files = resources_files(found)
     if model.file is not None:
-        files[BEST] = model.file.read_bytes()
+        name = BEST if model.imported is None else SOURCE
+        files[name] = model.file.read_bytes()
     if model.known_recipe is not None:
         files["recipe.toml"] = model.known_recipe.to_toml().encode()
     return files

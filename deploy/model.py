@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.artifact import GOLDEN, MANIFEST, NETWORK, Artifact, load_artifact
+from deploy.artifact import GOLDEN, MANIFEST, NETWORK, SOURCE, Artifact, load_artifact
+from deploy.imported import Imported
 from lsnn_neuro import __version__
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint
 from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
-from lsnn_neuro.files import kind_of, sha256
+from lsnn_neuro.files import IMPORTED, kind_of, sha256
+from lsnn_neuro.network.imported import module_of
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
@@ -35,6 +37,7 @@ class Model:
     - float_network: a torch module; one of a checkpoint is read when it is asked for, which needs torch
     - report: what its quantization lost, if that was now
     - path: where it was found; artifact: as which it was exported; checkpoint: of its training, in ``file``
+    - imported: in float and in integers as another tool's file had it, in ``file``
     - notes: what a user should know of how it was read
     """
 
@@ -42,11 +45,12 @@ class Model:
         self, *, network: QuantizedNetwork | None = None, float_network: Any = None,
         why_not: str = "there is no integer network", report: ConversionReport | None = None,
         path: Path | None = None, recipe: Recipe | None = None, artifact: Artifact | None = None,
-        checkpoint: Checkpoint | None = None, file: Path | None = None, notes: Iterable[str] = (),
+        checkpoint: Checkpoint | None = None, imported: Imported | None = None,
+        file: Path | None = None, notes: Iterable[str] = (),
     ):  # fmt: skip
         self.network, self.why_not, self.report = network, why_not, report
         self.path, self.artifact, self.checkpoint, self.file = path, artifact, checkpoint, file
-        self.known_recipe, self.notes = recipe, tuple(notes)
+        self.known_recipe, self.notes, self.imported = recipe, tuple(notes), imported
         self._float_network = float_network
 
     @property
@@ -64,18 +68,24 @@ class Model:
     @property
     def has_float(self) -> bool:
         """Whether a float network is known."""
-        return self._float_network is not None or self.checkpoint is not None
+        return (
+            self._float_network is not None or self.checkpoint is not None or self.spec is not None
+        )
 
     @property
     def float_network(self) -> Any:
         """The trained network as a torch module; None where only integers are known."""
         if self._float_network is None and self.checkpoint is not None and self.file is not None:
             self._float_network = self.checkpoint.network(self.file)
+        elif self._float_network is None and self.spec is not None:
+            self._float_network = module_of(self.spec)
         return self._float_network
 
     @property
     def spec(self) -> NetworkSpec | None:
-        """The trained network, if a checkpoint holds it and it spikes."""
+        """The float network, if a checkpoint or an imported network's file holds it and it spikes."""
+        if self.imported is not None:
+            return self.imported.spec
         return None if self.checkpoint is None else self.checkpoint.spec
 
     @property
@@ -150,6 +160,8 @@ def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = F
         name = network.provenance.recipe
         recipe = load_recipe(name) if name in built_in() else None
         found = Model(path=path, network=network, recipe=recipe)
+    elif path.is_file() and kind_of(path) == IMPORTED.name:
+        found = _of_import(path)
     else:
         return _of_run(
             path, WEIGHT_BITS - 1 if for_netx else weight_bits, 0 if for_netx else WEIGHT_EXP_MAX
@@ -157,6 +169,17 @@ def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = F
     if weight_bits is not None:
         raise NetworkError(f"{path}: is quantized already; leave --weight-bits out")
     return found
+
+
+def _of_import(path: Path) -> Model:
+    """A network that another tool made, as ``import`` wrote it."""
+    imported = Imported.load(path)
+    name = imported.network.provenance.recipe
+    recipe = load_recipe(name) if name in built_in() else None
+    return Model(
+        path=path, network=imported.network, report=imported.report, imported=imported, recipe=recipe,
+        file=path,
+    )  # fmt: skip
 
 
 def _of_artifact(path: Path) -> Model:
@@ -170,7 +193,11 @@ def _of_artifact(path: Path) -> Model:
             recipe=checkpoint.recipe,
         )  # fmt: skip
     recipe = load_recipe(str(path / RECIPE)) if RECIPE in checked else None
-    return Model(path=path, network=artifact.network, artifact=artifact, recipe=recipe)
+    imported = Imported.load(path / SOURCE) if SOURCE in checked else None
+    return Model(
+        path=path, network=artifact.network, artifact=artifact, recipe=recipe, imported=imported,
+        file=None if imported is None else path / SOURCE,
+    )  # fmt: skip
 
 
 def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:

@@ -84,7 +84,7 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
     - returns: bool or int8, (time, sample, input); zeros and ones of any type are spikes. DataError names the
       file, and what is wrong with it
     """
-    array: npt.NDArray[Any] = _read(file)
+    array = read_array(file, "inputs")
     if array.ndim != 3 or array.shape[2] != network.n_inputs or 0 in array.shape:
         raise DataError(
             f"{file}: inputs of shape {array.shape}, expected (time, sample, {network.n_inputs})"
@@ -114,7 +114,8 @@ def check_size(file: Path, size: int) -> None:
         )
 
 
-def _read(file: Path) -> Any:
+def read_array(file: Path, name: str) -> npt.NDArray[Any]:
+    """The array in an ``.npy`` file, or the one of a name in an ``.npz`` file; DataError if it has none."""
     if not file.is_file():
         raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file, or {RANDOM!r}")
     check_size(file, file.stat().st_size)
@@ -123,10 +124,11 @@ def _read(file: Path) -> Any:
         if isinstance(found, np.ndarray):
             return found
         with found:
-            if "inputs" not in found.files:
-                raise DataError(f"{file}: holds no array 'inputs', only {', '.join(found.files)}")
-            check_size(file, found.zip.getinfo("inputs.npy").file_size)
-            return found["inputs"]
+            if name not in found.files:
+                raise DataError(f"{file}: holds no array {name!r}, only {', '.join(found.files)}")
+            check_size(file, found.zip.getinfo(f"{name}.npy").file_size)
+            array: npt.NDArray[Any] = found[name]
+            return array
     except ValueError as error:
         reason = "holds Python objects, or is of another kind" if "pickle" in str(error) else error
         raise DataError(f"{file}: can't be read as .npy or .npz ({reason})") from error

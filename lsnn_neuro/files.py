@@ -43,6 +43,7 @@ CHECKPOINT = Kind(name="checkpoint", version=4, oldest=1)
 NETWORK = Kind(name="quantized network", version=3, oldest=1)
 GOLDEN = Kind(name="golden spikes", version=2, oldest=1)
 ENCODER = Kind(name="encoder", version=1, oldest=1)
+IMPORTED = Kind(name="imported network", version=1, oldest=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,8 +53,8 @@ DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
         "__version__", "arrays", "checkpoint", "errors", "files", "lazy", "migrations", "network.dynamics",
-        "network.graph",
-        "network.kernel", "network.spec", "network.spec_file", "neurons", "recipe", "registry", "section",
+        "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
+        "network.spec_file", "neurons", "recipe", "registry", "section",
         "session", "tasks",
     )
 )  # fmt: skip

@@ -2,8 +2,11 @@
 
 Each format is a module with two functions, ``save`` and ``load``, or only the latter:
 
-- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation; foreign graphs are
-  read by :mod:`deploy.interchange.nir_graph`
+- :mod:`deploy.interchange.nir`: the Neuromorphic Intermediate Representation. What the files of each
+  framework mean is a table (:mod:`deploy.interchange.dialects`), and a file is read under a reading
+  (:mod:`deploy.interchange.reading`): its nodes become a flat graph (``nir_file``), what lies between
+  neurons one matrix (``nir_linear``, ``nir_merge``), neurons ours (``nir_neurons``), in the framework's
+  time (``nir_timing``), and all of it a float network (``nir_graph``)
 - :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
   slayer wrote is read by :mod:`deploy.interchange.slayer`
 - :mod:`deploy.interchange.loihi1`: the LSNN that was published for Loihi 1
@@ -17,7 +20,9 @@ format can't express; ``load`` gives one. Nothing is dropped on the way.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from deploy.imported import Imported
 from lsnn_neuro.errors import RecipeError
 from quantize.network import QuantizedNetwork
 
@@ -25,11 +30,21 @@ READS, WRITES = ("loihi1-lsnn", "netx", "nir"), ("nir", "netx")
 """Formats that are read, and those that are written."""
 
 
-def read_network(form: str, path: Path) -> QuantizedNetwork:
-    """The network in a file or folder of a format; FileFormatError says what can't be read."""
+def read_network(form: str, path: Path, **reading: Any) -> Imported:
+    """The network in a file or folder of a format; FileFormatError says what can't be read.
+
+    - reading: how a NIR file is to be read, see :func:`deploy.interchange.nir.from_nir`
+    """
     from deploy.interchange import loihi1, netx, nir
 
-    return {"loihi1-lsnn": loihi1.load, "netx": netx.load, "nir": nir.load}[form](path)
+    if form == "nir":
+        return nir.read(path, **reading)
+    given = [name for name, value in reading.items() if value]
+    if given:
+        raise RecipeError(
+            f"--{given[0].replace('_', '-')} is for nir; {form} files say it themselves"
+        )
+    return Imported(network={"loihi1-lsnn": loihi1.load, "netx": netx.load}[form](path))
 
 
 def write_network(

@@ -25,15 +25,21 @@ Source: J. E. Pedersen et al., "Neuromorphic intermediate representation", Natur
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nir
 import numpy as np
 
+from deploy.imported import Imported
+from deploy.interchange.authors import author_of
+from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.nir_graph import DT, READOUTS, SPIKING, spec_of_graph
+from deploy.interchange.losses import losses
+from deploy.interchange.nir_file import flatten, read_graph
+from deploy.interchange.nir_graph import spec_of_graph
+from deploy.interchange.reading import Reading
 from lsnn_neuro import __version__, files
 from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
@@ -43,7 +49,6 @@ from lsnn_neuro.neurons.alif import ALIF
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 from lsnn_neuro.neurons.neuron import Neuron
-from quantize.conversion import convert
 from quantize.loihi import DECAY_ONE, STATE_ONE
 from quantize.network import (
     Provenance,
@@ -53,6 +58,9 @@ from quantize.network import (
 )
 from quantize.scales import dequantize_decay
 
+DT = 1.0
+"""Length of a step in ms of the networks that are written."""
+SPIKING, READOUTS = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI)
 TOLERANCE = 1e-6
 """Relative; other tools may write 32-bit floats. Neighbouring integers lie 0.4 % apart."""
 
@@ -94,33 +102,73 @@ def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> No
 
 
 def load(path: Path) -> QuantizedNetwork:
-    """Read a network: the one in the extension, or a foreign graph, quantized now.
+    """The integers in a file: those of its extension, or of a foreign graph, see :func:`read`."""
+    return read(path).network
+
+
+def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
+    """Read a file: the network in its extension, or a foreign graph, quantized now.
+
+    - dialect: whose file it is, a name of :data:`deploy.interchange.dialects.DIALECTS`; None: guessed, if
+      only one could be
+    - more: what the dialect leaves open, see :func:`from_nir`
 
     Raises FileFormatError if the graph was changed after its extension had been written, and
     NetworkError if a foreign graph holds what a network here can't.
     """
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; expected a NIR graph")
-    try:
-        graph = nir.read(path, type_check=False)  # the check adds inputs to what has none
-        if isinstance(graph, nir.NIRGraph):
-            graph.validate_structure()
-            graph.check_types()
-    except Exception as error:  # whatever h5py and nir raise over a foreign file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileFormatError(f"{path}: not a readable NIR graph ({reason})") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
+    path = Path(path)
+    graph = read_graph(path)
     if EXTENSION not in graph.metadata:
-        provenance = Provenance(checkpoint_sha256=files.sha256(path), tool_version=__version__)
-        return convert(spec_of_graph(graph), provenance=provenance)[0]
+        return from_nir(graph, dialect, checkpoint_sha256=files.sha256(path), **more)
+    if dialect is not None or any(value for value in more.values()):
+        raise NetworkError(
+            f"{path}: is a file of ours and says all of itself; leave --from and what else says how to read "
+            "it out"
+        )
     network = unpack(graph.metadata[EXTENSION], path)
     for changed in _changes(graph_of_network(network), graph):
         raise FileFormatError(
             f"{path}: {changed} since the export, so the integers in it no longer belong to it; "
             f"remove {EXTENSION} from the graph's metadata to have it quantized anew"
         )
-    return network
+    return Imported(network=network)
+
+
+def from_nir(
+    graph: nir.NIRGraph, dialect: str | None = None, *, dt: float | None = None,
+    integration: str | None = None, reset: str | None = None, one_spike: bool = False,
+    put: Mapping[str, Any] | None = None, input_scale: float | None = None, checkpoint_sha256: str = "",
+) -> Imported:  # fmt: skip
+    """A NIR graph in memory as a network: the float network, its integers, and how it was read.
+
+    - dialect: the framework that exported it, see :mod:`deploy.interchange.dialects`; None: guessed
+    - dt: length of a step in ms, in the file's own time; integration: "exponential" or "euler"
+    - reset: what a spike does, in the framework's words; one_spike: its neurons send one spike a step, or
+      are to be taken so
+    - put: what the file has lost, ``{"node.field": value}``, or ``"field"`` for all nodes
+    - input_scale: what an input event of 1 stands for; real inputs come in as round(x / input_scale)
+
+    NetworkError over what has to be told, and over what a network here can't hold, by the node's name.
+    """
+    flat = flatten(graph)
+    said = []
+    if dialect is None:
+        author, why = author_of(flat.nodes)
+        said.append(f"read as a file of {author.name}: {why} (--from says another)")
+    elif dialect in DIALECTS:
+        author = DIALECTS[dialect]
+    else:
+        raise NetworkError(f"--from {dialect!r}: there are {', '.join(DIALECTS)}")
+    reading, notes = Reading.of(
+        author, flat.nodes, dt=dt, integration=integration, reset=reset, one_spike=one_spike, put=put,
+        input_scale=1.0 if input_scale is None else input_scale,
+    )  # fmt: skip
+    spec, layers = spec_of_graph(flat, reading)
+    return Imported.of_spec(
+        spec, provenance=Provenance(checkpoint_sha256=checkpoint_sha256, tool_version=__version__),
+        reading=reading.describe(), layers=layers,
+        notes=(*said, *notes, *losses(flat, reading)),
+    )  # fmt: skip
 
 
 def unsupported(network: QuantizedNetwork) -> Iterator[str]:

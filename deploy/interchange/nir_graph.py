@@ -1,227 +1,288 @@
-"""A foreign NIR graph as a :class:`lsnn_neuro.network.spec.NetworkSpec`.
+"""A foreign NIR graph as a :class:`lsnn_neuro.network.spec.NetworkSpec`, under a reading.
 
-Taken: one Input, LIF and CubaLIF neurons, LI and CubaLI readouts, Linear, Affine, Delay, and one Output
-behind one population (its spikes, or what a readout integrates), or behind Linear nodes (a readout
-without memory). A leak potential is a bias, and so is an Affine's, but into neurons with a synaptic
-current or behind a Delay. Everything else is refused by the node's name and value. Steps are 1 ms, and
-in each the equations are integrated exactly, with what arrives held.
+Neurons become populations and what lies between them projections (:mod:`.nir_merge`), with the delays that
+keep the framework's time (:mod:`.nir_timing`). What arrives in every step, such as an Affine's bias, is a
+bias of the neurons where they hear the input in the very first step and have no synaptic current. Elsewhere
+a population of one neuron that spikes in every step sends it, so that it begins with the first input and
+goes through the current. What can't be held is refused by the node's name and value.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import nir
 import numpy as np
+from scipy import sparse
 
-from lsnn_neuro.arrays import FloatArray, IntArray
+from deploy.imported import Layer
+from deploy.interchange.nir_file import FlatGraph
+from deploy.interchange.nir_linear import Matrix, Shape, identity, size_of
+from deploy.interchange.nir_merge import CONSTANT, NEURONS, Arrivals, merge
+from deploy.interchange.nir_neurons import Cell, cell_of
+from deploy.interchange.nir_timing import Hop, lags, with_waits
+from deploy.interchange.reading import Reading
+from lsnn_neuro.arrays import FloatArray
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projection
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
-from lsnn_neuro.neurons.neuron import Neuron
-from quantize.loihi import DECAY_ONE
 
-DT = 1.0
-"""Length of a step in ms; NIR holds none."""
-READOUT = "readout"
-
-SPIKING, READOUTS, CUBA = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI), (nir.CubaLIF, nir.CubaLI)
+READOUT, BIAS = "readout", "bias"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Arrival:
-    """Synapses that reach a target: weight and delay, both of shape (target, source)."""
+class Graph:
+    """A NIR graph on its way to a spec.
 
-    source: str
-    weight: FloatArray
-    delay: IntArray
+    - inputs, read: the nodes of the network's input and of what is read; cells: the populations by node
+    - arrivals: what reaches each; hops, lag: when; shapes: of what each node gives out
+    """
+
+    reading: Reading
+    inputs: str
+    read: str
+    cells: dict[str, Cell]
+    arrivals: dict[str, Arrivals]
+    shapes: dict[str, Shape]
+    names: dict[str, str]
+    hops: list[Hop] = field(default_factory=list)
+    lag: dict[str, int] = field(default_factory=dict)
 
 
-def spec_of_graph(graph: nir.NIRGraph) -> NetworkSpec:
-    """The float description of a graph; raises NetworkError over what it can't hold."""
-    source, output = _only(graph, nir.Input), _only(graph, nir.Output)
-    nodes = {name: n for name, n in graph.nodes.items() if isinstance(n, SPIKING + READOUTS)}
-    names = {name: re.sub(r"\W", "_", name, flags=re.ASCII) for name in nodes} | {source: INPUT}
-    before = _predecessors(graph, output)
-    read = before[0] if len(before) == 1 and before[0] in nodes else output
-    if not isinstance(graph.nodes[read], SPIKING):
-        names[read] = READOUT
-    projections = [
-        p for name, n in nodes.items() for p in _into(graph, name, names, _input_gain(name, n))
-    ]
-    populations = [_population(graph, name, names[name]) for name in nodes]
-    if read == output:
-        size = int(np.prod(graph.nodes[output].output_type["output"]))
-        projections += _into(graph, output, names, np.ones(size))
-        forgets, bias = LI(alpha=np.zeros(size)), _bias(graph, output, size)
-        populations.append(Population(name=READOUT, neuron=forgets, bias=bias))
-    return NetworkSpec(
-        n_inputs=int(np.prod(graph.nodes[source].output_type["output"])),
-        dt=DT,
-        populations=tuple(populations),
-        projections=tuple(projections),
-        outputs=(names[read],),
+def spec_of_graph(graph: FlatGraph, reading: Reading) -> tuple[NetworkSpec, tuple[Layer, ...]]:
+    """The float description of a graph, and which population was which node.
+
+    NetworkError over what a network here can't hold.
+    """
+    found = _timed(_understood(graph, reading))
+    builder = _Builder(found)
+    spec = NetworkSpec(
+        n_inputs=size_of(found.shapes[found.inputs]),
+        dt=reading.dt,
+        populations=builder.populations(),
+        projections=tuple(builder.projections()),
+        outputs=(found.names[found.read],),
     )
+    layers = tuple(
+        Layer(population=found.names[node], node=node, lag=found.lag[node]) for node in found.cells
+    )
+    return spec, layers
 
 
-def _only(graph: nir.NIRGraph, kind: type[nir.NIRNode]) -> str:
-    names: list[str] = [n for n, node in graph.nodes.items() if isinstance(node, kind)]
-    if len(names) != 1:
-        raise NetworkError(f"NIR graph: has {len(names)} {kind.__name__} nodes, needs exactly 1")
-    return names[0]
-
-
-def _predecessors(graph: nir.NIRGraph, name: str) -> list[str]:
-    return [a for a, b in graph.edges if b == name]
-
-
-def _population(graph: nir.NIRGraph, node: str, name: str) -> Population:
-    """The population of a node; its leak potential is a bias, as are those of the Affines before it."""
-    here = graph.nodes[node]
-    cuba = isinstance(here, CUBA)
-    alpha = _decay_factor(node, "tau_mem" if cuba else "tau", here)
-    bias = _bias(graph, node, len(alpha))
-    if cuba:
-        _must_be_zero(node, "the bias before its synaptic current", bias)
-    try:
-        neuron: Neuron = LI(alpha=alpha)
-        if isinstance(here, SPIKING):
-            reset_to = np.asarray(here.v_reset, np.float64)
-            neuron = LIF(alpha=alpha, b0=here.v_threshold, reset="to", reset_to=reset_to)
-        return Population(
-            name=name,
-            neuron=neuron,
-            kappa_i=_decay_factor(node, "tau_syn", here) if cuba else np.zeros(len(alpha)),
-            bias=here.v_leak + np.asarray(here.r, np.float64) * bias,
+def _understood(flat: FlatGraph, reading: Reading) -> Graph:
+    """Nodes as cells, and what reaches them."""
+    source, output = flat.only(nir.Input), flat.only(nir.Output)
+    arrivals, shapes = merge(flat, reading.step)
+    cells = {
+        name: cell_of(name, node, size_of(shapes[name]), reading)
+        for name, node in flat.nodes.items()
+        if isinstance(node, NEURONS)
+    }
+    for name, cell in cells.items():
+        arrivals[name] = _with_recurrence(name, arrivals[name], cell, reading)
+    read = _read_directly(arrivals[output], cells)
+    if read is None:
+        read, n = output, size_of(shapes[output])
+        zero = np.zeros(n)
+        cells[output] = Cell(
+            neuron=LI(alpha=zero), kappa=zero, weight=np.ones(n), leak=zero, offset=zero
         )
-    except NetworkError as error:
-        raise NetworkError(f"NIR node {node!r}: {error}") from error
+    for name in cells:
+        for heard, _ in arrivals[name]:
+            if heard in cells and not cells[heard].neuron.spiking:
+                raise NetworkError(
+                    f"NIR node {heard!r}: does not spike and feeds {name!r}; allowed is that it is read by "
+                    "the Output alone"
+                )
+    return Graph(
+        reading=reading, inputs=source, read=read, cells=cells, arrivals=arrivals, shapes=shapes,
+        names=_names(cells, read) | {source: INPUT},
+    )  # fmt: skip
 
 
-def _decay_factor(name: str, field: str, node: nir.NIRNode) -> FloatArray:
-    """exp(-dt/tau) of a node's time constants."""
-    tau = np.asarray(getattr(node, field), np.float64)
-    kept: FloatArray = np.exp(-DT * 1e-3 / np.where(tau > 0, tau, np.nan))
-    for index in np.flatnonzero(~(tau > 0) | (DECAY_ONE * (1 - np.nan_to_num(kept)) < 0.5))[:1]:
+def _with_recurrence(name: str, arrivals: Arrivals, cell: Cell, reading: Reading) -> Arrivals:
+    """What arrives at a node, with recurrent weights that its file has lost."""
+    weight = reading.value(name, "w_rec")
+    if weight is None:
+        return arrivals
+    n, matrix = len(cell.kappa), np.asarray(weight, np.float64)
+    if matrix.shape != (n, n):
         raise NetworkError(
-            f"NIR node {name!r}: {field} of neuron {index} is {tau[index]:g} s, allowed are above 0 "
-            "and up to 8 s, beyond which a 12-bit decay rounds to none"
+            f"--put {name}.w_rec: has shape {matrix.shape}, expected ({n}, {n}), (target, source)"
         )
-    return kept
+    known = arrivals.get((name, 0), sparse.csr_matrix((n, n)))
+    return arrivals | {(name, 0): known + sparse.csr_matrix(matrix)}
 
 
-def _input_gain(name: str, node: nir.NIRNode) -> FloatArray:
-    """The factor on a node's input, (neuron,)."""
-    gain: FloatArray = np.asarray(node.r, np.float64)
-    if gain.ndim != 1:
-        raise NetworkError(f"NIR node {name!r}: has shape {gain.shape}; only flat layers are read")
-    return gain * node.w_in if isinstance(node, CUBA) else gain
+def _read_directly(arrivals: Arrivals, cells: dict[str, Cell]) -> str | None:
+    """The population that an output passes on as it is; None where there is something between."""
+    if len(arrivals) != 1:
+        return None
+    ((source, delay), matrix) = next(iter(arrivals.items()))
+    n = matrix.shape[0]
+    same = matrix.shape[1] == n and (matrix != identity(n)).nnz == 0
+    return source if source in cells and delay == 0 and same else None
 
 
-def _bias(graph: nir.NIRGraph, node: str, size: int) -> FloatArray:
-    """The sum of the biases of all Affines right before a node; none may come through a Delay."""
-    total = np.zeros(size)
-    for before in _predecessors(graph, node):
-        here = graph.nodes[before]
-        if isinstance(here, nir.Affine):
-            total = total + np.broadcast_to(here.bias, size)
-        elif isinstance(here, nir.Delay):
-            bias = _bias(graph, before, len(here.delay))
-            _must_be_zero(before, "the bias that it would delay", bias)
-    return total
+def _names(cells: dict[str, Cell], read: str) -> dict[str, str]:
+    """Node -> a name that a population can have."""
+    names: dict[str, str] = {}
+    for node, cell in cells.items():
+        plain = re.sub(r"\W", "_", node, flags=re.ASCII)
+        if node == read and not cell.neuron.spiking:
+            plain = READOUT
+        while plain in names.values() or plain in (INPUT, BIAS):
+            plain += "_"
+        names[node] = plain
+    return names
 
 
-def _must_be_zero(name: str, field: str, value: FloatArray) -> None:
-    if np.any(value):
-        extreme = np.asarray(value).flat[np.abs(value).argmax()]
-        raise NetworkError(f"NIR node {name!r}: {field} is {extreme:g}, allowed is 0")
+def _timed(graph: Graph) -> Graph:
+    """The same with what is heard when.
+
+    Where a constant enters a synaptic current that hears the input at once, all lag one step more: the
+    neuron that sends it is heard one step after it starts.
+    """
+    edges = [
+        (source, name, delay, source in graph.cells and cell.neuron.spiking)
+        for name, cell in graph.cells.items()
+        for source, delay in graph.arrivals[name]
+        if source is not CONSTANT
+    ]
+    hops = with_waits(edges, graph.inputs, hop=graph.reading.dialect.hop)
+    lag = lags(list(graph.cells), graph.inputs, hops)
+    late = any(
+        lag[name] == 0 and cell.has_current and (CONSTANT, 0) in graph.arrivals[name]
+        for name, cell in graph.cells.items()
+    )
+    if late:
+        lag = {name: steps + 1 for name, steps in lag.items()}
+    return Graph(**{**vars(graph), "hops": hops, "lag": lag})
 
 
-def _into(
-    graph: nir.NIRGraph, node: str, names: dict[str, str], gain: FloatArray
+class _Builder:
+    """Populations and projections of an understood graph."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.constant = {name: self._constants(name) for name in graph.cells}
+
+    def populations(self) -> tuple[Population, ...]:
+        """All of them, in the order of the nodes; the one that sends biases last, where it is needed."""
+        found = [
+            cell.population(self.graph.names[name], self.constant[name][0])
+            for name, cell in self.graph.cells.items()
+        ]
+        if any(sent for _, sent in self.constant.values()):
+            always = LIF(alpha=np.zeros(1), b0=0.75, reset="to", unit_gain=True)
+            found.append(Population(name=BIAS, neuron=always, bias=np.ones(1)))
+        return tuple(found)
+
+    def projections(self) -> Iterator[Projection]:
+        """One from each source onto each target, and more where a pair has several delays."""
+        parts: dict[tuple[str, str], list[tuple[int, Matrix]]] = {}
+        for h in self.graph.hops:
+            cell, arrivals = self.graph.cells[h.target], self.graph.arrivals[h.target]
+            weight = sparse.diags(cell.weight) @ arrivals[h.source, h.delay]
+            if h.source == self.graph.inputs:
+                weight = weight * self.graph.reading.input_scale
+            parts.setdefault((h.source, h.target), []).append((self._delay(h), weight))
+        for (source, target), entries in parts.items():
+            yield from _as_projections(self.graph.names[source], self.graph.names[target], entries)
+        for name, (_, sent) in self.constant.items():
+            if sent:
+                entries = [(d, sparse.csr_matrix(w[:, None])) for d, w in sorted(sent.items())]
+                yield from _as_projections(BIAS, self.graph.names[name], entries)
+
+    def _delay(self, h: Hop) -> int:
+        """Steps that a synapse waits on top of its hop."""
+        before = 0 if h.source == self.graph.inputs else self.graph.lag[h.source]
+        return self.graph.lag[h.target] - before - h.least
+
+    def _constants(self, name: str) -> tuple[FloatArray, dict[int, FloatArray]]:
+        """What arrives in every step: as a bias, and as spikes: delay -> weights."""
+        graph, cell, lag = self.graph, self.graph.cells[name], self.graph.lag[name]
+        bias, sent = np.zeros(len(cell.weight)), dict[int, FloatArray]()
+        at_once = lag == 0 or cell.forgets
+        for (source, delay), matrix in graph.arrivals[name].items():
+            if source is CONSTANT:
+                weight = cell.weight * matrix.toarray()[:, 0]
+                if at_once and delay == 0 and not cell.has_current:
+                    bias = bias + weight
+                else:
+                    self._send(name, sent, lag + delay, weight)
+        if at_once or not cell.leak.any():
+            return bias + cell.leak, sent
+        if cell.has_current:
+            index = int(np.flatnonzero(cell.leak)[0])
+            raise NetworkError(
+                f"NIR node {name!r}: v_leak or bias of neuron {index} ({cell.leak[index]:g}) enters the "
+                f"membrane beside its synaptic current, {lag} steps before its first input arrives here; "
+                "allowed is 0, or a bias that enters the current"
+            )
+        self._send(name, sent, lag, cell.leak)
+        return bias, sent
+
+    def _send(self, name: str, sent: dict[int, FloatArray], step: int, weight: FloatArray) -> None:
+        """Let the constant neuron, which spikes from step 0 on, be heard from a step on."""
+        delay = step - 1 if self.graph.cells[name].neuron.spiking else step
+        if delay > DELAY_MAX:
+            raise NetworkError(
+                f"NIR node {name!r}: its bias begins in step {step}, later than delays reach ({DELAY_MAX})"
+            )
+        sent[delay] = sent.get(delay, 0.0) + weight
+
+
+def _as_projections(
+    source: str, target: str, parts: list[tuple[int, Matrix]]
 ) -> Iterator[Projection]:
-    """All synapses onto a node, one projection from each source."""
-    merged: dict[str, _Arrival] = {}
-    for arrival in _arrivals(graph, node, len(gain)):
-        if arrival.source in merged:
-            arrival = _join(merged[arrival.source], arrival, node)
-        merged[arrival.source] = arrival
-    for source, arrival in merged.items():
-        weight = arrival.weight * gain[:, None]
-        positive, negative = (weight > 0).any(axis=0), (weight < 0).any(axis=0)
-        dale = not (positive & negative).any()  # each sign then gets 8 bits
-        yield Projection.of_matrix(
-            names[source], names[node], weight, delay=arrival.delay,
-            signs=np.where(negative, -1, 1).astype(np.int8) if dale else "free",
+    """Synapses with their delays; a pair that has several stands in several projections."""
+    entries = [(d, m.tocoo()) for d, m in parts]
+    row = np.concatenate([m.row for _, m in entries]).astype(np.int64)
+    column = np.concatenate([m.col for _, m in entries]).astype(np.int64)
+    weight = np.concatenate([m.data for _, m in entries])
+    delay = np.concatenate([np.full(m.nnz, d) for d, m in entries])
+    for index in np.flatnonzero(delay > DELAY_MAX)[:1]:
+        raise NetworkError(
+            f"projection {source}->{target}: a synapse from {column[index]} to {row[index]} has a delay of "
+            f"{delay[index]} steps, allowed are 0 to {DELAY_MAX}"
+        )
+    kept = weight != 0
+    row, column, weight, delay = (a[kept] for a in (row, column, weight, delay))
+    order = np.lexsort((delay, column, row))
+    row, column, weight, delay = (a[order] for a in (row, column, weight, delay))
+    first = np.r_[True, (np.diff(row) != 0) | (np.diff(column) != 0)] if len(row) else row == 0
+    rank = np.arange(len(row)) - np.maximum.accumulate(np.where(first, np.arange(len(row)), 0))
+    for turn in range(int(rank.max(initial=-1)) + 1):
+        here = rank == turn
+        yield _projection(
+            source, target, column[here], row[here], weight[here], delay[here], turn,
+            n_source=parts[0][1].shape[1],
         )  # fmt: skip
 
 
-def _join(one: _Arrival, two: _Arrival, node: str) -> _Arrival:
-    """Two sets of synapses between the same ends as one."""
-    both = (one.weight != 0) & (two.weight != 0)
-    if (both & (one.delay != two.delay)).any():
-        target, source = np.argwhere(both & (one.delay != two.delay))[0]
-        raise NetworkError(
-            f"NIR node {node!r}: neuron {target} has two synapses with different delays from neuron "
-            f"{source} of {one.source!r}, allowed is one"
-        )
-    delay = np.where(one.weight != 0, one.delay, two.delay)
-    return _Arrival(source=one.source, weight=one.weight + two.weight, delay=delay)
-
-
-def _arrivals(graph: nir.NIRGraph, node: str, size: int) -> Iterator[_Arrival]:
-    """The paths that reach a node, followed against the edges."""
-
-    def follow(name: str, path: tuple[str, ...]) -> Iterator[_Arrival]:
-        if name in path:
-            raise NetworkError(f"NIR node {name!r}: lies on a loop without neurons")
-        here = graph.nodes[name]
-        if isinstance(here, (nir.Input, *SPIKING)):
-            yield _compose(graph, name, path, size)
-        elif isinstance(here, nir.Linear | nir.Affine | nir.Delay):
-            for before in _predecessors(graph, name):
-                yield from follow(before, (name, *path))
-        else:
-            raise NetworkError(
-                f"NIR node {name!r}: is a {type(here).__name__}, allowed there are Input, LIF, "
-                "CubaLIF, Linear, Affine and Delay"
-            )
-
-    for before in _predecessors(graph, node):
-        yield from follow(before, ())
-
-
-def _compose(graph: nir.NIRGraph, source: str, path: tuple[str, ...], size: int) -> _Arrival:
-    """Weight and delay of a path from a source; without a Linear on it, neuron to neuron."""
-    n_source = int(np.prod(graph.nodes[source].output_type["output"]))
-    weight: FloatArray | None = None
-    before, after = np.zeros(n_source), np.zeros(size)
-    for name in path:
-        node = graph.nodes[name]
-        if isinstance(node, nir.Delay):
-            before, after = (
-                (before + node.delay, after) if weight is None else (before, after + node.delay)
-            )
-        elif weight is not None:
-            raise NetworkError(f"NIR node {name!r}: is a second Linear in a row; multiply them")
-        else:
-            weight = np.asarray(node.weight, np.float64)
-    weight = np.eye(size, n_source) if weight is None else weight
-    if weight.shape != (size, n_source) or before.shape != (n_source,) or after.shape != (size,):
-        raise NetworkError(
-            f"NIR path {' -> '.join((source, *path))}: weight has shape {weight.shape}, its ends "
-            f"demand ({size}, {n_source})"
-        )
-    steps = (before[None, :] + after[:, None]) / (DT * 1e-3)
-    delay = np.rint(steps)
-    wrong = (np.abs(steps - delay) > 1e-3) | (delay < 0) | (delay > DELAY_MAX)
-    for index in np.flatnonzero(wrong)[:1]:
-        raise NetworkError(
-            f"NIR path {' -> '.join((source, *path))}: a delay is {steps.flat[index]:g} ms, allowed "
-            f"are whole ones from 0 to {DELAY_MAX}"
-        )
-    return _Arrival(source=source, weight=weight, delay=delay.astype(np.int32))
+def _projection(
+    source: str,
+    target: str,
+    column: Any,
+    row: Any,
+    weight: FloatArray,
+    delay: Any,
+    turn: int,
+    *,
+    n_source: int,
+) -> Projection:
+    """One projection; with Dale's law where all synapses of each source have one sign (8 bits each)."""
+    positive = np.bincount(column, weight > 0, n_source) > 0
+    negative = np.bincount(column, weight < 0, n_source) > 0
+    return Projection(
+        source=source, target=target, source_index=column.astype(np.int32),
+        target_index=row.astype(np.int32), weight=weight, delay=delay.astype(np.int32),
+        signs="free" if (positive & negative).any() else np.where(negative, -1, 1).astype(np.int8),
+        name=f"{source}->{target}" + (f" {turn + 1}" if turn else ""),
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""``Imported``: a network that another tool made, in float and in integers, and how its file was read.
+
+One safetensors file holds all of it; :func:`deploy.load` reads it like a run. What came in as integers has
+no float network, and is written as a network file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsnn_neuro import files
+from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.network import spec_file
+from lsnn_neuro.network.imported import KIND, SPEC, spec_of
+from lsnn_neuro.network.spec import NetworkSpec
+from quantize import file_format
+from quantize.conversion import convert
+from quantize.conversion_report import ConversionReport
+from quantize.network import UNKNOWN, Provenance, QuantizedNetwork
+
+NETWORK = "network."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A population and what it was: the node's name, and by how many steps it lags behind it."""
+
+    population: str
+    node: str
+    lag: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Imported:
+    """A network that was made elsewhere.
+
+    - network: in integers; spec: in float, None where it came in as integers; report: what was lost between
+    - reading: the dialect and what else was told, JSON values
+    - layers: which population was which node
+    - notes: what to know of how it was read, and what its file may have lost
+    """
+
+    network: QuantizedNetwork
+    spec: NetworkSpec | None = None
+    report: ConversionReport | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_spec(
+        cls, spec: NetworkSpec, *, provenance: Provenance = UNKNOWN, **more: Any
+    ) -> Imported:
+        """A float network and its integers: those of the single-precision numbers it is trained on with."""
+        network, report = convert(in_single(spec), provenance=provenance)
+        return cls(network=network, spec=spec, report=report, **more)
+
+    @property
+    def input_scale(self) -> float:
+        """What an input event of 1 stands for where the network comes from."""
+        return float(self.reading.get("input_scale", 1.0))
+
+    def save(self, path: Path | str) -> None:
+        """Write atomically; equal networks give equal bytes."""
+        if self.spec is None:
+            file_format.save(self.network, path)
+            return
+        header, arrays = file_format.pack(self.network)
+        spec, of_spec = spec_file.pack(self.spec)
+        files.write(
+            Path(path),
+            KIND,
+            {
+                "spec": spec, "network": header, "reading": dict(self.reading), "notes": list(self.notes),
+                "layers": [vars(layer) for layer in self.layers],
+            },
+            {f"{SPEC}{k}": v for k, v in of_spec.items()}
+            | {f"{NETWORK}{k}": v for k, v in arrays.items()},
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: Path | str) -> Imported:
+        """Read it back; FileFormatError over another kind of file, and one that was changed."""
+        path = Path(path)
+        found = files.read(path, KIND)
+        arrays = {
+            k.removeprefix(NETWORK): v for k, v in found.arrays.items() if k.startswith(NETWORK)
+        }
+        spec = spec_of(found, str(path))
+        try:
+            network = file_format.unpacked(
+                found.header["network"], arrays, file_format.KIND.version, str(path)
+            )
+            return cls(
+                network=network, spec=spec, reading=dict(found.header["reading"]),
+                layers=tuple(Layer(**layer) for layer in found.header["layers"]),
+                notes=tuple(map(str, found.header["notes"])),
+                report=convert(in_single(spec), weight_bits=network.provenance.weight_bits)[1],
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise FileFormatError(
+                f"{path}: {KIND.name} with a missing or unknown part: {error}"
+            ) from error
+
+
+def in_single(spec: NetworkSpec) -> NetworkSpec:
+    """A spec with weights and biases in single precision, as a network that learns holds them."""
+
+    def single(values: Any) -> Any:
+        return np.asarray(values, np.float32).astype(np.float64)
+
+    return replace(
+        spec,
+        populations=tuple(
+            replace(p, bias=single(p.bias), offset=single(p.offset)) for p in spec.populations
+        ),
+        projections=tuple(replace(p, weight=single(p.weight)) for p in spec.projections),
+    )

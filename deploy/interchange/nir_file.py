@@ -1,0 +1,147 @@
+"""A NIR file as a flat graph of nodes: links that lead out of it are refused, subgraphs are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import nir
+
+from lsnn_neuro.errors import FileFormatError, NetworkError
+
+NODES_MAX = 100_000
+"""Groups and data sets of a file, at most."""
+BYTES_MAX = 2**31
+"""Of one array in a file."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FlatGraph:
+    """Nodes that are no graphs by name, and what each hears: node -> its predecessors, in order."""
+
+    nodes: dict[str, nir.NIRNode]
+    before: dict[str, list[str]]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The nodes that nothing enters and that say so."""
+        return [name for name, node in self.nodes.items() if isinstance(node, nir.Input)]
+
+    def only(self, kind: type[nir.NIRNode]) -> str:
+        """The one node of a kind at the network's ends."""
+        found = [name for name, node in self.nodes.items() if isinstance(node, kind)]
+        if len(found) != 1:
+            raise NetworkError(
+                f"NIR graph: has {len(found)} {kind.__name__} nodes, needs exactly 1"
+            )
+        return found[0]
+
+    def after(self) -> dict[str, list[str]]:
+        """Node -> its successors."""
+        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for name, before in self.before.items():
+            for other in before:
+                found[other].append(name)
+        return found
+
+
+def read_graph(path: Path) -> nir.NIRGraph:
+    """The graph in a file, its types unchecked: some exporters write them wrong, or not at all.
+
+    FileFormatError over what is no NIR graph, and over links and arrays that lie elsewhere.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file; expected a NIR graph")
+    try:
+        with h5py.File(path, "r") as file:
+            _check_contents(file, path)
+        graph = nir.read(path, type_check=False)
+    except FileFormatError:
+        raise
+    except Exception as error:  # whatever h5py and nir raise over a foreign file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileFormatError(f"{path}: not a readable NIR graph ({reason})") from error
+    if not isinstance(graph, nir.NIRGraph):
+        raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
+    return graph
+
+
+def _check_contents(file: h5py.File, path: Path) -> None:
+    """Refuse links, which may lead in circles or to other files, and arrays that are not inside."""
+    waiting, seen = [file["/"]], 0
+    found = {h5py.h5o.get_info(file.id).addr}
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            where = f"{path}: {group.name.rstrip('/')}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise FileFormatError(f"{where} is a link to another place; allowed are contents")
+            item = group[name]
+            seen += 1
+            if seen > NODES_MAX:
+                raise FileFormatError(f"{path}: holds more than {NODES_MAX} groups and data sets")
+            if isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise FileFormatError(f"{where} lies in other files; write it into this one")
+                if item.nbytes > BYTES_MAX:
+                    raise FileFormatError(
+                        f"{where} has {item.nbytes} bytes, allowed are {BYTES_MAX}"
+                    )
+                continue
+            address = h5py.h5o.get_info(item.id).addr
+            if address in found:
+                raise FileFormatError(f"{where} is a group that is elsewhere in the file too")
+            found.add(address)
+            waiting.append(item)
+
+
+def flatten(graph: nir.NIRGraph) -> FlatGraph:
+    """A graph without subgraphs; their nodes are called ``subgraph.node``, as nirtorch calls them.
+
+    What enters a subgraph enters its inputs, and what leaves it leaves its outputs, which pass it on.
+    NetworkError over edges between nodes that are not there.
+    """
+    nodes = dict(_inner_nodes(graph, ""))
+    before: dict[str, list[str]] = {name: [] for name in nodes}
+    for source, target in dict.fromkeys(_inner_edges(graph, "")):
+        before[target].append(source)
+    return FlatGraph(nodes=nodes, before=before)
+
+
+def _inner_nodes(graph: nir.NIRGraph, prefix: str) -> Iterator[tuple[str, nir.NIRNode]]:
+    """All nodes by their whole names; the ends of subgraphs are nodes that pass on what comes."""
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.NIRGraph):
+            yield from _inner_nodes(node, f"{prefix}{name}.")
+        elif prefix and isinstance(node, nir.Input | nir.Output):
+            yield f"{prefix}{name}", nir.ir.graph.Identity(node.input_type)
+        else:
+            yield f"{prefix}{name}", node
+
+
+def _inner_edges(graph: nir.NIRGraph, prefix: str) -> Iterator[tuple[str, str]]:
+    for source, target in graph.edges:
+        for name in (source, target):
+            if name not in graph.nodes:
+                raise NetworkError(
+                    f"NIR graph: has an edge {source!r} -> {target!r}, but no node {prefix + name!r}"
+                )
+        for a in _ends(graph, source, prefix, nir.Output):
+            for b in _ends(graph, target, prefix, nir.Input):
+                yield a, b
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.NIRGraph):
+            yield from _inner_edges(node, f"{prefix}{name}.")
+
+
+def _ends(graph: nir.NIRGraph, name: str, prefix: str, kind: type[nir.NIRNode]) -> list[str]:
+    """Where an edge really ends: at the node itself, or at the ends of a subgraph."""
+    node = graph.nodes[name]
+    if not isinstance(node, nir.NIRGraph):
+        return [f"{prefix}{name}"]
+    ends = [n for n, inner in node.nodes.items() if isinstance(inner, kind)]
+    if not ends:
+        raise NetworkError(f"NIR node {prefix + name!r}: is a graph without {kind.__name__} nodes")
+    return [f"{prefix}{name}.{end}" for end in ends]

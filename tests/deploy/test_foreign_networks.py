@@ -1,0 +1,153 @@
+"""Six frameworks' networks, read from their files, spike as the frameworks themselves recorded it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from foreign_networks import EXACT, FOREIGN, META, SEVERAL, TOLD, needs_foreign, recorded
+
+from deploy.imported import Imported
+from deploy.interchange.nir import read
+from deploy.interchange.real_inputs import as_events, measure, scale_of
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.double import run_in_double
+from quantize.aware import QuantizationAware, record_torch
+from quantize.emulator import emulate
+
+pytestmark = needs_foreign
+
+
+def imported(name: str, **more: Any) -> Imported:
+    return read(FOREIGN / f"{name}.nir", META[name]["framework"], **TOLD.get(name, {}), **more)
+
+
+def in_framework_time(found: Imported, node: str, values: Any, n_steps: int) -> Any:
+    """The steps of a layer that are the framework's 0 to n."""
+    lag = next(layer.lag for layer in found.layers if layer.node == node)
+    return values[lag : lag + n_steps]
+
+
+def run_longer(found: Imported, inputs: Any, **more: Any) -> Any:
+    """Run in double, with as many silent steps more as the last layer lags."""
+    late = max(layer.lag for layer in found.layers)
+    silent = np.zeros((late, *inputs.shape[1:]))
+    return run_in_double(found.spec, np.concatenate([inputs, silent]), **more)
+
+
+def compare(name: str, found: Imported, **more: Any) -> tuple[int, int, float]:
+    """Spikes of the framework, how many cells differ, and how far its readout is off."""
+    theirs = recorded(name)
+    spikes, readout = run_longer(found, theirs["inputs"].astype(float), **more)
+    n, differ, total, off = len(theirs["inputs"]), 0, 0, 0.0
+    of_node = {layer.node: layer.population for layer in found.layers}
+    for key, layer in META[name]["layers"].items():
+        node = layer["nir"]
+        ours = in_framework_time(found, node, spikes[of_node[node]], n)
+        differ += int((ours != theirs[f"spikes_{key}"]).sum())
+        total += int(theirs[f"spikes_{key}"].sum())
+    if "readout" in theirs:
+        ours = in_framework_time(found, META[name]["readout_node"], readout, n)
+        off = float(np.abs(ours - theirs["readout"]).max() / np.abs(theirs["readout"]).max())
+    return total, differ, off
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_spikes_are_the_frameworks_own_in_double_precision(name: str) -> None:
+    total, differ, off = compare(name, imported(name))
+    assert total > 1900
+    assert differ == 0
+    assert off < 2e-6
+
+
+def test_all_given_nir_networks_are_in_one_of_the_lists() -> None:
+    assert {n for n in META if META[n]["file"].endswith(".nir")} == {*EXACT, *SEVERAL}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_spikes_a_step_are_refused_and_on_request_taken_as_one(name: str) -> None:
+    with pytest.raises(NetworkError, match="--one-spike"):
+        imported(name)
+    found = imported(name, one_spike=True)
+    assert compare(name, found, several=True)[1] == 0  # the very spikes that are lost are known
+    assert compare(name, found)[1] > 0
+    lines = list(measure(found, recorded(name)["inputs"].astype(float), several=True))
+    assert any("% of the rate is lost" in line and " 0.0 %" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sinabs_lif_tau_syn", "layer '1': sinabs files lose the time constant of its synaptic current"),
+        ("snn_graded_readout_none", "layer 'out': snntorch writes a readout that never spikes"),
+        ("rp_lif_cuba", "layer '1_LIFTorch': rockpool files lose the recurrent weights"),
+    ],
+)  # fmt: skip
+def test_what_a_file_has_lost_is_a_warning_that_names_the_layer_and_the_option(
+    name: str, said: str
+) -> None:
+    told = {k: v for k, v in TOLD[name].items() if k != "put"}
+    notes = read(FOREIGN / f"{name}.nir", META[name]["framework"], **told).notes
+    (line,) = [note for note in notes if note.startswith(said)]
+    assert "--put " in line
+
+
+def test_without_what_was_lost_the_spikes_are_others() -> None:
+    told = {"one_spike": True, "reset": "zero"}
+    found = read(FOREIGN / "sinabs_lif_tau_syn.nir", "sinabs", **told)
+    assert compare("sinabs_lif_tau_syn", found)[1] > 1000
+
+
+@pytest.mark.parametrize("name", [*EXACT, *SEVERAL])
+def test_training_on_integers_computes_the_emulators_spikes(name: str) -> None:
+    more = {"one_spike": True} if name in SEVERAL else {}
+    inputs = recorded(name)["inputs"].astype(float)[:150]
+    scale = scale_of(inputs)
+    found = imported(name, input_scale=scale, **more)
+    events = as_events(inputs, scale)
+    from lsnn_neuro.network.imported import module_of
+
+    net = module_of(found.spec)
+    ours, aware = (
+        emulate(found.network, events),
+        record_torch(QuantizationAware(net), net, events, name="aware"),
+    )
+    assert ours.n_spikes > 300
+    for one, two in zip(ours.spikes, aware.spikes, strict=True):
+        np.testing.assert_array_equal(one.spikes, two.spikes)
+    np.testing.assert_array_equal(ours.readout, aware.readout)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *SEVERAL])
+def test_a_file_of_it_is_read_back_equal(name: str, tmp_path: Any) -> None:
+    from same import differences
+
+    found = imported(name, **({"one_spike": True} if name in SEVERAL else {}))
+    found.save(tmp_path / "a")
+    again = Imported.load(tmp_path / "a")
+    assert differences(found.network, again.network) == []
+    assert differences(found.spec, again.spec) == []
+    assert (again.reading, again.layers, again.notes) == (found.reading, found.layers, found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "author"),
+    [
+        ("snn_ff_subtract_bias", "snntorch"), ("snn_rsynaptic_subtract", "snntorch"),
+        ("norse_lif_cuba", "norse"), ("norse_box_dt1_bias_li", "norse"), ("rp_lif_cuba", "rockpool"),
+        ("sinabs_lif_nonorm_li", "sinabs"), ("sj_if_ties", "spikingjelly"),
+    ],
+)  # fmt: skip
+def test_the_author_is_guessed_where_names_and_constants_give_it_away(
+    name: str, author: str
+) -> None:
+    found = read(FOREIGN / f"{name}.nir", **TOLD.get(name, {"one_spike": True}))
+    assert found.reading["dialect"] == author
+    assert found.notes[0].startswith(f"read as a file of {author}: ")
+
+
+@pytest.mark.parametrize("name", ["sinabs_iaf_conv_multi", "sj_skip_sum"])
+def test_where_two_could_have_written_it_nothing_is_guessed(name: str) -> None:
+    with pytest.raises(NetworkError, match=r"no file says who wrote it.*--from snntorch\|norse"):
+        read(FOREIGN / f"{name}.nir", one_spike=True)
