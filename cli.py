@@ -79,13 +79,15 @@ def main(debug: bool) -> None:
 )
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE",
               help="Override a field of the recipe, e.g. training.lr=0.005.")  # fmt: skip
+@click.option("--start", type=EXISTING, help="Network to start from: one that import wrote, which becomes "
+              "the recipe's, or a run, model or checkpoint of the same network.")  # fmt: skip
 @click.option("--quantize", is_flag=True, help="Train with the integer model as forward pass.")
 @click.option("--resume", is_flag=True, help="Go on where the run folder's last checkpoint stands.")
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @as_json
 def train(
-    recipe: str, out: Path | None, overrides: tuple[str, ...], quantize: bool, resume: bool,
-    device: str, as_json: bool,
+    recipe: str, out: Path | None, overrides: tuple[str, ...], start: Path | None, quantize: bool,
+    resume: bool, device: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE: a .toml file, or the name of a built-in recipe.
 
@@ -97,12 +99,15 @@ def train(
       lsnn-neuro train store-recall
       lsnn-neuro train recipes/smnist-rows.toml --set training.lr=0.005 --set seed=1
       lsnn-neuro train runs/smnist-rows/recipe.toml --resume
+      lsnn-neuro train smnist-rows --start imported.safetensors --quantize --set training.lr=0.0005
     """
     from lsnn_neuro.checkpoint import LAST
+    from lsnn_neuro.network.imported import start_overrides
     from lsnn_neuro.training import summary
 
+    started = () if start is None else start_overrides(start)
     loaded = lsnn_neuro.load_recipe(
-        recipe, overrides, sections=["quantization"] if quantize else []
+        recipe, (*started, *overrides), sections=["quantization"] if quantize else []
     )
     own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
     resumed = resume and Path(recipe).is_file() and (own / LAST).is_file()
@@ -206,28 +211,33 @@ def export(
 @main.command()
 @click.argument("path", type=EXISTING)
 @click.option("--target", type=TargetName(), help="Default: what it was exported for.")
+@click.option("--source", type=FILE, metavar="FILE.npz", help="Of an imported network: what its own "
+              "framework did, inputs and spikes, for the level source.")  # fmt: skip
 @given_options(GOLDEN_OR_TEST)
 @target_options
 @as_json
 def parity(
-    path: Path, target: str | None, given: Given, options: tuple[str, ...], as_json: bool
-) -> None:
+    path: Path, target: str | None, source: Path | None, given: Given, options: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
     """Prove spike by spike that the artifact, run or model at PATH is the same network everywhere.
 
     P0 float against quantized (distance), P1 quantization-aware forward against emulator, P2 emulator
-    against Lava, P3 emulator against the chip: exact, or exit code 1.
+    against Lava, P3 emulator against the chip: exact, or exit code 1. Before them, with --source: what an
+    imported network's own framework did against float, exact too.
 
     \b
     Example:
       lsnn-neuro parity artifacts/first --target loihi-sim --json
       lsnn-neuro parity models/smnist-1ms --samples 200
+      lsnn-neuro parity imported.safetensors --source recorded.npz
     """
     from deploy.reporting.summary import parity_json, print_parity
 
     model = deploy.load(path)
     warn(model)
     where = chosen_target(target, options, model)
-    found = deploy.parity(model, where, **given.resolved(model))
+    found = deploy.parity(model, where, source=source, **given.resolved(model))
     tell(f"{level} left out: {reason}" for level, reason in found.skipped.items())
     if as_json:
         click.echo(json.dumps(parity_json(found), indent=2))

@@ -18,6 +18,7 @@ _WHERE = {
     "export": "deploy.api",
     "parity": "deploy.api",
     "inspect": "deploy.api",
+    "from_nir": "deploy.interchange.nir_read",
     "report": "deploy.api",
     "run": "deploy.api",
     "Artifact": "deploy.artifact",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from deploy.artifact import Artifact as Artifact
     from deploy.comparison import compare as compare
     from deploy.emulated import Emulator as Emulator
+    from deploy.interchange.nir_read import from_nir as from_nir
     from deploy.lava.options import LavaOptions as LavaOptions
     from deploy.lava.target import LoihiSim as LoihiSim
     from deploy.loihi2 import Loihi2 as Loihi2

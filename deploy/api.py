@@ -29,6 +29,7 @@ from deploy.parity_report import ParityReport
 from deploy.player import TargetPlayer
 from deploy.probe import make_probe
 from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
+from deploy.source import Recording
 from deploy.target import FLOAT, Target
 from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
@@ -119,15 +120,28 @@ def default_target(model: Model) -> Target | str:
 
 def parity(
     model: Model | QuantizedNetwork, target: Target | None = None, *, inputs: Events | None = None,
-    task: Task | None = None, max_samples: int | None = None,
+    task: Task | None = None, max_samples: int | None = None, source: Path | str | None = None,
 ) -> ParityReport:  # fmt: skip
-    """Prove spike by spike that a network is the same on every side: levels P0 to P3.
+    """Prove spike by spike that a network is the same on every side: levels P0 to P3, and source.
 
     - target: compared with the emulator on its own level; None leaves that level out
     - inputs: (time, sample, input); by default an artifact's golden samples and probe, else test samples of
       ``task``, by default the model's own, 16 or ``max_samples`` of them
+    - source: of an imported network, what its own framework did, a file (:mod:`deploy.source`); its inputs
+      are then the usual ones
     """
     model = _model(model)
+    recording = None if source is None else Recording.read(source)
+    if recording is not None and inputs is None and task is None and max_samples is None:
+        inputs = recording.events(model)
+    found = _parity(model, target, inputs, task, max_samples)
+    return found if recording is None else recording.compared(model, found)
+
+
+def _parity(
+    model: Model, target: Target | None, inputs: Events | None, task: Task | None, max_samples: int | None
+) -> ParityReport:  # fmt: skip
+    """Levels P0 to P3."""
     _check_alone(inputs, task, max_samples)
     target = None if target is None else _target(target)
     sides, gathering = Sides.of(model, target), Gathering(model.integers)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from deploy.console import EXISTING, FILE, check_new, overwrite, tell
 
@@ -89,13 +90,15 @@ def import_(
     """
     from deploy.interchange import read_network
     from deploy.interchange.reading import put_of_user
-    from deploy.interchange.real_inputs import measure, read_real, scale_of
+    from deploy.interchange.real_inputs import as_events, measure, read_real, scale_of
     from deploy.tasks import with_recipe
 
     check_new(out, overwrite)
     given = None if inputs is None else read_real(inputs)
     if given is not None and reading["input_scale"] is None:
         reading["input_scale"] = scale_of(given)
+    if given is not None:
+        reading["largest_event"] = int(np.abs(as_events(given, reading["input_scale"])).max())
     found = read_network(form, path, put=put_of_user(put), **reading)
     if recipe is not None:
         found = replace(found, network=with_recipe(found.network, recipe))

@@ -16,12 +16,14 @@ import numpy as np
 from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network import spec_file
+from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.imported import KIND, SPEC, spec_of
-from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.network.spec import NetworkSpec, Population
 from quantize import file_format
 from quantize.conversion import convert
 from quantize.conversion_report import ConversionReport
 from quantize.network import UNKNOWN, Provenance, QuantizedNetwork
+from quantize.scales import choose_scale
 
 NETWORK = "network."
 
@@ -54,9 +56,13 @@ class Imported:
 
     @classmethod
     def of_spec(
-        cls, spec: NetworkSpec, *, provenance: Provenance = UNKNOWN, **more: Any
-    ) -> Imported:
-        """A float network and its integers: those of the single-precision numbers it is trained on with."""
+        cls, spec: NetworkSpec, *, largest_event: int = 1, provenance: Provenance = UNKNOWN, **more: Any
+    ) -> Imported:  # fmt: skip
+        """A float network and its integers: those of the single-precision numbers it is trained on with.
+
+        - largest_event: of its inputs, for which the membranes must have room
+        """
+        spec = with_room(spec, largest_event)
         network, report = convert(in_single(spec), provenance=provenance)
         return cls(network=network, spec=spec, report=report, **more)
 
@@ -106,6 +112,21 @@ class Imported:
             raise FileFormatError(
                 f"{path}: {KIND.name} with a missing or unknown part: {error}"
             ) from error
+
+
+def with_room(spec: NetworkSpec, largest_event: int) -> NetworkSpec:
+    """A spec whose voltage scales leave room for graded inputs; the converter's own are for spikes."""
+    if largest_event <= 1:
+        return spec
+
+    def scaled(p: Population) -> Population:
+        incoming = [
+            replace(q, weight=q.weight * largest_event) if q.source == INPUT else q
+            for q in spec.into(p.name)
+        ]
+        return replace(p, scale=choose_scale(p, incoming))
+
+    return replace(spec, populations=tuple(scaled(p) for p in spec.populations))
 
 
 def in_single(spec: NetworkSpec) -> NetworkSpec:

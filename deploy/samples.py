@@ -136,6 +136,15 @@ def read_array(file: Path, name: str) -> npt.NDArray[Any]:
         raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
 
 
+def array_names(file: Path) -> list[str]:
+    """The names of the arrays in an ``.npz`` file; none of an ``.npy`` file."""
+    try:
+        with zipfile.ZipFile(file) as found:
+            return [n.removesuffix(".npy") for n in found.namelist() if n.endswith(".npy")]
+    except (OSError, zipfile.BadZipFile):
+        return []
+
+
 def check_samples(task: Task, split: Split, max_samples: int | None) -> None:
     """Refuse more samples than there are."""
     if max_samples is not None and max_samples > task.n_samples(split):

@@ -29,7 +29,7 @@ static bool forward_alone(const Network<T> &network, const Alone &alone, const I
     }
     StepArguments<T> step;
     step.alone = true;
-    step.near = nullptr;
+    step.near = step.held = nullptr;
     step.cells = nullptr;
     step.compact = true;
     T *states = state.states;

@@ -137,6 +137,7 @@ static bool backward_block(const Network<float> &network, const Inputs &x, int64
       step.fired = fired + p.first;
       step.before = before + p.first;
       step.near = near + p.first;
+      step.held = tape.held ? tape.held + (block * steps + t) * n + p.first : nullptr;
       step.list = near_list + listed;
       step.n_list = 0;
       while (listed < n_near && near_list[listed] < p.first + p.size) {

@@ -95,6 +95,8 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
   uint16_t *const near = tape.near ? tape.near + block * steps * n : nullptr;
   if (spikes) std::memset(spikes, 0, quiet);
   if (near) std::memset(near, 0, quiet);
+  uint16_t *const held = tape.held ? tape.held + block * steps * n : nullptr;
+  if (held) std::memset(held, 0, size_t(steps * n) * sizeof(uint16_t));  // only populations that hold write to it
   if (tape.inputs) std::memset(tape.inputs + block * steps * inputs, 0, size_t(begin * inputs) * sizeof(uint16_t));
   if (tape.replayed)
     std::memset(tape.replayed + block * segments * n_replayed * LANES, 0,
@@ -155,6 +157,7 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
       step.before = before + p.first;
       step.fired = fired + p.first;
       step.near = near ? near + t * n + p.first : nullptr;
+      step.held = held ? held + t * n + p.first : nullptr;
       step.cells = cells;
       const int64_t listed = step.n_fired;
       step.list = list + listed;
@@ -171,7 +174,7 @@ static bool forward_block(const Network<T> &network, const Inputs &x, int64_t bl
       const int64_t *start = synapses.start + inputs + j;
       send(synapses.list + start[0], synapses.list + start[1], base, mask_of(fired[j]));
     }
-    step.near = nullptr;
+    step.near = step.held = nullptr;
     step.fired = nullptr;
     for (; population < network.n_populations; ++population) {
       const Population<T> &p = network.populations[population];

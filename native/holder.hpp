@@ -75,8 +75,9 @@ class Holder {
     p.size = size;
     p.reset = reset == "subtract"            ? Reset::subtract
               : reset == "subtract_constant" ? Reset::subtract_constant
-                                             : Reset::to;
-    require(p.reset != Reset::to || reset == "to", label + ": there is no reset '" + reset + "'");
+              : reset == "to"                ? Reset::to
+                                             : Reset::hold;
+    require(p.reset != Reset::hold || reset == "hold", label + ": there is no reset '" + reset + "'");
     p.at_threshold = at_threshold;
     p.gamma = gamma;
     for (int c = 0; c < neuron.n_constants; ++c) {

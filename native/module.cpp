@@ -133,6 +133,7 @@ static py::dict forward(Holder<T> &holder, const py::object &inputs, bool keep_s
     tape.compact = tape_kind == "compact";
     keep("inputs", tape.inputs, {blocks, steps, py::ssize_t(network.inputs)});
     keep("near", tape.near, {blocks, steps, n});
+    if (holds(network)) keep("held", tape.held, {blocks, steps, n});
     if (tape.compact) {
       int16_t *cells;
       keep("cells", cells, {blocks, steps * n + 1, LANES});
@@ -215,6 +216,7 @@ static py::dict backward(Holder<float> &holder, const py::object &inputs, const 
   tape.inputs = read("inputs", uint16_t(), blocks * steps * network.inputs);
   tape.spikes = read("spikes", uint16_t(), cells);
   tape.near = read("near", uint16_t(), cells);
+  if (holds(network)) tape.held = read("held", uint16_t(), cells);
   tape.n_cells = read("n_cells", int64_t(), blocks);
   tape.compact = py::isinstance<Array<int16_t>>(have("cells"));
   const int64_t n_cells = (cells + blocks) * LANES;

@@ -16,7 +16,7 @@ struct Constant {
   Role role;
 };
 
-enum class Reset : int32_t { subtract, subtract_constant, to };
+enum class Reset : int32_t { subtract, subtract_constant, to, hold };
 
 template <class T>
 struct StepArguments;
@@ -33,7 +33,7 @@ struct NeuronKernels {
 };
 
 // What a neuron from another package is called when it is handed over; the number changes with these structs.
-constexpr const char *NEURON_CAPSULE = "lsnn_neuro.neuron.1";
+constexpr const char *NEURON_CAPSULE = "lsnn_neuro.neuron.2";
 
 enum Isa { BASELINE, AVX2, AVX512, N_ISA };
 
@@ -116,7 +116,7 @@ struct StepArguments {
   const uint16_t *before;  // (row,): spikes of the step before
   uint16_t *fired;        // (row,): and of this one
   uint16_t valid;         // lanes that are in use (alone: in the last row)
-  uint16_t *near;         // (row,) of the tape, or null
+  uint16_t *near, *held;  // (row,) of the tape, or null
   void *cells;            // where the next distance goes; moved on
   bool compact;
   int32_t *list;          // the rows with spikes
@@ -131,7 +131,7 @@ struct BackwardArguments {
   float *now;             // (row, lane): and of this one
   float *drive;           // (row, lane): of the drive of the step after, then of this one; null without a current
   float *adjoints;        // (state, row, lane)
-  const uint16_t *fired, *before, *near;
+  const uint16_t *fired, *before, *near, *held;
   const void *cells;      // distances of the rows on the list
   bool compact;
   const int32_t *list;    // rows that are near
@@ -170,12 +170,21 @@ struct Tape {
   uint16_t *near = nullptr;     // (block, time, neuron), likewise
   void *cells = nullptr;        // (block, rows_of_cells, lane): distances, float or 16 bits over -1 to 1
   int64_t *n_cells = nullptr;   // (block,): how many rows
+  uint16_t *held = nullptr;     // (block, time, neuron): where a membrane stays at its reset; null where none ever does
   bool compact = true;
   float *replayed = nullptr;    // (block, segment, n_replayed, lane): states before each segment
   float *membrane = nullptr;    // (block, time + 1, row, lane): v before each step and after the last; to learn decays
   float *current = nullptr;     // likewise the synaptic current
   int64_t *counts = nullptr;    // (block, neuron): spikes over all steps and samples
 };
+
+// Whether a spike can hold a membrane of it.
+template <class T>
+inline bool holds(const Network<T> &network) {
+  for (int i = 0; i < network.n_populations; ++i)
+    if (network.populations[i].reset == Reset::hold) return true;
+  return false;
+}
 
 // Rows that are replayed, of all populations.
 template <class T>

@@ -37,7 +37,7 @@ struct Forward {
   const uint8_t *n_ref;
   uint8_t *left;
   const uint16_t *before;
-  uint16_t *fired, *near;
+  uint16_t *fired, *near, *held;
   uint16_t valid;
   Reset reset_kind;
   bool inclusive, compact;
@@ -48,7 +48,7 @@ struct Forward {
   explicit Forward(const StepArguments<T> &s)
       : states(s.states), rows(s.rows), j(0),
         inverse_width(s.population->inverse_width), n_ref(s.population->n_ref), left(s.left), before(s.before),
-        fired(s.fired), near(s.near), valid(s.valid), reset_kind(s.population->reset),
+        fired(s.fired), near(s.near), held(s.held), valid(s.valid), reset_kind(s.population->reset),
         inclusive(s.population->at_threshold), compact(s.compact), cells(static_cast<char *>(s.cells)), list(s.list),
         n_fired(s.n_fired) {
     for (int i = 0; i < MAX_CONSTANTS; ++i) constants[i] = s.population->constants[i];
@@ -66,6 +66,14 @@ struct Forward {
   INLINE_MEMBER Row where_fired(Row row) const { return keep(mask_of(before[j]), row); }
   INLINE_MEMBER Reset reset() const { return PLAIN ? Reset::subtract : reset_kind; }
   INLINE_MEMBER bool at_threshold() const { return PLAIN ? false : inclusive; }
+
+  // Where the neuron is refractory, before `spike` counts the step; kept on the tape.
+  INLINE_MEMBER Mask refractory() const {
+    const uint16_t lanes = n_ref ? nonzero(load<Bytes>(left + j * LANES)) : uint16_t(0);
+    if constexpr (RECORD != Record::nothing)
+      if (held) held[j] = lanes;
+    return mask_of(lanes);
+  }
 
   // Spikes where the distance to threshold is above 0 (or at least 0) and the neuron is not refractory.
   INLINE_MEMBER Mask spike(Row distance, bool at_least_0, bool refractory) {
@@ -176,6 +184,7 @@ struct Backward {
   INLINE_MEMBER Mask fired() const { return mask_of(s.fired[j]); }
   INLINE_MEMBER F where_fired(F row) const { return keep(fired(), row); }
   INLINE_MEMBER F where_fired_before(F row) const { return keep(mask_of(s.before[j]), row); }
+  INLINE_MEMBER Mask refractory() const { return mask_of(s.held[j]); }  // where a reset holds
   // A replayed state at this step, and at the end of the one before.
   INLINE_MEMBER F replayed(int i) const { return load<F>(s.replayed + (i * rows + j) * LANES); }
   INLINE_MEMBER F replayed_before(int i) const { return load<F>(s.replayed_before + (i * rows + j) * LANES); }

@@ -175,8 +175,10 @@ def _step(kind, s, current, c):
     if kind == "ahp":
         v = v - (1 - c["alpha"]) * c["beta"] * b
     z = _Heaviside.apply((v - threshold) / c["b0"], r == 0, c["gamma"], c["at_threshold"])
-    if c["reset"] == "to":
+    if c["reset"] in ("to", "hold"):
         v = v + z * (c["reset_to"] - v)
+        if c["reset"] == "hold":
+            v = torch.where(r > 0, c["reset_to"], v)
     else:
         v = v - z * (threshold if c["reset"] == "subtract" else c["reset_by"])
     r = torch.where(z > 0, c["n_ref"], (r - 1).clamp(min=0)).detach()

@@ -42,11 +42,13 @@ def times_power_of_two(value: int, exponent: int) -> int:
 def _fire(s, v, threshold, c):
     above = v >= threshold if c["at_threshold"] else v > threshold
     if not (above and s["r"] == 0):
-        return {**s, "v": v, "z": 0, "r": max(s["r"] - 1, 0)}
+        held = c["reset"] == "hold" and s["r"] > 0
+        return {**s, "v": c["reset_to"] if held else v, "z": 0, "r": max(s["r"] - 1, 0)}
     after = {
         "subtract": v - threshold,
         "subtract_constant": v - c["reset_by"],
         "to": c["reset_to"],
+        "hold": c["reset_to"],
     }
     return {**s, "v": after[c["reset"]], "z": 1, "r": c["n_ref"]}
 

@@ -131,8 +131,9 @@ def _alif(
         "step_a": values(0, step_high) * adaptive,
         "vth": 64 * values(0, min(2**17 - 1, 2 * drive)),
         "n_ref": 0 if plain else int(rng.integers(0, 6)),
-        "reset": "to" if plain or rng.random() < 0.5 else "subtract",
     }
+    reset = 0.5 if plain else rng.random()
+    constants["reset"] = "hold" if reset < 0.25 else "to" if reset <= 0.5 else "subtract"
     if not adaptive:
         del constants["decay_a"], constants["step_a"]
     return neurons("alif" if adaptive else "lif", name, **constants)

@@ -32,7 +32,7 @@ PUBLIC = {
         emulate SpikeRecord PopulationSpikes PopulationState check Violation load save
     """,
     "deploy": """
-        load Model evaluate export parity inspect report run Artifact ParityReport compare
+        load Model from_nir evaluate export parity inspect report run Artifact ParityReport compare
         Target get_target TargetPlayer Emulator LoihiSim Loihi2 LavaOptions
     """,
 }

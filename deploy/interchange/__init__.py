@@ -41,9 +41,8 @@ def read_network(form: str, path: Path, **reading: Any) -> Imported:
         return nir.read(path, **reading)
     given = [name for name, value in reading.items() if value]
     if given:
-        raise RecipeError(
-            f"--{given[0].replace('_', '-')} is for nir; {form} files say it themselves"
-        )
+        option = {"dialect": "from"}.get(given[0], given[0].replace("_", "-"))
+        raise RecipeError(f"--{option} is for nir; {form} files say it themselves")
     return Imported(network={"loihi1-lsnn": loihi1.load, "netx": netx.load}[form](path))
 
 

@@ -25,7 +25,7 @@ Source: J. E. Pedersen et al., "Neuromorphic intermediate representation", Natur
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,10 @@ import nir
 import numpy as np
 
 from deploy.imported import Imported
-from deploy.interchange.authors import author_of
-from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.losses import losses
-from deploy.interchange.nir_file import flatten, read_graph
-from deploy.interchange.nir_graph import spec_of_graph
-from deploy.interchange.reading import Reading
-from lsnn_neuro import __version__, files
+from deploy.interchange.nir_file import read_graph
+from deploy.interchange.nir_read import from_nir
+from lsnn_neuro import files
 from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT
@@ -51,7 +47,6 @@ from lsnn_neuro.neurons.lif import LIF
 from lsnn_neuro.neurons.neuron import Neuron
 from quantize.loihi import DECAY_ONE, STATE_ONE
 from quantize.network import (
-    Provenance,
     QuantizedNetwork,
     QuantizedPopulation,
     QuantizedProjection,
@@ -134,43 +129,6 @@ def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
     return Imported(network=network)
 
 
-def from_nir(
-    graph: nir.NIRGraph, dialect: str | None = None, *, dt: float | None = None,
-    integration: str | None = None, reset: str | None = None, one_spike: bool = False,
-    put: Mapping[str, Any] | None = None, input_scale: float | None = None, checkpoint_sha256: str = "",
-) -> Imported:  # fmt: skip
-    """A NIR graph in memory as a network: the float network, its integers, and how it was read.
-
-    - dialect: the framework that exported it, see :mod:`deploy.interchange.dialects`; None: guessed
-    - dt: length of a step in ms, in the file's own time; integration: "exponential" or "euler"
-    - reset: what a spike does, in the framework's words; one_spike: its neurons send one spike a step, or
-      are to be taken so
-    - put: what the file has lost, ``{"node.field": value}``, or ``"field"`` for all nodes
-    - input_scale: what an input event of 1 stands for; real inputs come in as round(x / input_scale)
-
-    NetworkError over what has to be told, and over what a network here can't hold, by the node's name.
-    """
-    flat = flatten(graph)
-    said = []
-    if dialect is None:
-        author, why = author_of(flat.nodes)
-        said.append(f"read as a file of {author.name}: {why} (--from says another)")
-    elif dialect in DIALECTS:
-        author = DIALECTS[dialect]
-    else:
-        raise NetworkError(f"--from {dialect!r}: there are {', '.join(DIALECTS)}")
-    reading, notes = Reading.of(
-        author, flat.nodes, dt=dt, integration=integration, reset=reset, one_spike=one_spike, put=put,
-        input_scale=1.0 if input_scale is None else input_scale,
-    )  # fmt: skip
-    spec, layers = spec_of_graph(flat, reading)
-    return Imported.of_spec(
-        spec, provenance=Provenance(checkpoint_sha256=checkpoint_sha256, tool_version=__version__),
-        reading=reading.describe(), layers=layers,
-        notes=(*said, *notes, *losses(flat, reading)),
-    )  # fmt: skip
-
-
 def unsupported(network: QuantizedNetwork) -> Iterator[str]:
     """The parts of a network that NIR can't express: object and value."""
     for population in network.populations:
@@ -249,7 +207,7 @@ def _neurons(population: QuantizedPopulation, dt: float) -> nir.NIRNode:
         "metadata": {"name": population.name},
     }
     if population.spiking:
-        to = _has(population, "reset") and c.reset == "to"
+        to = _has(population, "reset") and c.reset in ("to", "hold")
         values["v_threshold"] = population.vth / scale
         values["v_reset"] = c.reset_to / scale if to else np.zeros(n)
     if (decay_i := _said_current(population)) is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import h5py
 import nir
 
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
 
-NODES_MAX = 100_000
-"""Groups and data sets of a file, at most."""
+NODES_MAX = 1000
+"""Nodes of a graph, at most."""
 BYTES_MAX = 2**31
 """Of one array in a file."""
 
@@ -58,7 +58,7 @@ def read_graph(path: Path) -> nir.NIRGraph:
         with h5py.File(path, "r") as file:
             _check_contents(file, path)
         graph = nir.read(path, type_check=False)
-    except FileFormatError:
+    except LSNNError:
         raise
     except Exception as error:  # whatever h5py and nir raise over a foreign file
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -70,18 +70,18 @@ def read_graph(path: Path) -> nir.NIRGraph:
 
 def _check_contents(file: h5py.File, path: Path) -> None:
     """Refuse links, which may lead in circles or to other files, and arrays that are not inside."""
-    waiting, seen = [file["/"]], 0
-    found = {h5py.h5o.get_info(file.id).addr}
+    waiting, found = [file["/"]], {h5py.h5o.get_info(file.id).addr}
+    n_nodes = 0
     while waiting:
         group = waiting.pop()
+        if group.name.endswith("/nodes"):
+            n_nodes += len(group)
+            check_count(n_nodes, f"{path}: its graph")
         for name in group:
             where = f"{path}: {group.name.rstrip('/')}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
                 raise FileFormatError(f"{where} is a link to another place; allowed are contents")
             item = group[name]
-            seen += 1
-            if seen > NODES_MAX:
-                raise FileFormatError(f"{path}: holds more than {NODES_MAX} groups and data sets")
             if isinstance(item, h5py.Dataset):
                 if item.external or item.is_virtual:
                     raise FileFormatError(f"{where} lies in other files; write it into this one")
@@ -97,6 +97,14 @@ def _check_contents(file: h5py.File, path: Path) -> None:
             waiting.append(item)
 
 
+def check_count(n: int, what: str) -> None:
+    """Refuse graphs of more nodes than are gone through in a moment."""
+    if n > NODES_MAX:
+        raise NetworkError(
+            f"{what} has {n} nodes, allowed are {NODES_MAX}; a node is a whole layer, so join some"
+        )
+
+
 def flatten(graph: nir.NIRGraph) -> FlatGraph:
     """A graph without subgraphs; their nodes are called ``subgraph.node``, as nirtorch calls them.
 
@@ -104,6 +112,7 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     NetworkError over edges between nodes that are not there.
     """
     nodes = dict(_inner_nodes(graph, ""))
+    check_count(len(nodes), "NIR graph: it")
     before: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in dict.fromkeys(_inner_edges(graph, "")):
         before[target].append(source)

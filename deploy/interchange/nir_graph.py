@@ -33,6 +33,7 @@ from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 
 READOUT, BIAS = "readout", "bias"
+POPULATIONS_MAX = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +78,12 @@ def spec_of_graph(graph: FlatGraph, reading: Reading) -> tuple[NetworkSpec, tupl
 def _understood(flat: FlatGraph, reading: Reading) -> Graph:
     """Nodes as cells, and what reaches them."""
     source, output = flat.only(nir.Input), flat.only(nir.Output)
+    n = sum(isinstance(node, NEURONS) for node in flat.nodes.values())
+    if n > POPULATIONS_MAX:
+        raise NetworkError(
+            f"NIR graph: has {n} neuron nodes, allowed are {POPULATIONS_MAX}; a node is a whole population, "
+            "so join some"
+        )
     arrivals, shapes = merge(flat, reading.step)
     cells = {
         name: cell_of(name, node, size_of(shapes[name]), reading)

@@ -96,13 +96,15 @@ class Neurons(_Table):
     """Which neurons the chip can run (:mod:`deploy.mapping.neurons`); "any": all, future ones included.
 
     - models: equations, "lif", "atrlif", or the name of another neuron
-    - resets: to zero, "to" another value, by the threshold or by another constant
+    - resets: to zero, "to" another value, by the threshold, by another constant, or to a value that is held
     - comparisons: whether a membrane spikes above or at its threshold; None where the chip doesn't say
     - adaptations: what they act on; adaptive_compartments: that an adapting neuron takes; others take one
     """
 
     models: Figure[tuple[str, ...]]
-    resets: Figure[tuple[Literal["any", "zero", "to", "subtract", "subtract_constant"], ...]]
+    resets: Figure[
+        tuple[Literal["any", "zero", "to", "subtract", "subtract_constant", "hold"], ...]
+    ]
     comparisons: Figure[tuple[Literal["any", "above", "at"], ...]] | None = None
     adaptations: Figure[tuple[Literal["any", "threshold", "current"], ...]]
     adaptive_compartments: Figure[Count]

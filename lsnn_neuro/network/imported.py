@@ -5,13 +5,18 @@ Its other parts, the integers and how it was read, are those of :mod:`deploy.imp
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network import spec_file
-from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.network.config import SpikingConfig
+from lsnn_neuro.network.spec import NetworkSpec, Population
 
 if TYPE_CHECKING:
     from lsnn_neuro.network.module import SpikingNetwork
@@ -36,6 +41,51 @@ def spec_of(found: files.Contents, label: str) -> NetworkSpec:
         ) from error
     except (NetworkError, RecipeError) as error:
         raise FileFormatError(f"{label}: {error}") from error
+
+
+def start_overrides(path: Path) -> tuple[str, ...]:
+    """What a recipe has to say to start training from a network, as ``--set`` would say it."""
+    if files.kind_of(path) == KIND.name:
+        return (f"network={{kind = 'imported', file = {json.dumps(str(path))}}}",)
+    return (f"training.start={json.dumps(str(path))}",)
+
+
+class ImportedConfig(SpikingConfig):
+    """A network that another tool made, as ``import`` wrote it: training starts from it."""
+
+    kind: Literal["imported"]
+    file: str = Field(description="the file that import wrote")
+    signs: Literal["free", "unconstrained"] = Field(
+        "unconstrained",
+        description="each synapse keeps its sign, as rewiring needs it, or none does",
+    )
+    learn: tuple[str, ...] = Field(
+        ("bias",), description="constants that are learnt, biases where there are any"
+    )
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether no synapse keeps its sign, so that none can be rewired."""
+        return self.signs == "unconstrained"
+
+    def draw(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
+        """The network in the file; NetworkError if it has another number of inputs than the task."""
+        spec = read_spec(self.file)
+        if spec.n_inputs != n_inputs:
+            raise NetworkError(
+                f"{self.file}: the network has {spec.n_inputs} inputs, the task has {n_inputs}; choose "
+                "another task"
+            )
+        return replace(
+            spec,
+            populations=tuple(self._learning(spec, p) for p in spec.populations),
+            projections=tuple(replace(p, signs=self.signs) for p in spec.projections),
+        )
+
+    def _learning(self, spec: NetworkSpec, p: Population) -> Population:
+        """A population whose constants learn; one that nothing reaches sends constants, and does not."""
+        names = [n for n in self.learn if n in p.learnable() and (n != "bias" or p.bias.any())]
+        return replace(p, learn=tuple(names) if spec.into(p.name) else ())
 
 
 def module_of(spec: NetworkSpec) -> SpikingNetwork:

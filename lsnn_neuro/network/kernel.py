@@ -199,6 +199,11 @@ class Layout:
         return sum(native.describe(p.neuron)["n_replayed"] * p.size for p in self.populations)
 
     @property
+    def holds(self) -> bool:
+        """Whether the reset of a population is "hold": then the tape says where it does."""
+        return any(p.reset == "hold" for p in self.populations)
+
+    @property
     def end_bytes(self) -> int:
         """Bytes of a block's state without the spikes still in transit."""
         assert native is not None

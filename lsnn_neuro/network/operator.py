@@ -50,6 +50,7 @@ class Tape:
     - spikes, inputs, near: 16 bits a number, (block, time, neuron or input)
     - cells: distances to threshold of neurons that are near it, one after the other, n_cells of each block
     - replayed: states before each 16 steps; membrane, current: before each step, where constants learn
+    - held: where a membrane stays at its reset, 16 bits a number, if the reset of a population is "hold"
 
     What was not kept is empty.
     """
@@ -65,6 +66,7 @@ class Tape:
     replayed: Tensor
     membrane: Tensor
     current: Tensor
+    held: Tensor
 
     @classmethod
     def of(cls, found: list[Tensor]) -> Tape:
@@ -325,7 +327,7 @@ def _tensor(array: Any) -> Tensor:
 
 def _array(name: str, tensor: Tensor) -> Any:
     array = tensor.numpy()
-    return array.view(np.uint16) if name in ("spikes", "inputs", "near") else array
+    return array.view(np.uint16) if name in ("spikes", "inputs", "near", "held") else array
 
 
 # --- what they look like, for torch.compile ---------------------------------------------------------------
@@ -349,14 +351,15 @@ def _simulate_shapes(
         like(blocks, known.end_bytes, dtype=torch.uint8), like(blocks, steps, n, dtype=short),
     ]  # fmt: skip
     if tape == "none":
-        return [*found, *(none.clone() for _ in range(7)), *_carriers(x, known)]
+        return [*found, *(none.clone() for _ in range(8)), *_carriers(x, known)]
     dtype = short if tape == "compact" else torch.float32
     states = [like(blocks, steps + 1, known.n_rows, LANES)] * 2 if learn else [none] * 2
+    held = like(blocks, steps, n, dtype=short) if known.holds else none.clone()
     return [
         *found, like(blocks, steps, x.shape[2], dtype=short), like(blocks, steps, n, dtype=short),
         like(blocks, steps * n + 1, LANES, dtype=dtype), like(blocks, dtype=torch.int64),
         like(blocks, (steps + 15) // 16, known.n_replayed, LANES), *(t.clone() for t in states),
-        *_carriers(x, known),
+        held, *_carriers(x, known),
     ]  # fmt: skip
 
 

@@ -43,7 +43,8 @@ class FiringNeuron(Neuron):
     """The parameters of :func:`fire`.
 
     - n_ref: refractory steps after a spike, 0 to 63
-    - reset: "subtract" the threshold, "subtract_constant" ``reset_by``, or set the membrane "to" ``reset_to``
+    - reset: "subtract" the threshold, "subtract_constant" ``reset_by``, set the membrane "to" ``reset_to``,
+      or "hold" it there in the refractory steps too, whose input is lost
     - at_threshold: whether a membrane at the threshold spikes, or only one above it
     - unit_gain: whether weights act as they are; else they are multiplied by 1 - alpha, so that a constant
       input I leads to v = I
@@ -76,13 +77,20 @@ def fire(s: State, v: Array, threshold: Array, c: Any, ar: Arithmetic) -> State:
     ::
 
         z[t] = 1 if v[t] > threshold (or >=) and r[t-1] = 0, else 0
-        v[t] = v[t] - z[t] threshold  ("subtract"),  v[t] - z[t] reset_by  ("subtract_constant")
-               or  reset_to where z[t]  ("to")
+        v[t] = v[t] - z[t] threshold  ("subtract"),  v[t] - z[t] reset_by  ("subtract_constant"),
+               reset_to where z[t]  ("to")  or  reset_to where z[t] or r[t-1] > 0  ("hold")
         r[t] = n_ref if z[t] = 1, else max(r[t-1] - 1, 0)
+
+    While "subtract", "subtract_constant" and "to" are refractory, the membrane goes on integrating. A
+    membrane that is held passes no gradient on.
     """
-    z = ar.spike(v - threshold, c, s.r == 0)
+    free = s.r == 0
+    z = ar.spike(v - threshold, c, free)
     if c.reset == "to":
         v = (1 - z) * v + z * c.reset_to
+    elif c.reset == "hold":
+        kept = (1 - z) * free
+        v = kept * v + (1 - kept) * c.reset_to
     else:
         v = v - z * (threshold if c.reset == "subtract" else c.reset_by)
     return s.replace(v=v, z=z, r=ar.countdown(s.r, z, c.n_ref))

@@ -23,8 +23,9 @@ import numpy as np
 from lsnn_neuro.arrays import Array, frozen_floats, frozen_integers
 from lsnn_neuro.errors import NetworkError
 
-Reset = Literal["subtract", "subtract_constant", "to"]
-"""A spike takes the (adapted) threshold off the membrane, or a constant, or sets it to a value."""
+Reset = Literal["subtract", "subtract_constant", "to", "hold"]
+"""A spike takes the (adapted) threshold off the membrane, or a constant, or sets it to a value, or sets it
+to a value at which it stays while the neuron is refractory."""
 
 N_REF_MAX = 63
 

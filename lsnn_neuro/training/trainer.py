@@ -47,6 +47,7 @@ class Trainer:
         self.network = recipe.network.build(
             self.task.n_inputs, self.task.n_outputs, self.generator
         ).to(self.device)
+        self.dt = self.network.spec.dt if recipe.network.spiking else DT
         self.model = recipe.model(self.network)
         own = recipe.objective(self.task, self.device)
         self.objective: Objective = own or Supervised(self.task, recipe.training, self.device)
@@ -100,7 +101,7 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
         }
         if judged.output.rate is not None:
-            metrics["rate_hz"] = judged.output.rate.mean().item() * 1000 / DT
+            metrics["rate_hz"] = judged.output.rate.mean().item() * 1000 / self.dt
         if self.deep_r:
             metrics["active_synapses"] = self.deep_r.n_active
         return metrics
@@ -130,7 +131,7 @@ class Trainer:
         config = self.recipe.training
         if output.rate is None or config.rate_cost == 0:
             return torch.zeros((), device=self.device)
-        return rate_penalty(output.rate, config.rate_target, cost=config.rate_cost, dt=DT)
+        return rate_penalty(output.rate, config.rate_target, cost=config.rate_cost, dt=self.dt)
 
     def _check_finite(self, loss: float, norm: float) -> None:
         limit = self.recipe.training.divergence_loss

@@ -7,6 +7,7 @@ struct Firing {
   template <class K, class Row>
   INLINE void fire(K &k, int v, Row membrane, Row threshold, int reset_by, int reset_to) {
     const Row over = membrane - threshold;
+    if (k.reset() == Reset::hold) membrane = pick(k.refractory(), k(reset_to), membrane);
     const Mask fired = k.spike(over, k.at_threshold(), true);
     if (k.reset() == Reset::subtract) k.set(v, pick(fired, over, membrane));
     else if (k.reset() == Reset::subtract_constant) k.set(v, pick(fired, membrane - k(reset_by), membrane));
@@ -29,6 +30,8 @@ struct Firing {
   INLINE Membrane before_reset(const K &k, F after, F through) {
     const F spared = keep(complement(k.fired()), after);
     const F taken = k.reset() == Reset::subtract ? after - spared : F{};
-    return {(k.reset() == Reset::to ? spared : after) + through, -(taken + through)};
+    const F kept = k.reset() == Reset::hold ? keep(complement(k.refractory()), spared)
+                                            : k.reset() == Reset::to ? spared : after;
+    return {kept + through, -(taken + through)};
   }
 };

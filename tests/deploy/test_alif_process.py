@@ -46,6 +46,16 @@ TO_ZERO = [
     [-72, 65, 0, 0],
     [-36, 48, 0, 0],
 ]
+HELD = [
+    [0, 0, 1, 1],
+    [0, 100, 0, 0],
+    [0, 75, 1, 1],
+    [0, 156, 0, 0],  # its input of 192 is lost
+    [0, 117, 0, 0],
+    [-192, 87, 0, 0],
+    [-96, 65, 0, 0],
+    [-48, 48, 0, 0],
+]
 FLOAT = [
     [128, 0, 1, 1],
     [64, 100, 0, 0],
@@ -78,7 +88,12 @@ AHP_FLOAT = [
 
 @pytest.mark.parametrize(
     ("process", "reset", "expected"),
-    [("ALIF", "subtract", SUBTRACT), ("ALIF", "to", TO_ZERO), ("AHP", "subtract", AHP)],
+    [
+        ("ALIF", "subtract", SUBTRACT),
+        ("ALIF", "to", TO_ZERO),
+        ("ALIF", "hold", HELD),
+        ("AHP", "subtract", AHP),
+    ],
 )
 def test_fixed_point_models_follow_the_integers_computed_by_hand(process, reset, expected):
     assert trace_in_lava("fixed_pt", process, reset) == expected

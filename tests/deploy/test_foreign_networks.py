@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from foreign_networks import EXACT, FOREIGN, META, SEVERAL, TOLD, needs_foreign, recorded
+from same import differences
 
+import deploy
 from deploy.imported import Imported
 from deploy.interchange.nir import read
 from deploy.interchange.real_inputs import as_events, measure, scale_of
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.double import run_in_double
+from lsnn_neuro.network.imported import module_of
 from quantize.aware import QuantizationAware, record_torch
 from quantize.emulator import emulate
 
@@ -106,8 +109,6 @@ def test_training_on_integers_computes_the_emulators_spikes(name: str) -> None:
     scale = scale_of(inputs)
     found = imported(name, input_scale=scale, **more)
     events = as_events(inputs, scale)
-    from lsnn_neuro.network.imported import module_of
-
     net = module_of(found.spec)
     ours, aware = (
         emulate(found.network, events),
@@ -121,8 +122,6 @@ def test_training_on_integers_computes_the_emulators_spikes(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*EXACT, *SEVERAL])
 def test_a_file_of_it_is_read_back_equal(name: str, tmp_path: Any) -> None:
-    from same import differences
-
     found = imported(name, **({"one_spike": True} if name in SEVERAL else {}))
     found.save(tmp_path / "a")
     again = Imported.load(tmp_path / "a")
@@ -151,3 +150,17 @@ def test_the_author_is_guessed_where_names_and_constants_give_it_away(
 def test_where_two_could_have_written_it_nothing_is_guessed(name: str) -> None:
     with pytest.raises(NetworkError, match=r"no file says who wrote it.*--from snntorch\|norse"):
         read(FOREIGN / f"{name}.nir", one_spike=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*EXACT, *SEVERAL])
+def test_lava_computes_the_emulators_spikes(name: str) -> None:
+    """P2, on some steps of every network."""
+    more = {"one_spike": True} if name in SEVERAL else {}
+    inputs = recorded(name)["inputs"].astype(float)[:100, :1]
+    scale = scale_of(recorded(name)["inputs"].astype(float))
+    events = as_events(inputs, scale)
+    found = imported(name, input_scale=scale, largest_event=int(np.abs(events).max()), **more)
+    report = deploy.parity(found.network, deploy.LoihiSim(), inputs=events)
+    assert report.levels["P2"].exact
+    assert report.levels["P2"].spikes > 50

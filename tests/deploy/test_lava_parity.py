@@ -42,7 +42,7 @@ def variants(kind, size=6):
     """A population of each reset and comparison, with and without a current; biases of some neurons."""
     rng = np.random.default_rng(len(kind))
     choices = itertools.product(
-        ("subtract", "subtract_constant", "to"), (False, True), (False, True)
+        ("subtract", "subtract_constant", "to", "hold"), (False, True), (False, True)
     )
     for reset, at_threshold, current in choices:
         constants = random_constants(rng, kind, size, drive=400, extreme=False)
@@ -59,7 +59,7 @@ def variants(kind, size=6):
 @pytest.mark.parametrize("kind", ["lif", "if", "alif", "ahp"])
 def test_a_neuron_with_every_reset_comparison_current_and_bias_is_equal_on_lava(kind):
     network = side_by_side(np.random.default_rng(0), list(variants(kind)))
-    assert len(network.populations) == 12
+    assert len(network.populations) == 16
     reference, record = check(network, 1, lif="own")
     assert record.target == f"loihi-sim (event synapses, {'LIF' if kind == 'if' else kind.upper()})"
     assert all(p.spikes.any() for p in reference.spikes)

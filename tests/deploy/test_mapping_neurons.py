@@ -60,6 +60,7 @@ def test_a_chip_refuses_neurons_it_can_not_be() -> None:
         (neurons("lif", decay_v=[9] * 3), "reset 'subtract' has 3,"),
         (neurons("if", vth=[64] * 3, reset="subtract_constant"), "reset 'subtract_constant' has 3,"),
         (neurons("lif", decay_v=[9] * 3, reset="to", reset_to=64), "reset 'to' has 3,"),
+        (neurons("lif", decay_v=[9] * 3, reset="hold", n_ref=1), "reset 'hold' has 3,"),
         (neurons("lif", decay_v=[9] * 3, reset="to", at_threshold=True), "comparison 'at' has 3,"),
         (foreign(), "equations 'foreign' has 3,"),
         (li("pop", [9] * 3), None),

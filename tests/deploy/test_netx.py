@@ -309,6 +309,7 @@ def simple(**changes):
         ({"outputs": ("a", "readout")}, "its outputs are a, readout; netx gives those of the last"),
         ({"n_ref": 3}, "its n_ref is 3"),
         ({"reset": "subtract"}, "its reset is 'subtract'"),
+        ({"reset": "hold", "n_ref": 1}, "its reset is 'hold'"),
         ({"vth": 64 * np.array([9, 10])}, "vth runs from 576 to 640"),
         ({"weight_mant": np.array([2, 4, 200]), "weight_exp": 1}, "a weight is 400"),
         ({"weight_mant": np.array([2, 4, 3]), "weight_exp": -1}, r"weight 3 * 2^-1 is no integer"),

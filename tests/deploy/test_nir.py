@@ -15,7 +15,8 @@ from random_networks import li, neurons, random_inputs, random_network
 from same import differences
 
 from deploy.interchange.extension import EXTENSION, pack
-from deploy.interchange.nir import from_nir, graph_of_network, load, read, save, unsupported
+from deploy.interchange.nir import graph_of_network, load, read, save, unsupported
+from deploy.interchange.nir_read import from_nir
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.neurons.lif import LIF
@@ -251,6 +252,8 @@ def test_equal_networks_give_equal_bytes(tmp_path):
         ({"kind": "ahp", "step_a": np.array([7, 0])}, "'p' adapts"),
         ({"n_ref": 2}, "'p' has a refractory time of 2 steps"),
         ({"reset": "subtract"}, "'p' resets by 'subtract'"),
+        ({"reset": "hold"}, "'p' resets by 'hold'"),
+        ({"reset": "hold", "n_ref": 1}, "'p' has a refractory time of 1 steps"),
         ({"at_threshold": True}, "'p' spikes at its threshold"),
         ({"decay_v": np.array([300, 0])}, r"'p' has a decay_v of 0 \(neuron 1\)"),
         ({"decay_v": np.array([4096, 300])}, r"'p' has a decay_v of 4096 \(neuron 0\)"),

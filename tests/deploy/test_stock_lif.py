@@ -60,6 +60,7 @@ def test_plain_population_has_no_obstacle(population):
     [
         ("alif", {"decay_a": 1}, "its neurons are 'alif'"),
         ("lif", {"reset": "subtract"}, "its reset is 'subtract', the stock LIF resets to 0"),
+        ("lif", {"reset": "hold", "n_ref": [1, 1]}, "its reset is 'hold', the stock LIF resets to 0"),
         ("lif", {"reset_to": [0, 64]}, "its reset_to is 64"),
         ("lif", {"n_ref": [0, 3]}, "its n_ref is 3"),
         ("lif", {"at_threshold": True}, "it spikes at its threshold, the stock LIF above it"),

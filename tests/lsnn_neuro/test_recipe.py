@@ -70,6 +70,7 @@ def test_only_name_task_and_iterations_are_needed(tmp_path):
         ("training.lr=0.5", "training", "lr", 0.5),
         ("training.clip_gradient=2", "training", "clip_gradient", 2.0),
         ("network.reset=to", "network", "reset", "to"),
+        ("network.reset=hold", "network", "reset", "hold"),
         ('network.reset="zero"', "network", "reset", "to"),
         ("network.tau_a=[10, 20]", "network", "tau_a", (10.0, 20.0)),
         ("task.symbols=9", "task", "symbols", 9),

@@ -55,7 +55,7 @@ static void make(Made<T> &made, std::vector<Neuron> &table) {
   for (int round = 0; round < 2; ++round)
     for (const Neuron &neuron : table) {
       if (neuron.spiking != (round == 0)) continue;
-      for (int variant = 0; variant < (neuron.refractory ? 3 : 1); ++variant) {
+      for (int variant = 0; variant < (neuron.refractory ? 4 : 1); ++variant) {
         Population<T> p = {};
         p.neuron = &neuron;
         p.first = neurons + outputs;
@@ -139,7 +139,7 @@ static void run(const Engine &engine, std::vector<Neuron> &table, bool compact) 
   for (int8_t &event : events) event = int8_t(uniform() < 0.4);
   const Inputs x = {Inputs::spikes, events.data(), steps, samples};
   const int64_t blocks = x.blocks(), cells = blocks * steps * n.neurons, replayed = replayed_rows(n);
-  std::vector<uint16_t> spikes(size_t(cells), 0), near(size_t(cells), 0), packed(size_t(blocks * steps * n.inputs), 0);
+  std::vector<uint16_t> spikes(size_t(cells), 0), near(size_t(cells), 0), held(size_t(cells), 0), packed(size_t(blocks * steps * n.inputs), 0);
   std::vector<float> distances(size_t((cells + blocks) * LANES), 0.0f), again(size_t(blocks * segments_of(steps) * replayed * LANES), 0.0f);
   std::vector<float> membrane(size_t(blocks * (steps + 1) * n.rows() * LANES), 0.0f), current = membrane;
   std::vector<int64_t> n_cells(size_t(blocks), 0), counts(size_t(blocks * n.neurons), 0);
@@ -148,6 +148,7 @@ static void run(const Engine &engine, std::vector<Neuron> &table, bool compact) 
   tape.inputs = packed.data();
   tape.spikes = spikes.data();
   tape.near = near.data();
+  tape.held = held.data();
   tape.cells = distances.data();
   tape.n_cells = n_cells.data();
   tape.compact = compact;
@@ -164,6 +165,7 @@ static void run(const Engine &engine, std::vector<Neuron> &table, bool compact) 
   print("spikes", spikes.data(), cells);
   print("readout", readout.data(), int64_t(readout.size()));
   print("near", near.data(), cells);
+  print("held", held.data(), cells);
   if constexpr (std::is_same<T, float>::value) {
     std::vector<float> errors(readout.size()), rate(size_t(n.neurons), 0.1f);
     for (float &e : errors) e = float(uniform() - 0.5);

@@ -272,7 +272,7 @@ def layers(kind="alif", *, seed=0, learn=(), n_inputs=4, b0=0.05, **fields):
     )
 
 
-@pytest.mark.parametrize("reset", ["subtract", "subtract_constant", "to"])
+@pytest.mark.parametrize("reset", ["subtract", "subtract_constant", "to", "hold"])
 @pytest.mark.parametrize("weight_bits", [2, 8])
 def test_gradients_reach_all_synapses_and_the_offset(reset, weight_bits):
     net = SpikingNetwork(layers(reset=reset, reset_by=0.05))

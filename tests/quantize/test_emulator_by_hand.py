@@ -103,6 +103,14 @@ def test_spikes_are_held_and_the_membrane_goes_on_integrating():
     assert column(found, "r") == [2, 1, 0, 2]
 
 
+def test_a_held_membrane_stays_at_its_reset_and_loses_its_input():
+    held = {"reset": "hold", "reset_to": -77, "n_ref": 2}
+    found = states(network(weight=100, vth=100, decay_v=2048, **held), [ON] * 4 + [OFF] * 4)
+    assert column(found, "z") == [1, 0, 0, 1, 0, 0, 0, 0]
+    assert column(found, "v") == [-77] * 6 + [-38, -19]  # -38.5 and -19 toward zero
+    assert column(found, "r") == [2, 1, 0, 2, 1, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("fields", "after"),
     [
@@ -111,6 +119,7 @@ def test_spikes_are_held_and_the_membrane_goes_on_integrating():
         ({"reset": "subtract_constant", "reset_by": -100}, 12900),
         ({"reset": "to", "reset_to": 0}, 0),
         ({"reset": "to", "reset_to": -77}, -77),
+        ({"reset": "hold", "reset_to": -77}, -77),
     ],
 )
 def test_what_a_spike_leaves_of_the_membrane(fields, after):

@@ -75,6 +75,7 @@ def test_the_random_networks_are_what_the_kernel_must_master():
     assert {len(n.readouts) for n in networks} == {1, 2}
     resets = [{getattr(p.constants, "reset", None) for p in n.spiking} for n in networks]
     assert any({"to", "subtract"} <= r for r in resets)
+    assert sum("hold" in r for r in resets) >= 50
     steps = [p.constants.n_ref for p in populations if hasattr(p.constants, "n_ref")]
     assert any(np.ptp(n_ref) > 0 for n_ref in steps)
     assert max(n_ref.max() for n_ref in steps) > 50
@@ -123,6 +124,7 @@ FEATURES = {
     "at the threshold": lambda: one_of_each(at_threshold=True),
     "a constant": lambda: one_of_each(reset="subtract_constant", reset_by=70),
     "reset to a value": lambda: one_of_each(reset="to", reset_to=-5),
+    "a held reset": lambda: one_of_each(reset="hold", reset_to=-5, n_ref=2),
     "a bias": lambda: one_of_each(bias=12),
     "a synaptic current": lambda: one_of_each(decay_i=4096),
     "a delay onto a readout": lambda: changed(one_of_each(), 1, delay=[1]),

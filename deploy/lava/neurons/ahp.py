@@ -21,8 +21,8 @@ class AHP(FiringProcess):
         v[t] = sat(dec(v[t-1], decay_v) + i[t] + bias + a[t])
         z[t] = v[t] > vth (or >=, with at_threshold) and r[t-1] == 0
         if z[t]: v[t] = v[t] - vth (reset "subtract"), v[t] - reset_by ("subtract_constant") or
-                 reset_to ("to");  r[t] = n_ref
-        else:    r[t] = max(r[t-1] - 1, 0)
+                 reset_to ("to", "hold");  r[t] = n_ref
+        else:    r[t] = max(r[t-1] - 1, 0);  with "hold" v[t] = reset_to where r[t-1] > 0
 
     - decay_v, decay_a: decay of membrane and adaptation in 1/4096, 0 to 4096
     - step_a: by what a spike lowers the current a, membrane units, 0 to 2^23 - 1

@@ -22,8 +22,8 @@ class ALIF(FiringProcess):
         v[t] = sat(dec(v[t-1], decay_v) + i[t] + bias)
         z[t] = v[t] > A[t] (or >=, with at_threshold) and r[t-1] == 0
         if z[t]: v[t] = v[t] - A[t] (reset "subtract"), v[t] - reset_by ("subtract_constant") or
-                 reset_to ("to");  r[t] = n_ref
-        else:    r[t] = max(r[t-1] - 1, 0)
+                 reset_to ("to", "hold");  r[t] = n_ref
+        else:    r[t] = max(r[t-1] - 1, 0);  with "hold" v[t] = reset_to where r[t-1] > 0
 
     - decay_v, decay_a: decay of membrane and adaptation in 1/4096, 0 to 4096
     - step_a: by what a spike raises the threshold, membrane units, 0 to 2^23 - 1

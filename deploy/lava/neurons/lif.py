@@ -18,8 +18,8 @@ class GeneralLIF(FiringProcess):
         v[t] = sat(dec(v[t-1], decay_v) + i[t] + bias)
         z[t] = v[t] > vth (or >=, with at_threshold) and r[t-1] == 0
         if z[t]: v[t] = v[t] - vth (reset "subtract"), v[t] - reset_by ("subtract_constant") or
-                 reset_to ("to");  r[t] = n_ref
-        else:    r[t] = max(r[t-1] - 1, 0)
+                 reset_to ("to", "hold");  r[t] = n_ref
+        else:    r[t] = max(r[t-1] - 1, 0);  with "hold" v[t] = reset_to where r[t-1] > 0
 
     - decay_v: decay of the membrane in 1/4096, 0 to 4096
     - vth: threshold in membrane units, a multiple of 64, 17 bits before the shift; n_ref: 0 to 63

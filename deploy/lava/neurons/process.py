@@ -169,13 +169,16 @@ class FiringModel(NeuronModel):
         """Compare with the threshold, reset, start or count down the refractory time."""
         at = self.proc_params["at_threshold"]
         reached = self.v >= threshold if at else self.v > threshold
-        self.z[:] = reached & (self.r == 0)
+        free = self.r == 0
+        self.z[:] = reached & free
         self.v[:] = np.where(self.z, self.after_spike(threshold), self.v)
+        if self.proc_params["reset"] == "hold":
+            self.v[:] = np.where(free, self.v, self.reset_to)
         self.r[:] = np.where(self.z, self.n_ref, np.maximum(self.r - 1, 0))
 
     def after_spike(self, threshold: Numbers) -> Numbers:
         """What a spike would leave of each membrane."""
-        if self.proc_params["reset"] == "to":
+        if self.proc_params["reset"] in ("to", "hold"):
             left: Numbers = self.reset_to
         else:
             by = threshold if self.proc_params["reset"] == "subtract" else self.reset_by

@@ -35,7 +35,7 @@ seeds = st.integers(0, 10**6)
 sizes = st.sampled_from([1, 3, 17])
 KINDS = [kind for kind in NEURONS if NEURONS[kind].spiking]
 LEARNT = {"tau_m", "tau_a", "b0", "beta"}
-FORMS = [(kind, reset) for kind in KINDS for reset in ("subtract", "to")
+FORMS = [(kind, reset) for kind in KINDS for reset in ("subtract", "to", "hold")
          if "reset" in NEURONS[kind].parameters() or reset == "subtract"]  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_the_graphs_have_everything_and_live():
     neurons = [p.neuron for spec in specs for p in spec.spiking]
     assert {n.name for n in neurons} == {"lif", "if", "alif", "ahp", "atrlif"}
     resets = {n.reset for n in neurons if hasattr(n, "reset")}
-    assert resets == {"subtract", "subtract_constant", "to"}
+    assert resets == {"subtract", "subtract_constant", "to", "hold"}
     assert sum(bool(np.any(p.bias)) for spec in specs for p in spec.populations) >= 30
     assert sum(n.at_threshold for n in neurons if hasattr(n, "at_threshold")) >= 30
     assert sum(compare(seed, False, "full")[2] > 0 for seed in range(20)) >= 18
@@ -118,6 +118,8 @@ MUTATIONS = {
     "firing.hpp": [
         ("gz - after * k(reset_by)", "gz - after * threshold"),
         ("k.reset() == Reset::to ? spared : after", "after"),
+        ("membrane = pick(k.refractory(), k(reset_to), membrane)", "{}"),
+        ("keep(complement(k.refractory()), spared)", "spared"),
     ],
     "li.hpp": [("v * k.membrane_before()", "v * v")],
 }

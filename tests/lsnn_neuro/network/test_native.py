@@ -56,13 +56,13 @@ def synapses(dtype=F32, **fields):
     } | fields  # fmt: skip
 
 
-def network(dtype=F32, populations=None, connected=None):
+def network(dtype=F32, populations=None, connected=None, **fields):
     made = (kernel.native.IntegerNetwork if dtype is I32 else kernel.native.FloatNetwork)(IN)
     li = {
         "neuron": "li", "size": OUT, "constants": [np.full(OUT, 1, dtype)], "decay_i": None, "bias": None,
         "n_ref": None, "reset": "subtract", "at_threshold": False, "gamma": 1.0,
     }  # fmt: skip
-    for p in populations or (population(dtype), li):
+    for p in populations or (population(dtype, **fields), li):
         made.add_population(**p)
     made.connect(**(connected or synapses(dtype)))
     return made
@@ -165,6 +165,16 @@ def backward(made, kept, **fields):
 def tape(**options):
     made = network()
     return made, dict(made.forward(X, tape="compact", learn=True, **options))
+
+
+def test_the_tape_says_what_is_held_only_where_a_reset_holds():
+    assert "held" not in tape()[1]
+    made = network(reset="hold")
+    kept = dict(made.forward(X, tape="compact", learn=True))
+    backward(made, kept)
+    del kept["held"]
+    with pytest.raises(ValueError, match="the tape holds no held"):
+        backward(made, kept)
 
 
 BAD_TAPES = {

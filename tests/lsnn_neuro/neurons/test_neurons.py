@@ -137,6 +137,59 @@ def test_the_membrane_goes_on_integrating_while_spikes_are_held():
     assert found["r"] == [2, 1, 0, 2]
 
 
+@pytest.mark.parametrize("value", [0.0, -0.25])
+def test_a_held_membrane_stays_at_its_reset_and_loses_its_input(value):
+    neuron = one_neuron("lif", reset="hold", reset_to=value, n_ref=[2])
+    found = run(neuron, [3, 3, 30, 1, 3, 3])
+    free = 0.5 + value / 2
+    assert found["v"] == [value, value, value, free, value, value]
+    assert found["z"] == [1, 0, 0, 0, 1, 0]
+    assert found["r"] == [2, 1, 0, 0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("reset", "passing"), [("to", [True] * 4), ("hold", [False] * 2 + [True] * 2)]
+)
+def test_a_held_membrane_passes_no_gradient(reset, passing):
+    """A spike in step 0, held in step 1: what came before step 2 does not reach the membrane after it."""
+    neuron = one_neuron("lif", reset=reset, n_ref=[1])
+    currents = torch.tensor([3.0, 3.0, 1.0, 0.5], dtype=torch.double, requires_grad=True)
+    state = State(**{name: torch.zeros(1, 1).double() for name in neuron.states})
+    for current in currents:
+        state = neuron.step(state, 0.5 * current.reshape(1, 1), neuron.constants(), Real())
+    (gradient,) = torch.autograd.grad(state.v.sum(), currents)
+    assert [value != 0 for value in gradient.tolist()] == passing
+
+
+def test_an_adaptation_goes_on_while_the_membrane_is_held():
+    found = run(one_neuron("alif", beta=2.0, reset="hold", n_ref=[1]), [3] * 5)
+    assert found["a"] == [0, 1, 0.5, 0.25, 1.125]
+    assert found["z"] == [1, 0, 0, 1, 0]  # 1.5 is not above 1 + 0.5
+    assert found["v"] == [0, 0, 1.5, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["if", "lif", "alif", "ahp"])
+def test_holding_for_no_step_is_a_reset_to_a_value(kind):
+    currents = np.random.default_rng(0).uniform(-2, 6, 60).tolist()
+    held, reset = (
+        run(one_neuron(kind, beta=0.5, reset=r, reset_to=-0.25), currents) for r in ("hold", "to")
+    )
+    assert held == reset
+    assert 5 < sum(held["z"]) < 55
+
+
+def test_one_held_step_is_the_zero_reset_of_snntorch():
+    """Its RLeaky zeroes, input and all, the membrane of the step after a spike (1.0.0, ``_base_zero``)."""
+    currents = np.random.default_rng(1).uniform(-0.5, 1.5, 300).tolist()
+    membrane, spikes = 0.0, []
+    for current in currents:
+        membrane = 0.0 if membrane > 1 else 0.5 * membrane + current
+        spikes.append(float(membrane > 1))
+    found = run(one_neuron("lif", unit_gain=True, reset="hold", n_ref=[1]), currents)
+    assert found["z"] == spikes
+    assert 30 < sum(spikes) < 120
+
+
 @pytest.mark.parametrize("n_ref", range(6))
 @pytest.mark.parametrize("kind", ["if", "lif", "alif", "ahp"])
 def test_spikes_are_held_for_exactly_n_ref_steps(kind, n_ref):
@@ -228,7 +281,7 @@ LIF = {"tau_m": 20.0, "b0": 1.0}
         ({"b0": [1.0, 0.0, 1.0]}, r"b0\[1\] is 0, must be above 0"),
         ({"n_ref": 64}, r"n_ref\[0\] is 64, allowed are 0 to 63"),
         ({"n_ref": 0.5}, "n_ref has type float64, expected integers"),
-        ({"reset": "soft"}, "reset is 'soft', allowed are 'subtract', 'subtract_constant', 'to'"),
+        ({"reset": "soft"}, "reset is 'soft', allowed are 'subtract', 'subtract_constant', 'to', 'hold'"),
         ({"at_threshold": "yes"}, "at_threshold is 'yes', allowed are False, True"),
         ({"gamma": -1.0}, r"gamma is -1\.0, must be a number above 0"),
         ({"beta": 1.0}, "has no 'beta'; it has tau_m, n_ref, reset"),
@@ -274,7 +327,7 @@ def test_constants_lead_back_to_the_neuron(kind, gain_one):
     options = {"unit_gain": gain_one} if "unit_gain" in fields and kind != "if" else {}
     if "reset" in fields:
         options |= {
-            "reset": "to",
+            "reset": "hold",
             "reset_to": [0.1, -0.2, 0.3],
             "n_ref": [0, 1, 9],
             "at_threshold": True,
