@@ -55,7 +55,7 @@ class Framework:
     def run(self, script: str, *arguments: str | Path, timeout: float = 600) -> str:
         """Run a script of this folder in its environment; gives what it prints.
 
-        Raises CalledProcessError, with what it printed as its notes say, if it fails.
+        Raises RuntimeError with the end of what it printed if it fails.
         """
         command = [str(PYTHON), str(HERE / script), *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
