@@ -28,7 +28,7 @@ from lsnn_neuro.errors import NetworkError
 Integration = Literal["exponential", "euler"]
 Drive = Literal["equation", "step", "one"]
 Jump = Literal["equation", "jump", "before-decay"]
-ResetRule = Literal["to", "subtract", "late-subtract", "hold", "none"]
+ResetRule = Literal["to", "late-to", "subtract", "late-subtract", "none"]
 Nodes = Mapping[str, nir.NIRNode]
 
 CUBA = (nir.CubaLIF, nir.CubaLI)
@@ -50,7 +50,9 @@ class Dialect:
       is the weights as they are, "step" r dt/tau, "equation" the factor of the equation's own solution
     - jump: how what arrives enters a synaptic current
     - at_threshold: whether a membrane at the threshold spikes
-    - resets: what a spike does to the membrane, in the framework's words, the usual one first
+    - resets: what a spike does to the membrane, in the framework's words, the usual one first; "late": in
+      the next step (to a value: then the membrane misses what arrives in that step, but where it is plain, a
+      LIF that does not feed itself)
     - several: whether neurons may send several spikes a step, which no file says
     - hop: steps that a spike takes from one layer to the next
     - starts_at_leak: whether membranes start at v_leak, not at 0
@@ -153,7 +155,7 @@ DIALECTS: dict[str, Dialect] = {
         Dialect(
             name="snntorch", source="snntorch 1.0.0 export_to_nir", steps=((1e-4, 0.1),),
             find_step=tau_over_r, integration="euler", drive="one",
-            resets={"subtract": "late-subtract", "zero": "to", "none": "none"},
+            resets={"subtract": "late-subtract", "zero": "late-to", "none": "none"},
         ),
         Dialect(
             name="norse", source="norse 1.1.0 to_nir", steps=((1e-6, 1.0), (1e-3, 1.0)),

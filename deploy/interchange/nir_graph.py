@@ -85,8 +85,9 @@ def _understood(flat: FlatGraph, reading: Reading) -> Graph:
             "so join some"
         )
     arrivals, shapes = merge(flat, reading.step)
+    recurrent = {name for name, came in arrivals.items() if any(heard == name for heard, _ in came)}
     cells = {
-        name: cell_of(name, node, size_of(shapes[name]), reading)
+        name: cell_of(name, node, size_of(shapes[name]), reading, recurrent=name in recurrent)
         for name, node in flat.nodes.items()
         if isinstance(node, NEURONS)
     }

@@ -8,7 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from deploy.interchange.dialects import CUBA, tau_of
+from deploy.interchange.dialects import CUBA, ResetRule, tau_of
 from deploy.interchange.nir_merge import parameters_shape
 from deploy.interchange.reading import Reading
 from lsnn_neuro.arrays import FloatArray
@@ -62,8 +62,11 @@ def _alpha(neuron: Any) -> FloatArray:
     return alpha
 
 
-def cell_of(name: str, node: Any, size: int, reading: Reading) -> Cell:
-    """A neuron node as a cell of ``size`` neurons; NetworkError over what a network here can't hold."""
+def cell_of(name: str, node: Any, size: int, reading: Reading, *, recurrent: bool) -> Cell:
+    """A neuron node as a cell of ``size`` neurons; NetworkError over what a network here can't hold.
+
+    - recurrent: whether it feeds itself
+    """
     if parameters_shape(node) not in ((), (1,)) and np.prod(parameters_shape(node)) != size:
         raise NetworkError(
             f"NIR node {name!r}: has parameters of shape {parameters_shape(node)}, {size} values come in"
@@ -77,7 +80,9 @@ def cell_of(name: str, node: Any, size: int, reading: Reading) -> Cell:
     try:
         if isinstance(node, nir.Threshold):
             return _threshold(_each(node.threshold, size))
-        return _integrator(name, node, size, reading)
+        return _integrator(
+            name, node, size, reading, plain=isinstance(node, nir.LIF) and not recurrent
+        )
     except NetworkError as error:
         raise NetworkError(f"NIR node {name!r}: {error}") from error
 
@@ -94,7 +99,7 @@ def _threshold(threshold: FloatArray) -> Cell:
     return Cell(neuron=neuron, kappa=zero, weight=one, leak=zero, offset=zero)
 
 
-def _integrator(name: str, node: Any, size: int, reading: Reading) -> Cell:
+def _integrator(name: str, node: Any, size: int, reading: Reading, *, plain: bool) -> Cell:
     """All other neurons: a membrane, behind a synaptic current or not, that spikes or is read."""
     alpha, lost = _membrane(node, size, reading)
     gain, unit = _gain(name, node, alpha, lost, size, reading)
@@ -105,7 +110,9 @@ def _integrator(name: str, node: Any, size: int, reading: Reading) -> Cell:
     more = reading.number(name, "bias", size)
     spikes = hasattr(node, "v_threshold") and reading.rule(name) != "none"
     if spikes:
-        neuron: Neuron = _spiking(name, node, alpha, unit, start, reading)
+        rule = reading.rule(name)
+        rule = "to" if plain and rule == "late-to" else rule
+        neuron: Neuron = _spiking(name, node, alpha, unit, start, reading, rule)
     else:
         neuron = LI(alpha=alpha, unit_gain=unit)
     return Cell(
@@ -185,15 +192,18 @@ def _snapped_product(w_in: FloatArray, lost: FloatArray) -> FloatArray:
 
 
 def _spiking(
-    name: str, node: Any, alpha: FloatArray, unit: bool, start: FloatArray, reading: Reading
-) -> Neuron:
+    name: str, node: Any, alpha: FloatArray, unit: bool, start: FloatArray, reading: Reading,
+    rule: ResetRule,
+) -> Neuron:  # fmt: skip
     """The neurons with their reset; ``start``: what v is counted from."""
-    n, rule = len(alpha), reading.rule(name)
+    n = len(alpha)
     threshold, to = _each(node.v_threshold, n), _each(node.v_reset, n)
     put = reading.number(name, "v_reset", n)
     more: dict[str, Any] = {"b0": threshold - start, "at_threshold": reading.dialect.at_threshold}
     if rule == "to":
         more |= {"reset": "to", "reset_to": (to if put is None else put) - start}
+    elif rule == "late-to":
+        more |= {"reset": "hold", "reset_to": to - start, "n_ref": 1}
     elif rule == "late-subtract":
         if (alpha == 0).any():
             raise NetworkError(

@@ -77,5 +77,6 @@ def measure(found: Imported, inputs: FloatArray, *, several: bool) -> Iterator[s
             lost = 1 - kept.sum() / sent.sum() if sent.any() else 0.0
             yield (
                 f"layer {layer.node!r}: up to {sent.max():g} spikes a step, {sent.mean():.4g} a neuron and "
-                f"step; as one a step {kept.mean():.4g}, {100 * lost:.1f} % of the rate is lost"
+                f"step; as one a step {kept.mean():.4g}, {100 * lost:.1f} % of the rate is lost, and "
+                f"{int((sent != kept).sum())} steps of neurons differ"
             )

@@ -51,6 +51,38 @@ def snntorch(graph: Any, x: Any) -> dict[str, Any]:
     return {name: np.array(s) for name, s in spikes.items()}
 
 
+@pytest.mark.parametrize("synaptic", [False, True])
+def test_snntorchs_late_reset_to_zero_loses_the_input_of_the_next_step(synaptic: bool) -> None:
+    """RLeaky and RSynaptic: where a neuron spiked in the step before, its membrane is 0 and stays it."""
+    rng = np.random.default_rng(6)
+    n, dt, beta, alpha = 9, 1e-4, 0.85, 0.7
+    weight, w_rec = rng.normal(0, 0.6, (n, n)), rng.normal(0, 0.4, (n, n))
+    tau, tau_syn = dt / (1 - beta), dt / (1 - alpha)
+    r, leak, threshold = each(n, tau / dt, 0, 1)
+    node: nir.NIRNode = nir.LIF(tau=np.full(n, tau), r=r, v_leak=leak, v_threshold=threshold)
+    if synaptic:
+        node = nir.CubaLIF(
+            tau_syn=np.full(n, tau_syn), tau_mem=np.full(n, tau), r=r, v_leak=leak, v_threshold=threshold,
+            w_in=np.full(n, tau_syn / dt),
+        )  # fmt: skip
+    graph = graph_of(
+        [("input", "w"), ("w", "l.lif"), ("l.lif", "l.w_rec"), ("l.w_rec", "l.lif"), ("l.lif", "output")],
+        **{"input": n, "w": linear(*weight), "l.lif": node, "l.w_rec": linear(*w_rec), "output": n},
+    )  # fmt: skip
+    found = from_nir(graph, "snntorch", reset="zero")
+    x = (rng.random((300, 4, n)) < 0.4).astype(float)
+    syn = mem = spk = np.zeros((4, n))
+    wanted = []
+    for now in x:
+        syn = alpha * syn * synaptic + now @ weight.T + spk @ w_rec.T
+        mem = (beta * mem + syn) * (1 - spk)
+        spk = (mem > 1).astype(float)
+        wanted.append(spk)
+    spikes, _ = run_in_double(found.spec, x)
+    np.testing.assert_array_equal(spikes["l_lif"], np.array(wanted))
+    assert np.sum(wanted) > 500
+
+
 @needs_paper
 def test_the_braille_network_spikes_as_snntorchs_formulas_do() -> None:
     file = PAPER / "braille_noDelay_noBias_subtract.nir"
