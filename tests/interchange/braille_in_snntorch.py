@@ -78,7 +78,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     drawn = drawn_from(file)
-    inputs = random_inputs(drawn.input_shape, np.random.default_rng(seed))
+    inputs = random_inputs(drawn.input_shape, np.random.default_rng(seed), batch=64)
     with torch.no_grad():
         found = drawn.run(inputs)
     entry = write("braille", "snntorch", drawn, inputs, found, folder)

@@ -7,6 +7,7 @@ times too small; ``to_nir(dt=1.)`` writes them as they are. ``v_reset`` and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -25,7 +26,16 @@ from norse.torch import (
 )
 from norse.torch.functional.reset import reset_subtract, reset_value
 from norse.torch.utils.export_nir import to_nir
-from recording import READOUT, Drawn, Layer, in_one_precision, outputs_of, record_all, sizes, uniform
+from recording import (
+    READOUT,
+    Drawn,
+    Layer,
+    in_one_precision,
+    outputs_of,
+    record_all,
+    sizes,
+    uniform,
+)
 from torch import nn
 
 
@@ -85,7 +95,7 @@ def boxes(rng: np.random.Generator) -> Drawn:
     modules: list[nn.Module] = []
     layers = {}
     method = str(rng.choice(["value", "subtract"]))
-    for n_in, n in zip(widths, widths[1:], strict=False):
+    for n_in, n in pairwise(widths):
         fc = nn.Linear(n_in, n, bias=bool(rng.random() < 0.5))
         reset = reset_value if method == "value" else reset_subtract
         modules += [fc, box(rng, n, v_reset=torch.zeros(n), reset_method=reset)]
@@ -124,7 +134,7 @@ def currents(rng: np.random.Generator) -> Drawn:
     widths = sizes(rng, 2)
     modules: list[nn.Module] = []
     layers = {}
-    for n_in, n in zip(widths, widths[1:], strict=False):
+    for n_in, n in pairwise(widths):
         fc = nn.Linear(n_in, n)
         p = LIFParameters(
             tau_mem_inv=1 / uniform(rng, 0.005, 0.03, n),

@@ -8,6 +8,7 @@ are lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -85,7 +86,7 @@ def neurons(rng: np.random.Generator) -> Drawn:
     widths, dt = sizes(rng, int(rng.integers(1, 3))), float(rng.choice([1e-3, 2e-3]))
     modules: list[torch.nn.Module] = []
     layers = {}
-    for n_in, n in zip(widths, widths[1:], strict=False):
+    for n_in, n in pairwise(widths):
         fc = linear(rng, n_in, n)
         lif = LIFNeuronTorch(
             (n,), tau_mem=uniform(rng, 0.005, 0.04, n), threshold=uniform(rng, 0.6, 1.5, n),

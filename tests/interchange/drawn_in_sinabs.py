@@ -6,7 +6,7 @@ in the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -77,7 +77,7 @@ def leaky(rng: np.random.Generator) -> Drawn:
     """One or two layers."""
     widths, reset = sizes(rng, int(rng.integers(1, 3))), a_reset(rng)
     modules: list[nn.Module] = []
-    for n_in, n in zip(widths, widths[1:], strict=False):
+    for n_in, n in pairwise(widths):
         modules += [nn.Linear(n_in, n, bias=bool(rng.random() < 0.5)), lif(rng, n, reset)]
     layers = [str(i) for i in range(1, len(modules), 2)]
     code = f"LIFSqueeze{widths}, SingleSpike, reset {reset}"
@@ -113,7 +113,7 @@ def integrators(rng: np.random.Generator) -> Drawn:
         nn.Conv2d(channels, maps, 3, stride=2, padding=1, bias=False), iaf(float(thresholds[0])),
         nn.Flatten(), nn.Linear(maps * 9, n, bias=False), iaf(float(thresholds[1])),
     ]  # fmt: skip
-    code = f"Conv2d({channels}, {maps}, 3, stride=2), IAFSqueeze, Linear, IAFSqueeze; SingleSpike, reset {reset}"
+    code = f"Conv2d({channels}, {maps}, 3, stride=2), IAFSqueeze, Linear, IAFSqueeze, reset {reset}"
     return drawn(modules, (channels, 6, 6), ["1", "4"], reset, code)
 
 

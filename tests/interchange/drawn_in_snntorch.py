@@ -7,6 +7,7 @@ mechanisms are not in the file; a readout, ``Leaky(reset_mechanism="none")``, is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -71,7 +72,7 @@ def leaky(rng: np.random.Generator) -> Drawn:
     widths, mechanism = sizes(rng, int(rng.integers(1, 3))), mechanism_of(rng)
     modules: dict[str, nn.Module] = {}
     layers = {}
-    for i, (n_in, n) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for i, (n_in, n) in enumerate(pairwise(widths), start=1):
         modules[f"fc{i}"] = fc = dense(rng, n_in, n)
         modules[f"lif{i}"] = snn.Leaky(
             uniform(rng, 0.7, 0.97, n), uniform(rng, 0.6, 1.5, n), init_hidden=True,
@@ -99,7 +100,9 @@ def rleaky(rng: np.random.Generator) -> Drawn:
         init_hidden=True, reset_mechanism=mechanism,
     )  # fmt: skip
     layers = {
-        "rlif": Layer(node="rlif.lif", driven_by=[*fc.parameters(), *neurons.recurrent.parameters()])
+        "rlif": Layer(
+            node="rlif.lif", driven_by=[*fc.parameters(), *neurons.recurrent.parameters()]
+        )
     }
     code = f"RLeaky[{n_in}, {n}], reset {mechanism}"
     return drawn({"fc": fc, "rlif": neurons}, (n_in,), layers, mechanism, code)
@@ -110,16 +113,14 @@ def synaptic(rng: np.random.Generator) -> Drawn:
     widths, mechanism = sizes(rng, 2), mechanism_of(rng)
     modules: dict[str, nn.Module] = {}
     layers = {}
-    for i, (n_in, n) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for i, (n_in, n) in enumerate(pairwise(widths), start=1):
         modules[f"fc{i}"] = fc = dense(rng, n_in, n)
         modules[f"syn{i}"] = snn.Synaptic(
             uniform(rng, 0.5, 0.9, n), uniform(rng, 0.7, 0.97, n), uniform(rng, 0.6, 1.5, n),
             init_hidden=True, reset_mechanism=mechanism,
         )  # fmt: skip
         layers[f"syn{i}"] = Layer(node=f"syn{i}", driven_by=list(fc.parameters()))
-    return drawn(
-        modules, (widths[0],), layers, mechanism, f"Synaptic{widths}, reset {mechanism}"
-    )
+    return drawn(modules, (widths[0],), layers, mechanism, f"Synaptic{widths}, reset {mechanism}")
 
 
 def rsynaptic(rng: np.random.Generator) -> Drawn:
@@ -131,7 +132,9 @@ def rsynaptic(rng: np.random.Generator) -> Drawn:
         init_hidden=True, reset_mechanism=mechanism,
     )  # fmt: skip
     layers = {
-        "rsyn": Layer(node="rsyn.lif", driven_by=[*fc.parameters(), *neurons.recurrent.parameters()])
+        "rsyn": Layer(
+            node="rsyn.lif", driven_by=[*fc.parameters(), *neurons.recurrent.parameters()]
+        )
     }
     code = f"RSynaptic[{n_in}, {n}], reset {mechanism}"
     return drawn({"fc": fc, "rsyn": neurons}, (n_in,), layers, mechanism, code)

@@ -110,9 +110,11 @@ def record(
     raise SystemExit(f"{name}: 20 draws, and none spikes in {RATES[0]:.0%} to {RATES[1]:.0%}")
 
 
-def random_inputs(shape: tuple[int, ...], rng: np.random.Generator) -> torch.Tensor:
+def random_inputs(
+    shape: tuple[int, ...], rng: np.random.Generator, batch: int = BATCH
+) -> torch.Tensor:
     """Events of one rate between 5 and 40 % for all channels, (time, batch, *shape)."""
-    events = rng.random((STEPS, BATCH, *shape)) < rng.uniform(0.05, 0.4)
+    events = rng.random((STEPS, batch, *shape)) < rng.uniform(0.05, 0.4)
     return torch.as_tensor(events).to(torch.get_default_dtype())
 
 
@@ -168,7 +170,7 @@ def write(
     entry = {
         "name": name, "framework": framework, "version": f"{version(framework)} (nir {version('nir')})",
         "file": f"{name}.nir", "code": drawn.code, "input_shape": list(drawn.input_shape),
-        "steps": STEPS, "batch": BATCH,
+        "steps": inputs.shape[0], "batch": inputs.shape[1],
         "layers": {
             key: {"nir": layer.node, "shape": list(found[key].shape[2:])}
             for key, layer in drawn.layers.items()
