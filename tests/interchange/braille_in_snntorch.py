@@ -17,8 +17,8 @@ import nir
 import numpy as np
 import snntorch as snn
 import torch
+from drawn_in_snntorch import reset
 from recording import Drawn, Layer, in_one_precision, outputs_of, random_inputs, write
-from snntorch.utils import reset
 from torch import nn
 
 DT = 1e-4

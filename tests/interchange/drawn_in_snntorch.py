@@ -25,8 +25,14 @@ from recording import (
     uniform,
 )
 from snntorch.export_nir import export_to_nir
-from snntorch.utils import reset
 from torch import nn
+
+
+def reset(network: nn.Module) -> None:
+    """States to zero, the last spikes too, which ``snntorch.utils.reset`` forgets."""
+    for module in network.modules():
+        if hasattr(module, "reset_mem"):
+            module.reset_mem()
 
 
 def drawn(
