@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import nir
+import numpy as np
 
 from deploy.interchange.dialects import CUBA
 from deploy.interchange.nir_file import FlatGraph
@@ -23,6 +24,12 @@ def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
                     f"layer {node!r}: {name} files lose the {what}; if there was one: "
                     f"--put {node}.{field}=..."
                 )
+    for node, kind in graph.nodes.items():
+        if isinstance(kind, nir.Conv1d | nir.Conv2d):
+            yield (
+                f"layer {node!r}: its {np.size(kind.weight)} shared weights are unrolled into synapses, "
+                "which training changes one by one"
+            )
     untold = [n for n in spiking if reading.value(n, RESET) is None and not reading.reset_told]
     if untold and len(reading.dialect.resets) > 1:
         yield (

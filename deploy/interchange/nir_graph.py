@@ -4,7 +4,8 @@ Neurons become populations and what lies between them projections (:mod:`.nir_me
 keep the framework's time (:mod:`.nir_timing`). What arrives in every step, such as an Affine's bias, is a
 bias of the neurons where they hear the input in the very first step and have no synaptic current. Elsewhere
 a population of one neuron that spikes in every step sends it, so that it begins with the first input and
-goes through the current. What can't be held is refused by the node's name and value.
+goes through the current; for what enters the membrane beside a current, another neuron sends once what the
+current has yet to gather. What can't be held is refused by the node's name and value.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import nir
 import numpy as np
@@ -23,6 +23,7 @@ from deploy.interchange.nir_file import FlatGraph
 from deploy.interchange.nir_linear import Matrix, Shape, identity, size_of
 from deploy.interchange.nir_merge import CONSTANT, NEURONS, Arrivals, merge
 from deploy.interchange.nir_neurons import Cell, cell_of
+from deploy.interchange.nir_synapses import as_projections
 from deploy.interchange.nir_timing import Hop, lags, with_waits
 from deploy.interchange.reading import Reading
 from lsnn_neuro.arrays import FloatArray
@@ -32,7 +33,7 @@ from lsnn_neuro.network.spec import DELAY_MAX, NetworkSpec, Population, Projecti
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 
-READOUT, BIAS = "readout", "bias"
+READOUT, BIAS, START = "readout", "bias", "start"
 POPULATIONS_MAX = 200
 
 
@@ -144,7 +145,7 @@ def _names(cells: dict[str, Cell], read: str) -> dict[str, str]:
         plain = re.sub(r"\W", "_", node, flags=re.ASCII)
         if node == read and not cell.neuron.spiking:
             plain = READOUT
-        while plain in names.values() or plain in (INPUT, BIAS):
+        while plain in names.values() or plain in (INPUT, BIAS, START):
             plain += "_"
         names[node] = plain
     return names
@@ -173,22 +174,36 @@ def _timed(graph: Graph) -> Graph:
     return Graph(**{**vars(graph), "hops": hops, "lag": lag})
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Constants:
+    """What a population hears in every step: as a bias, and as spikes, delay -> weights (neuron,).
+
+    - always: of the neuron that spikes in every step; once: of the one that spikes in step 0 alone
+    """
+
+    bias: FloatArray
+    always: dict[int, FloatArray] = field(default_factory=dict)
+    once: dict[int, FloatArray] = field(default_factory=dict)
+
+
 class _Builder:
     """Populations and projections of an understood graph."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.constant = {name: self._constants(name) for name in graph.cells}
+        self.constants = {name: self._constants(name) for name in graph.cells}
 
     def populations(self) -> tuple[Population, ...]:
-        """All of them, in the order of the nodes; the one that sends biases last, where it is needed."""
+        """All of them, in the order of the nodes; those that send constants last, where they are needed."""
         found = [
-            cell.population(self.graph.names[name], self.constant[name][0])
+            cell.population(self.graph.names[name], self.constants[name].bias)
             for name, cell in self.graph.cells.items()
         ]
-        if any(sent for _, sent in self.constant.values()):
-            always = LIF(alpha=np.zeros(1), b0=0.75, reset="to", unit_gain=True)
-            found.append(Population(name=BIAS, neuron=always, bias=np.ones(1)))
+        sender = LIF(alpha=np.zeros(1), b0=0.75, reset="to", unit_gain=True)
+        if any(c.always or c.once for c in self.constants.values()):
+            found.append(Population(name=BIAS, neuron=sender, bias=np.ones(1)))
+        if any(c.once for c in self.constants.values()):
+            found.append(Population(name=START, neuron=sender, bias=np.ones(1)))
         return tuple(found)
 
     def projections(self) -> Iterator[Projection]:
@@ -201,96 +216,45 @@ class _Builder:
                 weight = weight * self.graph.reading.input_scale
             parts.setdefault((h.source, h.target), []).append((self._delay(h), weight))
         for (source, target), entries in parts.items():
-            yield from _as_projections(self.graph.names[source], self.graph.names[target], entries)
-        for name, (_, sent) in self.constant.items():
-            if sent:
-                entries = [(d, sparse.csr_matrix(w[:, None])) for d, w in sorted(sent.items())]
-                yield from _as_projections(BIAS, self.graph.names[name], entries)
+            yield from as_projections(self.graph.names[source], self.graph.names[target], entries)
+        for name, constants in self.constants.items():
+            for source, sent in ((BIAS, constants.always), (START, constants.once)):
+                if sent:
+                    entries = [(d, sparse.csr_matrix(w[:, None])) for d, w in sorted(sent.items())]
+                    yield from as_projections(source, self.graph.names[name], entries)
+        if any(c.once for c in self.constants.values()):  # silences it from step 1 on
+            yield from as_projections(BIAS, START, [(0, sparse.csr_matrix([[-1.0]]))])
 
     def _delay(self, h: Hop) -> int:
         """Steps that a synapse waits on top of its hop."""
         before = 0 if h.source == self.graph.inputs else self.graph.lag[h.source]
         return self.graph.lag[h.target] - before - h.least
 
-    def _constants(self, name: str) -> tuple[FloatArray, dict[int, FloatArray]]:
-        """What arrives in every step: as a bias, and as spikes: delay -> weights."""
+    def _constants(self, name: str) -> _Constants:
         graph, cell, lag = self.graph, self.graph.cells[name], self.graph.lag[name]
-        bias, sent = np.zeros(len(cell.weight)), dict[int, FloatArray]()
+        found = _Constants(bias=np.zeros(len(cell.weight)))
         at_once = lag == 0 or cell.forgets
         for (source, delay), matrix in graph.arrivals[name].items():
             if source is CONSTANT:
                 weight = cell.weight * matrix.toarray()[:, 0]
                 if at_once and delay == 0 and not cell.has_current:
-                    bias = bias + weight
+                    found.bias[:] += weight
                 else:
-                    self._send(name, sent, lag + delay, weight)
-        if at_once or not cell.leak.any():
-            return bias + cell.leak, sent
-        if cell.has_current:
-            index = int(np.flatnonzero(cell.leak)[0])
-            raise NetworkError(
-                f"NIR node {name!r}: v_leak or bias of neuron {index} ({cell.leak[index]:g}) enters the "
-                f"membrane beside its synaptic current, {lag} steps before its first input arrives here; "
-                "allowed is 0, or a bias that enters the current"
-            )
-        self._send(name, sent, lag, cell.leak)
-        return bias, sent
+                    self._send(name, found.always, lag + delay, weight)
+        if at_once:
+            found.bias[:] += cell.leak
+        elif cell.leak.any():
+            self._send(name, found.always, lag, cell.leak)
+            if cell.has_current:  # and once what the current has yet to gather
+                more = cell.kappa / (1 - cell.kappa) * cell.leak
+                self._send(name, found.once, lag, more)
+        return found
 
     def _send(self, name: str, sent: dict[int, FloatArray], step: int, weight: FloatArray) -> None:
-        """Let the constant neuron, which spikes from step 0 on, be heard from a step on."""
+        """Let a neuron that spikes from step 0 on be heard from a step on."""
         delay = step - 1 if self.graph.cells[name].neuron.spiking else step
         if delay > DELAY_MAX:
             raise NetworkError(
                 f"NIR node {name!r}: its bias begins in step {step}, later than delays reach ({DELAY_MAX})"
             )
         sent[delay] = sent.get(delay, 0.0) + weight
-
-
-def _as_projections(
-    source: str, target: str, parts: list[tuple[int, Matrix]]
-) -> Iterator[Projection]:
-    """Synapses with their delays; a pair that has several stands in several projections."""
-    entries = [(d, m.tocoo()) for d, m in parts]
-    row = np.concatenate([m.row for _, m in entries]).astype(np.int64)
-    column = np.concatenate([m.col for _, m in entries]).astype(np.int64)
-    weight = np.concatenate([m.data for _, m in entries])
-    delay = np.concatenate([np.full(m.nnz, d) for d, m in entries])
-    for index in np.flatnonzero(delay > DELAY_MAX)[:1]:
-        raise NetworkError(
-            f"projection {source}->{target}: a synapse from {column[index]} to {row[index]} has a delay of "
-            f"{delay[index]} steps, allowed are 0 to {DELAY_MAX}"
-        )
-    kept = weight != 0
-    row, column, weight, delay = (a[kept] for a in (row, column, weight, delay))
-    order = np.lexsort((delay, column, row))
-    row, column, weight, delay = (a[order] for a in (row, column, weight, delay))
-    first = np.r_[True, (np.diff(row) != 0) | (np.diff(column) != 0)] if len(row) else row == 0
-    rank = np.arange(len(row)) - np.maximum.accumulate(np.where(first, np.arange(len(row)), 0))
-    for turn in range(int(rank.max(initial=-1)) + 1):
-        here = rank == turn
-        yield _projection(
-            source, target, column[here], row[here], weight[here], delay[here], turn,
-            n_source=parts[0][1].shape[1],
-        )  # fmt: skip
-
-
-def _projection(
-    source: str,
-    target: str,
-    column: Any,
-    row: Any,
-    weight: FloatArray,
-    delay: Any,
-    turn: int,
-    *,
-    n_source: int,
-) -> Projection:
-    """One projection; with Dale's law where all synapses of each source have one sign (8 bits each)."""
-    positive = np.bincount(column, weight > 0, n_source) > 0
-    negative = np.bincount(column, weight < 0, n_source) > 0
-    return Projection(
-        source=source, target=target, source_index=column.astype(np.int32),
-        target_index=row.astype(np.int32), weight=weight, delay=delay.astype(np.int32),
-        signs="free" if (positive & negative).any() else np.where(negative, -1, 1).astype(np.int8),
-        name=f"{source}->{target}" + (f" {turn + 1}" if turn else ""),
-    )  # fmt: skip

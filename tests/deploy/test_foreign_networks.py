@@ -15,9 +15,6 @@ from deploy.interchange.nir import read
 from deploy.interchange.real_inputs import as_events, measure, scale_of
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.double import run_in_double
-from lsnn_neuro.network.imported import module_of
-from quantize.aware import QuantizationAware, record_torch
-from quantize.emulator import emulate
 
 pytestmark = needs_foreign
 
@@ -42,7 +39,7 @@ def run_longer(found: Imported, inputs: Any, **more: Any) -> Any:
 def compare(name: str, found: Imported, **more: Any) -> tuple[int, int, float]:
     """Spikes of the framework, how many cells differ, and how far its readout is off."""
     theirs = recorded(name)
-    spikes, readout = run_longer(found, theirs["inputs"].astype(float), **more)
+    spikes, readout = run_longer(found, theirs["inputs"] / found.input_scale, **more)
     n, differ, total, off = len(theirs["inputs"]), 0, 0, 0.0
     of_node = {layer.node: layer.population for layer in found.layers}
     for key, layer in META[name]["layers"].items():
@@ -105,21 +102,19 @@ def test_without_what_was_lost_the_spikes_are_others() -> None:
 
 
 @pytest.mark.parametrize("name", [*EXACT, *SEVERAL])
-def test_training_on_integers_computes_the_emulators_spikes(name: str) -> None:
-    more = {"one_spike": True} if name in SEVERAL else {}
-    inputs = recorded(name)["inputs"].astype(float)[:150]
+def test_parity_is_exact_with_the_source_and_from_training_to_the_emulator(name: str) -> None:
+    inputs = recorded(name)["inputs"].astype(float)
     scale = scale_of(inputs)
-    found = imported(name, input_scale=scale, **more)
-    events = as_events(inputs, scale)
-    net = module_of(found.spec)
-    ours, aware = (
-        emulate(found.network, events),
-        record_torch(QuantizationAware(net), net, events, name="aware"),
-    )
-    assert ours.n_spikes > 300
-    for one, two in zip(ours.spikes, aware.spikes, strict=True):
-        np.testing.assert_array_equal(one.spikes, two.spikes)
-    np.testing.assert_array_equal(ours.readout, aware.readout)
+    largest = int(np.abs(as_events(inputs, scale)).max())
+    more = {"one_spike": True} if name in SEVERAL else {}
+    found = imported(name, input_scale=scale, largest_event=largest, **more)
+    model = deploy.Model(network=found.network, imported=found)
+    report = deploy.parity(model, source=FOREIGN / f"{name}.npz")
+    assert report.failed == (["source"] if name in SEVERAL else [])
+    assert report.levels["P1"].spikes > 1000
+    source, rates = report.levels["source"], report.levels["P0"]
+    assert source.spikes > 1000
+    assert abs(rates.other_spikes / rates.spikes - 1) < 0.02
 
 
 @pytest.mark.parametrize("name", [*EXACT, *SEVERAL])

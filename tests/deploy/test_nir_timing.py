@@ -95,6 +95,26 @@ def test_a_bias_before_a_synaptic_current_goes_through_it() -> None:
         assert readout[t + late, 0, 0] == pytest.approx(v, abs=1e-12)
 
 
+def test_a_constant_beside_a_synaptic_current_begins_with_the_first_input_too() -> None:
+    n = np.ones(1)
+    node = nir.CubaLIF(
+        tau_syn=0.005 * n, tau_mem=0.02 * n, r=n, v_leak=2 * n, v_threshold=n, w_in=3 * n, v_reset=0 * n
+    )  # fmt: skip
+    graph = graph_of(input=1, a=relay(), w=linear(4.0), n=node, output=1)
+    found = from_nir(graph, "nir", dt=1.0)
+    assert [p.name for p in found.spec.populations] == ["a", "n", "bias", "start"]
+    x = (np.random.default_rng(1).random((300, 1, 1)) < 0.2).astype(float)
+    spikes, _ = run_in_double(found.spec, x)
+    i = v = 0.0
+    for t in range(299):
+        i = np.exp(-0.2) * i + (1 - np.exp(-0.2)) * 12 * x[t, 0, 0]
+        v = np.exp(-0.05) * v + (1 - np.exp(-0.05)) * (2 + i)
+        assert spikes["n"][t + 1, 0, 0] == (v > 1)
+        v = 0.0 if v > 1 else v
+    assert spikes["n"].sum() > 20
+    assert np.flatnonzero(spikes["start"]).tolist() == [0]
+
+
 def ladder(n: int) -> nir.NIRGraph:
     """2^n paths from the input to the neuron."""
     nodes = {"input": 1, "a0": linear(1.0)}
