@@ -68,11 +68,9 @@ def drawn(
     )  # fmt: skip
 
 
-def linear(
-    rng: np.random.Generator, n_in: int, n: int, has_bias: bool | None = None
-) -> LinearTorch:
-    """Random weights, with or without a bias; None: drawn."""
-    has_bias = bool(rng.random() < 0.5) if has_bias is None else has_bias
+def linear(rng: np.random.Generator, n_in: int, n: int) -> LinearTorch:
+    """Random weights, with or without a bias."""
+    has_bias = bool(rng.random() < 0.5)
     weight = uniform(rng, -1, 1, n_in * n).reshape(n_in, n)
     bias = uniform(rng, -0.2, 0.2, n) if has_bias else None
     return LinearTorch((n_in, n), weight=weight, bias=bias, has_bias=has_bias)
@@ -120,7 +118,7 @@ def currents(rng: np.random.Generator) -> Drawn:
 def recurrence_and_bias(rng: np.random.Generator) -> Drawn:
     """Recurrent weights and a bias of the neurons, which are lost."""
     n_in, n = sizes(rng, 1)
-    fc = linear(rng, n_in, n, has_bias=False)  # beside the neurons' own
+    fc = linear(rng, n_in, n)
     bias = uniform(rng, -0.02, 0.05, n)
     w_rec = torch.as_tensor(rng.normal(0, 0.3 / np.sqrt(n), (n, n)))  # (source, target)
     lif = LIFTorch(

@@ -18,38 +18,34 @@ HIDDEN, CLASSES = 128, 10
 
 
 def layer(n_in: int, n: int) -> tuple[nn.Linear, LIFBoxCell]:
-    """Dense weights large enough to make neurons spike, and neurons."""
+    """Dense weights, and neurons whose thresholds are as low as the steps that their inputs make."""
+    steps = 2 * 20 ** torch.rand(n)  # time constants at 1 ms a step
+    p = LIFBoxParameters(
+        tau_mem_inv=1000 / steps, v_th=1 / steps, v_leak=torch.zeros(n), v_reset=torch.zeros(n)
+    )
     dense = nn.Linear(n_in, n)
     with torch.no_grad():
-        dense.weight.mul_(10)
-    tau = 0.002 * 20 ** torch.rand(n)  # 2 to 40 ms, at steps of 1 ms
-    p = LIFBoxParameters(
-        tau_mem_inv=1 / tau, v_th=torch.ones(n), v_leak=torch.zeros(n), v_reset=torch.zeros(n),
-        alpha=torch.as_tensor(10.0),
-    )  # fmt: skip
+        dense.weight.mul_(3)  # so that neurons spike before they learn
     return dense, LIFBoxCell(p)
 
 
 def make(n_inputs: int) -> tuple[nn.Module, Forward, Callable[[], nir.NIRGraph]]:
     """The network, how it runs, how it is exported."""
-    p = LIBoxParameters(
-        tau_mem_inv=torch.full((CLASSES,), 1 / 0.02), v_leak=torch.zeros(CLASSES)
-    )
+    tau_inv = torch.full((CLASSES,), 1000 / 20)
+    readout = LIBoxCell(LIBoxParameters(tau_mem_inv=tau_inv, v_leak=torch.zeros(CLASSES)))
     network = SequentialState(
-        *layer(n_inputs, HIDDEN), *layer(HIDDEN, HIDDEN), nn.Linear(HIDDEN, CLASSES), LIBoxCell(p)
+        *layer(n_inputs, HIDDEN), *layer(HIDDEN, HIDDEN), nn.Linear(HIDDEN, CLASSES), readout
     )
-    with torch.no_grad():
-        network[4].weight.mul_(10)
 
     def forward(inputs: torch.Tensor) -> torch.Tensor:
         state, found = None, []
         for x in inputs:
-            readout, state = network(x, state)
-            found.append(readout)
+            membrane, state = network(x, state)
+            found.append(membrane)
         return torch.stack(found)
 
     return network, forward, lambda: to_nir(network, torch.zeros(n_inputs))
 
 
 if __name__ == "__main__":
-    train_and_export(make)
+    train_and_export(make, scale=20.0)

@@ -44,17 +44,18 @@ class Digits:
 
 
 def train_and_export(
-    make: Callable[[int], tuple[nn.Module, Forward, Callable[[], nir.NIRGraph]]],
+    make: Callable[[int], tuple[nn.Module, Forward, Callable[[], nir.NIRGraph]]], scale: float = 1.0
 ) -> None:
     """The command: DIGITS FILE.nir --seed --epochs --lr; prints the accuracy on all test digits.
 
     - make: number of inputs -> parameters, the network, its export
+    - scale: of the logits in the loss
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("digits", type=Path)
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--lr", type=float, default=3e-3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -70,7 +71,7 @@ def train_and_export(
             order = torch.randperm(len(digits.train[1]))
         drawn, order = order[:BATCH], order[BATCH:]
         loss = nn.functional.cross_entropy(
-            sums(digits, forward(digits.train[0][:, drawn])), digits.train[1][drawn]
+            scale * means(digits, forward(digits.train[0][:, drawn])), digits.train[1][drawn]
         )
         optimizer.zero_grad()
         loss.backward()
@@ -82,7 +83,7 @@ def train_and_export(
     print(json.dumps(found))
 
 
-def sums(digits: Digits, readout: torch.Tensor) -> torch.Tensor:
+def means(digits: Digits, readout: torch.Tensor) -> torch.Tensor:
     """The readout, averaged over the steps that decide, (sample, class)."""
     return readout[-digits.window :].mean(0)
 
@@ -91,5 +92,5 @@ def accuracy(digits: Digits, forward: Forward) -> float:
     """Share of test digits that are told right."""
     inputs, labels = digits.test
     with torch.no_grad():
-        said = sums(digits, forward(inputs)).argmax(1)
+        said = means(digits, forward(inputs)).argmax(1)
     return float((said == labels).double().mean())
