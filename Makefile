@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all sanitize neon lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange sanitize neon lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -13,6 +13,8 @@ VENV := $(if $(filter 3.10,$(VERSION)),.venv,.venv-$(VERSION))
 PINS := $(if $(filter 3.10,$(VERSION)),constraints.txt,constraints-modern.txt)
 BIN := $(VENV)/bin
 SPREAD = -n auto --dist worksteal  # tests take one core each
+SEED = 0
+COUNT = 5
 BESIDE = $(if $(AGAINST),--against $(AGAINST))
 
 help: ## show this list
@@ -42,6 +44,12 @@ test: $(VENV)/installed ## the quick tests, Lava included
 
 test-all: $(VENV)/installed ## all tests, the long ones too
 	$(BIN)/python -m pytest $(SPREAD)
+
+# Networks of each framework, drawn from SEED; the frameworks come into .interchange/, by pip.
+interchange: $(VENV)/installed ## read what five other frameworks export, and compare with their own spikes
+	@failed=0; PYTHONPATH=. $(BIN)/python tests/interchange/environments.py || failed=1; \
+	$(BIN)/python -m pytest tests/interchange --seed $(SEED) --count $(COUNT) || failed=1; \
+	exit $$failed
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py
@@ -82,4 +90,4 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv and what was built
-	rm -rf $(VENV) .bench build dist *.egg-info
+	rm -rf $(VENV) .bench .interchange build dist *.egg-info
