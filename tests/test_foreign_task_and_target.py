@@ -110,4 +110,4 @@ def test_the_report_and_the_design_rules_know_no_task(site: Path) -> None:
 
 def test_without_the_package_the_name_is_said(site: Path, tmp_path: Path) -> None:
     said = fail(tmp_path, "evaluate", site / "run")
-    assert "there is no task 'follow'; there are delayed-xor" in said
+    assert "there is no task 'follow'; there are arrays, delayed-xor" in said
