@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -26,6 +26,12 @@ EXPORT = "export_hdf5"
 """The method by which a block of slayer writes itself, as only its blocks have it."""
 
 
+_ADVICE = (
+    "give from_slayer the part of the network that holds each block once and nothing else, such as "
+    "net.blocks"
+)
+
+
 def from_slayer(module: Any, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     """The integer network of a live slayer network, as its blocks export it; the module stays as it is.
 
@@ -37,7 +43,7 @@ def from_slayer(module: Any, *, input_shape: Shape | None = None) -> QuantizedNe
     Raises NetworkError, in one line, with all that a network here can't hold.
     """
     obstacles, blocks = Obstacles(), dict(_blocks_of(module))
-    obstacles.found += _foreign_parts(module, blocks.values())
+    obstacles.found += _foreign_parts(module, blocks)
     file = h5py.File(io.BytesIO(), "w")
     with file:
         for index, (name, block) in enumerate(blocks.items()):
@@ -56,18 +62,20 @@ def _blocks_of(module: Any) -> Iterator[tuple[str, Any]]:
             yield name, part
 
 
-def _foreign_parts(module: Any, blocks: Iterable[Any]) -> Iterator[str]:
-    """What a module holds beside its blocks, and what they don't say."""
-    known = {id(part) for block in blocks for part in block.modules()}
+def _foreign_parts(module: Any, blocks: Mapping[str, Any]) -> Iterator[str]:
+    """What a module holds beside its blocks, and blocks that it holds twice."""
+    known = {id(part) for block in blocks.values() for part in block.modules()}
     for name, part in module.named_modules():
-        if id(part) not in known and not any(part.children()):
-            yield (
-                f"module {name!r} ({type(part).__name__}): is no block of slayer; give from_slayer the part "
-                "of the network that holds nothing else, such as net.blocks"
-            )
-    for name, _ in module.named_parameters(recurse=False):
-        if id(module) not in known:
-            yield f"parameter {name!r}: belongs to no block of slayer"
+        if id(part) in known:
+            continue
+        if not any(part.children()):
+            yield f"module {name!r} ({type(part).__name__}): is no block of slayer; {_ADVICE}"
+        for own, _ in part.named_parameters(name, recurse=False):
+            yield f"parameter {own!r}: belongs to no block of slayer; {_ADVICE}"
+    names = {id(block): name for name, block in blocks.items()}
+    for name, part in module.named_modules(remove_duplicate=False):
+        if names.get(id(part), name) != name:
+            yield f"block {names[id(part)]!r}: is also registered as {name!r}; {_ADVICE}"
 
 
 def _export(label: str, block: Any, group: h5py.Group) -> None:

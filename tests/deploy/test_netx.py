@@ -159,7 +159,7 @@ def same_on_netx(network, inputs):
 
 @needs_lava_dl
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("networks", [1, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("networks", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks):
     cases = networks_for_netx(tmp_path, networks, kind=kind)
     total = sum(same_on_netx(network, x[:, None]).n_spikes for _, network, x in cases)

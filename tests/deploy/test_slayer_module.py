@@ -51,6 +51,12 @@ def test_what_is_no_block_of_slayer_is_refused_by_name(slayer):
         from_slayer(torch.nn.Linear(2, 2))
 
 
+def test_a_block_that_is_registered_twice_is_refused_by_both_names(slayer):
+    block = slayer.block.cuba.Dense(dict(CUBA), 4, 4)
+    with pytest.raises(NetworkError, match=r"block '0': is also registered as '1'.*net\.blocks"):
+        from_slayer(ran(block, block))
+
+
 def test_decays_that_only_the_export_clips_are_refused(slayer):
     neuron = CUBA | {"current_decay": 1.0, "shared_param": False}  # 1 % jitter on both sides
     torch = pytest.importorskip("torch")
