@@ -14,7 +14,7 @@ PINS := $(if $(filter 3.10,$(VERSION)),constraints.txt,constraints-modern.txt)
 BIN := $(VENV)/bin
 SPREAD = -n auto --dist worksteal  # tests take one core each
 SEED = 0
-COUNT = 5
+COUNT = 8
 BESIDE = $(if $(AGAINST),--against $(AGAINST))
 
 help: ## show this list

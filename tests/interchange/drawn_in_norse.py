@@ -157,9 +157,9 @@ def integrators(rng: np.random.Generator) -> Drawn:
 
 
 def convolution(rng: np.random.Generator) -> Drawn:
-    """A strided convolution."""
-    channels, maps = 2, int(rng.integers(2, 5))
-    conv = nn.Conv2d(channels, maps, 3, stride=int(rng.integers(1, 3)), padding=1)
+    """A convolution, strided or not, over all channels or each for itself."""
+    channels, maps, groups = 2, 2 * int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    conv = nn.Conv2d(channels, maps, 3, stride=int(rng.integers(1, 3)), padding=1, groups=groups)
     side = 6 // conv.stride[0]
     shape = (maps, side, side)
     p = LIFBoxParameters(
@@ -168,7 +168,7 @@ def convolution(rng: np.random.Generator) -> Drawn:
         v_reset=torch.zeros(shape),
     )  # fmt: skip
     layers = {"1": Layer(node="1", driven_by=list(conv.parameters()))}
-    code = f"Conv2d({channels}, {maps}, 3, stride={conv.stride[0]}), LIFBoxCell"
+    code = f"Conv2d({channels}, {maps}, 3, stride={conv.stride[0]}, groups={groups}), LIFBoxCell"
     return drawn([conv, LIFBoxCell(p)], (channels, 6, 6), layers, a_dt(rng), code)
 
 

@@ -99,7 +99,7 @@ def not_normalized(rng: np.random.Generator) -> Drawn:
 
 
 def integrators(rng: np.random.Generator) -> Drawn:
-    """A strided convolution and a dense layer, without leaks."""
+    """A convolution, pooling by sums, and a dense layer; neurons without leaks."""
     channels, maps, n, reset = 2, int(rng.integers(2, 5)), 10, a_reset(rng)
 
     def iaf(threshold: float) -> sl.IAFSqueeze:
@@ -110,11 +110,11 @@ def integrators(rng: np.random.Generator) -> Drawn:
 
     thresholds = rng.uniform(0.6, 1.5, 2)
     modules = [
-        nn.Conv2d(channels, maps, 3, stride=2, padding=1, bias=False), iaf(float(thresholds[0])),
-        nn.Flatten(), nn.Linear(maps * 9, n, bias=False), iaf(float(thresholds[1])),
+        nn.Conv2d(channels, maps, 3, padding=1, bias=False), iaf(float(thresholds[0])),
+        sl.SumPool2d(2), nn.Flatten(), nn.Linear(maps * 9, n, bias=False), iaf(float(thresholds[1])),
     ]  # fmt: skip
-    code = f"Conv2d({channels}, {maps}, 3, stride=2), IAFSqueeze, Linear, IAFSqueeze, reset {reset}"
-    return drawn(modules, (channels, 6, 6), ["1", "4"], reset, code)
+    code = f"Conv2d({channels}, {maps}, 3), IAFSqueeze, SumPool2d(2), Linear, IAFSqueeze, reset {reset}"
+    return drawn(modules, (channels, 6, 6), ["1", "5"], reset, code)
 
 
 def synaptic_current(rng: np.random.Generator) -> Drawn:

@@ -114,6 +114,41 @@ def rleaky(rng: np.random.Generator) -> Drawn:
     return drawn({"fc": fc, "rlif": neurons}, (n_in,), layers, mechanism, code)
 
 
+def one_to_one(rng: np.random.Generator) -> Drawn:
+    """Each neuron hears itself, and no other."""
+    (n_in, n), mechanism = sizes(rng, 1), mechanism_of(rng)
+    fc = dense(rng, n_in, n)
+    neurons = snn.RLeaky(
+        float(rng.uniform(0.7, 0.97)), all_to_all=False, V=uniform(rng, -0.8, 0.5, n),
+        threshold=float(rng.uniform(0.6, 1.5)), init_hidden=True, reset_mechanism=mechanism,
+    )  # fmt: skip
+    layers = {"rlif": Layer(node="rlif.lif", driven_by=list(fc.parameters()))}
+    code = f"RLeaky[{n_in}, {n}](all_to_all=False), reset {mechanism}"
+    return drawn({"fc": fc, "rlif": neurons}, (n_in,), layers, mechanism, code)
+
+
+def stacked(rng: np.random.Generator) -> Drawn:
+    """A recurrent layer with a synaptic current on one without."""
+    (n_in, n, n_out), mechanism = sizes(rng, 2), mechanism_of(rng)
+    more: dict[str, Any] = {"init_hidden": True, "reset_mechanism": mechanism}
+    first = snn.RLeaky(float(rng.uniform(0.7, 0.97)), linear_features=n, **more)
+    second = snn.RSynaptic(
+        float(rng.uniform(0.5, 0.9)), float(rng.uniform(0.7, 0.97)), linear_features=n_out, **more
+    )
+    fc1, fc2 = dense(rng, n_in, n), dense(rng, n, n_out)
+    layers = {
+        "rlif": Layer(
+            node="rlif.lif", driven_by=[*fc1.parameters(), *first.recurrent.parameters()]
+        ),
+        "rsyn": Layer(
+            node="rsyn.lif", driven_by=[*fc2.parameters(), *second.recurrent.parameters()]
+        ),
+    }
+    modules = {"fc1": fc1, "rlif": first, "fc2": fc2, "rsyn": second}
+    code = f"RLeaky, RSynaptic{[n_in, n, n_out]}, reset {mechanism}"
+    return drawn(modules, (n_in,), layers, mechanism, code)
+
+
 def synaptic(rng: np.random.Generator) -> Drawn:
     """Two layers with a synaptic current."""
     widths, mechanism = sizes(rng, 2), mechanism_of(rng)
@@ -172,5 +207,5 @@ def convolution(rng: np.random.Generator) -> Drawn:
 
 
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (leaky, rleaky, synaptic, rsynaptic, convolution)}
-    record_all("snntorch", kinds)
+    functions = (leaky, rleaky, synaptic, rsynaptic, convolution, one_to_one, stacked)
+    record_all("snntorch", {f.__name__: f for f in functions})

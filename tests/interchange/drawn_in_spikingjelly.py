@@ -6,6 +6,7 @@ Its files say the reset; soft resets are refused by the exporter, recurrent cont
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import nir
 import numpy as np
@@ -128,6 +129,52 @@ def skip(rng: np.random.Generator) -> Drawn:
     return drawn(network, (widths[0],), layers, a_dt(rng), code, told=True)
 
 
+class LongSkip(nn.Module):
+    """A chain of three layers; the first reaches the third past the second, too."""
+
+    def __init__(self, widths: list[int], taus: list[float]) -> None:
+        """Weights ``a``, ``b``, ``c``, and ``skip`` from the first layer to the third."""
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(n, m) for n, m in pairwise(widths))
+        self.skip = nn.Linear(widths[1], widths[3], bias=False)
+        self.lif1, self.lif2, self.lif3 = (
+            neuron.LIFNode(tau=tau, decay_input=False) for tau in taus
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """One step."""
+        first = self.lif1(self.a(x))
+        return self.lif3(self.c(self.lif2(self.b(first))) + self.skip(first))
+
+
+def long_skip(rng: np.random.Generator) -> Drawn:
+    """A layer that another reaches on two ways, one of them through a third."""
+    widths = sizes(rng, 3)
+    network = LongSkip(widths, [float(rng.uniform(3, 20)) for _ in range(3)])
+    layers = {
+        "lif1": Layer(node="lif1", driven_by=list(network.a.parameters())),
+        "lif2": Layer(node="lif2", driven_by=list(network.b.parameters())),
+        "lif3": Layer(node="lif3", driven_by=[*network.c.parameters(), network.skip.weight]),
+    }
+    code = f"lif3(c(lif2(b(lif1(a(x))))) + skip(lif1)){widths}"
+    return drawn(network, (widths[0],), layers, a_dt(rng), code)
+
+
+def in_one_dimension(rng: np.random.Generator) -> Drawn:
+    """A strided convolution over 12 places, and a dense layer."""
+    channels, maps, n = 3, int(rng.integers(2, 5)), 10
+    conv = nn.Conv1d(channels, maps, 3, stride=2, padding=1, bias=bool(rng.random() < 0.5))
+    fc = nn.Linear(maps * 6, n, bias=False)
+    lifs = [neuron.LIFNode(tau=float(rng.uniform(3, 20)), decay_input=False), neuron.IFNode()]
+    network = nn.Sequential(conv, lifs[0], nn.Flatten(), fc, lifs[1])
+    layers = {
+        "1": Layer(node="_1", driven_by=list(conv.parameters())),
+        "4": Layer(node="_4", driven_by=list(fc.parameters())),
+    }
+    code = f"Conv1d({channels}, {maps}, 3, stride=2), LIFNode, Linear, IFNode"
+    return drawn(network, (channels, 12), layers, a_dt(rng), code)
+
+
 def convolution(rng: np.random.Generator) -> Drawn:
     """A convolution, average pooling, and a dense layer."""
     channels, maps, n = 2, int(rng.integers(2, 5)), 10
@@ -147,5 +194,5 @@ def convolution(rng: np.random.Generator) -> Drawn:
 
 
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (leaky, ties, currents, skip, convolution)}
-    record_all("spikingjelly", kinds)
+    functions = (leaky, ties, currents, skip, convolution, long_skip, in_one_dimension)
+    record_all("spikingjelly", {f.__name__: f for f in functions})

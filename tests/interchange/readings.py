@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-SEED, COUNT = 0, 5
+SEED, COUNT = 0, 8
 """What networks are drawn from, and how many of each framework, unless the options say another."""
 
 
