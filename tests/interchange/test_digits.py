@@ -32,7 +32,8 @@ TRAINED: dict[str, tuple[list[str], list[str], list[str]]] = {
 """Options of its training, of the import (what its file does not say), and fields of the fine-tuning."""
 ITERATIONS = 200
 FIELDS = (
-    "network.signs=free", f"training.iterations={ITERATIONS}", "training.validate_every=50", "training.lr=0.001",
+    "network.signs=free", f"training.iterations={ITERATIONS}", "training.validate_every=50",
+    "training.lr=0.001",
     "training.rate_cost=0",  # its rates are the framework's business
     "deep_r.l1=0",  # and its synapses stay
 )  # fmt: skip
