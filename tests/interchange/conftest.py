@@ -30,10 +30,12 @@ def pytest_terminal_summary(
 ) -> None:
     """One line for each framework."""
     found = config.stash[READINGS]
-    if not found.outcomes:
+    if not (found.outcomes or found.lines):
         return
     terminalreporter.section("files of other frameworks")
     kinds = ("read exactly", "refused as it must be", "mismatched")
     for framework, outcomes in found.outcomes.items():
         said = ", ".join(f"{outcomes[kind]} {kind}" for kind in kinds)
         terminalreporter.line(f"{framework:14} {said}; {found.spikes[framework]} spikes compared")
+    for line in found.lines:
+        terminalreporter.line(line)

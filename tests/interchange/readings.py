@@ -11,10 +11,11 @@ SEED, COUNT = 0, 8
 
 @dataclass
 class Readings:
-    """By framework: how many files came out how, and spikes compared."""
+    """By framework: how many files came out how, and spikes compared; what else is to be printed."""
 
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     spikes: Counter[str] = field(default_factory=Counter)
+    lines: list[str] = field(default_factory=list)
 
     def add(self, framework: str, outcome: str, spikes: int = 0) -> None:
         """One file more."""

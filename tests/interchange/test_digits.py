@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from digits import RECIPE, write
 from environments import FRAMEWORKS
+from readings import Readings
 
 from cli import main
 
@@ -29,8 +30,10 @@ TRAINED: dict[str, tuple[list[str], list[str], list[str]]] = {
     "norse": (["--epochs", "12", "--lr", "0.01"], ["--reset", "value"], []),
 }  # fmt: skip
 """Options of its training, of the import (what its file does not say), and fields of the fine-tuning."""
+ITERATIONS = 200
 FIELDS = (
-    "network.signs=free", "training.iterations=200", "training.validate_every=50", "training.lr=0.001",
+    "network.signs=free", f"training.iterations={ITERATIONS}", "training.validate_every=50",
+    "training.lr=0.001",
     "training.rate_cost=0",  # its rates are the framework's business
     "deep_r.l1=0",  # and its synapses stay
 )  # fmt: skip
@@ -58,7 +61,7 @@ def accuracy(model: Path, target: str) -> float:
 
 @pytest.mark.parametrize("framework", TRAINED)
 def test_training_goes_on_in_integers_to_the_frameworks_accuracy(
-    framework: str, digits: Path, tmp_path: Path
+    framework: str, digits: Path, tmp_path: Path, readings: Readings
 ) -> None:
     obstacle = FRAMEWORKS[framework].obstacle()
     if obstacle:
@@ -78,7 +81,10 @@ def test_training_goes_on_in_integers_to_the_frameworks_accuracy(
         integers.append(accuracy(model, "emulator"))
         command("train", RECIPE, "--start", model, "--quantize", "--out", run, *settings)
         tuned.append(accuracy(run, "emulator"))
-    print(f"\n{framework}: {theirs}, float here {ours}, integers {integers}, trained on {tuned}")
+    readings.lines.append(
+        f"{framework:14} digits told: {theirs}, here in float {ours}, in integers {integers}, after "
+        f"{ITERATIONS} iterations on them {tuned}"
+    )
     np.testing.assert_allclose(ours, theirs, atol=BELOW)
     assert np.mean(theirs) > 0.8
     assert np.mean(tuned) >= np.mean(theirs) - BELOW
