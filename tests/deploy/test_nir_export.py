@@ -111,6 +111,8 @@ def test_a_scale_that_the_converter_would_not_choose_is_lost(tmp_path: Path) -> 
     scales = [p.scale for p in network.populations]
     assert [p.scale for p in extended.populations] == scales
     assert [p.scale for p in plain.populations] != scales
+    notes = (read(tmp_path / f"{name}.nir").notes for name in ("plain", "extended"))
+    assert [any("quantized anew" in note for note in said) for said in notes] == [True, False]
 
 
 def test_signs_of_a_pair_share_a_matrix_and_feedback_comes_before_the_readout(
