@@ -22,7 +22,7 @@ from deploy.interchange.nir_merge import NEURONS, merge
 from deploy.interchange.nir_read import from_nir
 from deploy.interchange.nir_write import PRIMITIVES, graph_of_network, has_constant
 from lsnn_neuro import files
-from lsnn_neuro.arrays import IntArray
+from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.loihi import DECAY_ONE
 from quantize.network import QuantizedNetwork
@@ -126,15 +126,15 @@ def _without_time_constant(label: str, field: str, decay: IntArray) -> Iterator[
 def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterator[str]:
     """Where two graphs say different neurons, or that something else reaches them.
 
-    What lies between neurons may be cut into nodes in other ways: release 0.1 wrote a Linear for each
-    projection.
+    What lies between neurons may be cut into nodes and factors in other ways: release 0.1 wrote a Linear
+    for each projection, and r = w_in = 1.
     """
     one, two = _neurons_and_ends(expected), _neurons_and_ends(found)
     for name in sorted(one.keys() ^ two.keys()):
         yield f"node {name!r} was {'removed' if name in one else 'added'}"
     for name in sorted(one.keys() & two.keys()):
         a, b = one[name].to_dict(), two[name].to_dict()
-        for field in sorted((a.keys() | b.keys()) - {"metadata"}):
+        for field in sorted((a.keys() | b.keys()) - {"metadata", "r", "w_in"}):
             if not _agree(a.get(field), b.get(field)):
                 yield f"{field} of node {name!r} was changed"
     try:
@@ -145,7 +145,8 @@ def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterat
     for name, arrivals in ours.items():
         others = theirs.get(name, {})
         if arrivals.keys() != others.keys() or not all(
-            _agree(matrix.toarray(), others[key].toarray()) for key, matrix in arrivals.items()
+            _agree(_factor(one[name]) * m.toarray(), _factor(two[name]) * others[key].toarray())
+            for key, m in arrivals.items()
         ):
             yield f"what reaches node {name!r} was changed"
 
@@ -153,6 +154,12 @@ def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterat
 def _neurons_and_ends(graph: nir.NIRGraph) -> dict[str, nir.NIRNode]:
     kinds = (*NEURONS, nir.Input, nir.Output)
     return {name: node for name, node in graph.nodes.items() if isinstance(node, kinds)}
+
+
+def _factor(node: nir.NIRNode) -> FloatArray:
+    """What a node multiplies all that reaches it with, (neuron, 1)."""
+    factor: FloatArray = np.ravel(getattr(node, "r", 1.0) * getattr(node, "w_in", 1.0))[:, None]
+    return factor
 
 
 def _agree(one: object, two: object) -> bool:

@@ -8,9 +8,10 @@ its integers stand for (S is a population's scale, dt a step)::
           v_leak = bias / (S decay_v / 4096)
     LI    a readout, the same without a threshold
     CubaLIF, CubaLI   the same behind a synaptic current, tau_syn dI/dt = -I + what arrives
+          with r = tau_mem / dt and w_in = tau_syn / dt; r is 1 without a current
     Affine, Delay   one Affine, its bias 0, for all synapses between two populations that share a delay
-          d, behind a Delay of d dt; weight = 64 weight_mant 2^weight_exp / (S decay_v / 4096), with a
-          synaptic current divided by decay_i / 4096 too
+          d, behind a Delay of d dt; weight = 64 weight_mant 2^weight_exp / (S r decay_v / 4096), with a
+          synaptic current divided by w_in decay_i / 4096 too
 
 A spike of a population arrives one step later, plus its delay; input spikes arrive at once, plus
 theirs. The step of a population's spike is not written as a Delay: simulators of recurrent graphs
@@ -18,7 +19,8 @@ add it by themselves.
 
 Other readers drop a Linear without a word (sinabs), or its weights (norse), and take the last node that they
 come to for the output (nirtorch's ``load``): so all matrices are Affine, one for each pair, edges within
-the spiking network come before those that lead out of it, and a v_reset of 0 is left out.
+the spiking network come before those that lead out of it, and a v_reset of 0 is left out. Behind a current
+spikingjelly takes no other r and w_in; of neurons without one sinabs and norse take no r but 1.
 
 Source: J. E. Pedersen et al., "Neuromorphic intermediate representation", Nature Communications 15
 (2024), and the ``nir`` library, version 1.0.8.
@@ -98,21 +100,28 @@ def _numbered(kind: str, names: Sequence[str], *, always: bool = False) -> dict[
 
 def _neurons(population: QuantizedPopulation, dt: float) -> nir.NIRNode:
     """A population's node; LIF neurons stand for those that NIR doesn't have."""
-    n, scale, c = population.size, population.scale, population.constants
+    scale, c = population.scale, population.constants
     kinds = PRIMITIVES.get(population.neuron, SPIKING if population.spiking else READOUTS)
     tau = dequantize_decay(_decay_v(population), dt) * 1e-3
     values: dict[str, Any] = {
-        "r": np.ones(n),
         "v_leak": population.bias / (_membrane_gain(population) * scale),
         "metadata": {"name": population.name},
     }
     if population.spiking:
         to = has_constant(population, "reset") and c.reset in ("to", "hold")
         values["v_threshold"] = population.vth / scale
-        values["v_reset"] = c.reset_to / scale if to else np.zeros(n)
+        values["v_reset"] = c.reset_to / scale if to else np.zeros(population.size)
     if (decay_i := _said_current(population)) is None:
-        return kinds[0](tau=tau, **values)
-    return kinds[1](tau_mem=tau, tau_syn=dequantize_decay(decay_i, dt) * 1e-3, **values)
+        return kinds[0](tau=tau, r=np.ones(population.size), **values)
+    tau_syn, r, w_in = dequantize_decay(decay_i, dt) * 1e-3, *_factors(population, dt)
+    return kinds[1](tau_mem=tau, tau_syn=tau_syn, r=r, w_in=w_in, **values)
+
+
+def _factors(population: Any, dt: float) -> tuple[FloatArray, FloatArray]:
+    """r and w_in behind a synaptic current: time constants in steps, where those are numbers."""
+    steps = [dequantize_decay(d, dt) / dt for d in (_decay_v(population), population.decay_i)]
+    r, w_in = (np.where((s > 0) & np.isfinite(s), s, 1.0) for s in steps)
+    return r, w_in
 
 
 def _decay_v(population: QuantizedPopulation) -> IntArray:
@@ -132,17 +141,18 @@ def _membrane_gain(population: QuantizedPopulation) -> FloatArray:
     return np.where(decay == 0, 1.0, decay / DECAY_ONE)
 
 
-def _gain(population: QuantizedPopulation) -> FloatArray:
+def _gain(population: QuantizedPopulation, dt: float) -> FloatArray:
     """The integer weight for a weight of 1 in NIR."""
     gain: FloatArray = _membrane_gain(population) * population.scale / STATE_ONE
     if (decay_i := _said_current(population)) is not None:
-        gain *= np.where(decay_i == 0, 1.0, decay_i / DECAY_ONE)
+        r, w_in = _factors(population, dt)
+        gain *= np.where(decay_i == 0, 1.0, decay_i / DECAY_ONE) * r * w_in
     return gain
 
 
 def _weights(network: QuantizedNetwork, source: str, target: str) -> dict[int, FloatArray]:
     """The synapses of a pair by their delay, as NIR's weights, (target, source)."""
-    gain = _gain(network.population(target))
+    gain = _gain(network.population(target), network.dt)
     found: dict[int, FloatArray] = {}
     for q in network.into(target):
         for delay in np.unique(q.delay).tolist() if q.source == source else ():

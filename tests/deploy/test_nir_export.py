@@ -16,6 +16,7 @@ from same import differences
 
 from deploy.interchange.extension import EXTENSION
 from deploy.interchange.nir import read, save
+from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network.double import run_in_double
 from quantize.conversion import convert, to_spec
 from quantize.network import QuantizedNetwork
@@ -130,3 +131,26 @@ def test_signs_of_a_pair_share_a_matrix_and_feedback_comes_before_the_readout(
     assert [
         (a, b) in graph.edges for a, b in zip(after, ("population0", "readout"), strict=True)
     ] == [True, True]
+
+
+def test_a_graph_that_is_cut_otherwise_is_still_the_one_of_its_integers(tmp_path: Path) -> None:
+    """As release 0.1 wrote it: Linear nodes, and r = w_in = 1 behind a current too."""
+    network = lif_network(1, all_words=True)
+    save(network, tmp_path / "a.nir", extended=True)
+    graph = nir.read(tmp_path / "a.nir")
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.Affine):
+            (target,) = (b for a, b in graph.edges if a == name)
+            heard = graph.nodes[target]
+            factor = heard.r * getattr(heard, "w_in", 1.0)
+            graph.nodes[name] = nir.Linear(node.weight * factor[:, None])
+    for node in graph.nodes.values():
+        if isinstance(node, nir.CubaLIF | nir.CubaLI):
+            assert (node.r > 1).all()
+            node.r, node.w_in = np.ones_like(node.r), np.ones_like(node.w_in)
+    nir.write(tmp_path / "b.nir", graph)
+    assert differences(read(tmp_path / "b.nir").network, network) == []
+    graph.nodes["population0"].r *= 2
+    nir.write(tmp_path / "c.nir", graph)
+    with pytest.raises(FileFormatError, match="what reaches node 'population0' was changed since"):
+        read(tmp_path / "c.nir")
