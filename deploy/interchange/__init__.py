@@ -6,7 +6,7 @@ Each format is a module with two functions, ``save`` and ``load``, or only the l
   framework mean is a table (:mod:`deploy.interchange.dialects`), and a file is read under a reading
   (:mod:`deploy.interchange.reading`): its nodes become a flat graph (``nir_file``), what lies between
   neurons one matrix (``nir_linear``, ``nir_merge``), neurons ours (``nir_neurons``), in the framework's
-  time (``nir_timing``), and all of it a float network (``nir_graph``)
+  time (``nir_timing``), and all of it a float network (``nir_graph``); ``nir_write`` is the way out
 - :mod:`deploy.interchange.netx`: the HDF5 files of lava-dl, which netx runs and slayer writes; what
   slayer wrote is read by :mod:`deploy.interchange.slayer`; a live network comes in by
   :func:`deploy.interchange.slayer_module.from_slayer`
@@ -58,7 +58,7 @@ def write_network(
 ) -> None:
     """Write a network in a format.
 
-    - extended: NIR with what the format can't say, for lsnn-neuro alone to read
+    - extended: NIR with the network itself inside, for lsnn-neuro alone to read
     """
     from deploy.interchange import netx, nir
 

@@ -56,6 +56,7 @@ class Dialect:
     - several: whether neurons may send several spikes a step, which no file says
     - hop: steps that a spike takes from one layer to the next
     - starts_at_leak: whether membranes start at v_leak, not at 0
+    - remarks: what is to be said of a file that is read with a reset, by its word; "": of every file
     - lost: what the exporter drops of a neuron and ``--put`` gives back: field -> what it is
     """
 
@@ -73,6 +74,7 @@ class Dialect:
     several: bool = False
     hop: int = 0
     starts_at_leak: bool = False
+    remarks: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -155,7 +157,14 @@ DIALECTS: dict[str, Dialect] = {
         Dialect(
             name="snntorch", source="snntorch 1.0.0 export_to_nir", steps=((1e-4, 0.1),),
             find_step=tau_over_r, integration="euler", drive="one",
-            resets={"subtract": "late-subtract", "zero": "late-to", "none": "none"},
+            resets={
+                "subtract": "late-subtract", "zero": "late-to", "none": "none",
+                "subtract-at-once": "subtract", "zero-at-once": "to",
+            },
+            remarks={
+                "subtract-at-once": "reset_delay=False and 'subtract': exact while membranes stay below "
+                "twice the threshold, above which snntorch takes off the threshold twice",
+            },
         ),
         Dialect(
             name="norse", source="norse 1.1.0 to_nir", steps=((1e-6, 1.0), (1e-3, 1.0)),
@@ -191,6 +200,11 @@ DIALECTS: dict[str, Dialect] = {
         ),
         Dialect(
             name="lsnn-neuro", source="lsnn-neuro convert --to nir", steps=((1e-3, 1.0),), hop=1,
+            remarks={
+                "": "the file holds real numbers, no integers: they are quantized anew, at scales and with "
+                "exponents of the converter's choice, and populations are called after their nodes; "
+                "convert --extended keeps all of it",
+            },
         ),
     )
 }  # fmt: skip

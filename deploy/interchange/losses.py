@@ -17,6 +17,8 @@ def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
     """What the dialect's exporter drops, unless it was told or put back."""
     name = reading.dialect.name
     spiking = [n for n, node in graph.nodes.items() if hasattr(node, "v_threshold")]
+    words = ("", *(reading.value(n, RESET) or reading.reset for n in spiking))
+    yield from (remark for word, remark in reading.dialect.remarks.items() if word in words)
     for node, kind in graph.nodes.items():
         for field, what in reading.dialect.lost.items():
             if reading.value(node, field) is None and _has(kind, field):

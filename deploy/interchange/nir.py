@@ -1,31 +1,14 @@
-r"""NIR, the Neuromorphic Intermediate Representation: a network for and from other simulators.
+"""NIR, the Neuromorphic Intermediate Representation: a network for and from other simulators.
 
-NIR describes neurons by differential equations with real numbers, so a network is written as what
-its integers stand for (S is a population's scale, dt a step)::
-
-    LIF   tau dv/dt = v_leak - v + I, spike at v > v_threshold, then v = v_reset
-          tau = -dt / ln(1 - decay_v / 4096), v_threshold = vth / S, v_reset = reset_to / S,
-          v_leak = bias / (S decay_v / 4096)
-    LI    a readout, the same without a threshold
-    CubaLIF, CubaLI   the same behind a synaptic current, tau_syn dI/dt = -I + what arrives
-    Linear, Delay   one Linear for all synapses of a projection that share a delay d, behind a Delay
-          of d dt; weight = 64 weight_mant 2^weight_exp / (S decay_v / 4096), with a synaptic current
-          divided by decay_i / 4096 too
-
-A spike of a population arrives one step later, plus its delay; input spikes arrive at once, plus
-theirs. The step of a population's spike is not written as a Delay: simulators of recurrent graphs
-add it by themselves. Rounding and saturation belong to the integers, which NIR can't express:
-the integer network travels as an extension (:mod:`deploy.interchange.extension`) in the graph's
-metadata, and a file that has it is read back as an equal network.
-
-Source: J. E. Pedersen et al., "Neuromorphic intermediate representation", Nature Communications 15
-(2024), and the ``nir`` library, version 1.0.8.
+What NIR's words say is written as its own nodes (:mod:`.nir_write`); a file is read in the dialect of the
+framework that wrote it (:mod:`.dialects`), and so is ours. On request the integer network itself travels
+along as an extension (:mod:`.extension`) in the graph's metadata, and is then read back equal. Without it a
+file says real numbers alone, and reading quantizes them anew, at scales of its own choice.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,38 +17,20 @@ import numpy as np
 
 from deploy.imported import Imported
 from deploy.interchange.extension import EXTENSION, pack, unpack
-from deploy.interchange.nir_file import read_graph
+from deploy.interchange.nir_file import flatten, graph_bytes, read_graph
+from deploy.interchange.nir_merge import NEURONS, merge
 from deploy.interchange.nir_read import from_nir
+from deploy.interchange.nir_write import PRIMITIVES, graph_of_network, has_constant
 from lsnn_neuro import files
 from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
-from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.neurons.ahp import AHP
-from lsnn_neuro.neurons.alif import ALIF
-from lsnn_neuro.neurons.li import LI
-from lsnn_neuro.neurons.lif import LIF
-from lsnn_neuro.neurons.neuron import Neuron
-from quantize.loihi import DECAY_ONE, STATE_ONE
-from quantize.network import (
-    QuantizedNetwork,
-    QuantizedPopulation,
-    QuantizedProjection,
-)
-from quantize.scales import dequantize_decay
+from quantize.loihi import DECAY_ONE
+from quantize.network import QuantizedNetwork
 
 DT = 1.0
 """Length of a step in ms of the networks that are written."""
-SPIKING, READOUTS = (nir.LIF, nir.CubaLIF), (nir.LI, nir.CubaLI)
 TOLERANCE = 1e-6
 """Relative; other tools may write 32-bit floats. Neighbouring integers lie 0.4 % apart."""
-
-PRIMITIVES: dict[type[Neuron], tuple[type[nir.NIRNode], type[nir.NIRNode]]] = {
-    LIF: SPIKING,
-    ALIF: SPIKING,  # as long as no spike changes anything but the membrane
-    AHP: SPIKING,
-    LI: READOUTS,
-}
-"""NIR's primitives for a neuron, without and with a synaptic current."""
 
 UNSUPPORTED: dict[str, Callable[[Any], str]] = {
     "step_a": lambda step: f"adapts (step_a up to {step.max()})" if step.any() else "",
@@ -79,8 +44,8 @@ UNSUPPORTED: dict[str, Callable[[Any], str]] = {
 def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> None:
     """Write a network as a NIR graph, atomically.
 
-    What NIR can't express is refused, unless ``extended``: then only the extension holds it, and other
-    tools see plain LIF neurons in its place.
+    - extended: with the network itself as an extension, so that it is read back equal. It then holds what
+      NIR can't express too, which is refused otherwise; other tools see plain LIF neurons in its place
     """
     found = list(unsupported(network))
     if found and not extended:
@@ -90,10 +55,9 @@ def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> No
             "alone to read, or train without it"
         )
     graph = graph_of_network(network)
-    graph.metadata = {EXTENSION: pack(network)}
-    buffer = io.BytesIO()
-    nir.write(buffer, graph)
-    files.write_bytes(path, buffer.getvalue())
+    if extended:
+        graph.metadata = {EXTENSION: pack(network)}
+    files.write_bytes(path, graph_bytes(graph))
 
 
 def load(path: Path) -> QuantizedNetwork:
@@ -121,7 +85,7 @@ def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
             "it out"
         )
     network = unpack(graph.metadata[EXTENSION], path)
-    for changed in _changes(graph_of_network(network), graph):
+    for changed in _changes(graph_of_network(network), graph, network.dt * 1e-3):
         raise FileFormatError(
             f"{path}: {changed} since the export, so the integers in it no longer belong to it; "
             f"remove {EXTENSION} from the graph's metadata to have it quantized anew"
@@ -137,7 +101,9 @@ def unsupported(network: QuantizedNetwork) -> Iterator[str]:
             yield f"{label} has {population.neuron.name!r} neurons"
             continue
         for name, what in UNSUPPORTED.items():
-            found = what(getattr(population.constants, name)) if _has(population, name) else ""
+            found = (
+                what(getattr(population.constants, name)) if has_constant(population, name) else ""
+            )
             if found:
                 yield f"{label} {found}"
         yield from _without_time_constant(label, "decay_v", population.constants.decay_v)
@@ -151,115 +117,49 @@ def unsupported(network: QuantizedNetwork) -> Iterator[str]:
         yield f"the network has steps of {network.dt:g} ms, not of {DT:g} ms"
 
 
-def _has(population: QuantizedPopulation, constant: str) -> bool:
-    return constant in population.neuron.Constants.roles()
-
-
 def _without_time_constant(label: str, field: str, decay: IntArray) -> Iterator[str]:
     """Neurons whose time constant would be zero or infinite."""
     for index in np.flatnonzero((decay == 0) | (decay == DECAY_ONE))[:1]:
         yield f"{label} has a {field} of {decay[index]} (neuron {index}), no finite time constant"
 
 
-def graph_of_network(network: QuantizedNetwork) -> nir.NIRGraph:
-    """A network as a graph of NIR's own nodes."""
-    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([network.n_inputs])})}
-    edges: dict[tuple[str, str], None] = {}  # for its order
-    ends = {INPUT: "input"} | _numbered(
-        "population", [p.name for p in network.spiking], always=True
-    )
-    ends |= _numbered("readout", [p.name for p in network.readouts])
-    for name, node in _numbered("output", network.outputs).items():
-        nodes[node] = nir.Output({"output": np.array([network.size_of(name)])})
-        edges[ends[name], node] = None
-    for population in network.populations:
-        nodes[ends[population.name]] = _neurons(population, network.dt)
-    for index, projection in enumerate(network.projections):
-        gain = _gain(network.population(projection.target))
-        for delay in np.unique(projection.delay).tolist():
-            source, name = ends[projection.source], f"projection{index}_delay{delay}"
-            if delay:
-                line = f"{source}_delay{delay}"
-                nodes[line] = nir.Delay(np.full(projection.n_source, delay * network.dt * 1e-3))
-                edges[source, line] = None
-                source = line
-            weight = _weight(projection, delay) / gain[:, None]
-            nodes[name] = nir.Linear(weight, metadata={"name": projection.name})
-            edges[source, name] = edges[name, ends[projection.target]] = None
-    return nir.NIRGraph(nodes=nodes, edges=list(edges), metadata={}, type_check=False)
+def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterator[str]:
+    """Where two graphs say different neurons, or that something else reaches them.
 
-
-def _numbered(kind: str, names: Sequence[str], *, always: bool = False) -> dict[str, str]:
-    """The node of each population: its kind, and a number where there are several."""
-    if len(names) == 1 and not always:
-        return {names[0]: kind}
-    return {name: f"{kind}{index}" for index, name in enumerate(names)}
-
-
-def _neurons(population: QuantizedPopulation, dt: float) -> nir.NIRNode:
-    """A population's node; LIF neurons stand for those that NIR doesn't have."""
-    n, scale, c = population.size, population.scale, population.constants
-    kinds = PRIMITIVES.get(population.neuron, SPIKING if population.spiking else READOUTS)
-    tau = dequantize_decay(_decay_v(population), dt) * 1e-3
-    values: dict[str, Any] = {
-        "r": np.ones(n),
-        "v_leak": population.bias / (_membrane_gain(population) * scale),
-        "metadata": {"name": population.name},
-    }
-    if population.spiking:
-        to = _has(population, "reset") and c.reset in ("to", "hold")
-        values["v_threshold"] = population.vth / scale
-        values["v_reset"] = c.reset_to / scale if to else np.zeros(n)
-    if (decay_i := _said_current(population)) is None:
-        return kinds[0](tau=tau, **values)
-    return kinds[1](tau_mem=tau, tau_syn=dequantize_decay(decay_i, dt) * 1e-3, **values)
-
-
-def _decay_v(population: QuantizedPopulation) -> IntArray:
-    """Decay of the membranes; neurons without one keep all."""
-    decay: IntArray = getattr(population.constants, "decay_v", np.zeros(population.size, np.int32))
-    return decay
-
-
-def _said_current(population: QuantizedPopulation) -> IntArray | None:
-    """Decay of the synaptic current that NIR can express."""
-    return population.decay_i if population.neuron in PRIMITIVES else None
-
-
-def _membrane_gain(population: QuantizedPopulation) -> FloatArray:
-    """1 - alpha, the factor on the input of NIR's neurons; 1 for neurons that never decay."""
-    decay = _decay_v(population)
-    return np.where(decay == 0, 1.0, decay / DECAY_ONE)
-
-
-def _gain(population: QuantizedPopulation) -> FloatArray:
-    """The integer weight for a weight of 1 in NIR."""
-    gain: FloatArray = _membrane_gain(population) * population.scale / STATE_ONE
-    if (decay_i := _said_current(population)) is not None:
-        gain *= np.where(decay_i == 0, 1.0, decay_i / DECAY_ONE)
-    return gain
-
-
-def _weight(projection: QuantizedProjection, delay: int) -> FloatArray:
-    """Weights of the synapses with one delay, shape (target, source)."""
-    weight = np.zeros((projection.n_target, projection.n_source))
-    here = projection.delay == delay
-    mantissas = projection.weight_mant[here] * 2.0**projection.weight_exp
-    weight[projection.target_index[here], projection.source_index[here]] = mantissas
-    return weight
-
-
-def _changes(expected: nir.NIRGraph, found: nir.NIRGraph) -> Iterator[str]:
-    """Where a graph differs from its network."""
-    for name in sorted(expected.nodes.keys() ^ found.nodes.keys()):
-        yield f"node {name!r} was {'removed' if name in expected.nodes else 'added'}"
-    if {tuple(edge) for edge in expected.edges} != {tuple(edge) for edge in found.edges}:
-        yield "the edges were changed"
-    for name in sorted(expected.nodes.keys() & found.nodes.keys()):
-        one, two = expected.nodes[name].to_dict(), found.nodes[name].to_dict()
-        for field in sorted((one.keys() | two.keys()) - {"metadata"}):
-            if not _agree(one.get(field), two.get(field)):
+    What lies between neurons may be cut into nodes and factors in other ways: release 0.1 wrote a Linear
+    for each projection, and r = w_in = 1.
+    """
+    one, two = _neurons_and_ends(expected), _neurons_and_ends(found)
+    for name in sorted(one.keys() ^ two.keys()):
+        yield f"node {name!r} was {'removed' if name in one else 'added'}"
+    for name in sorted(one.keys() & two.keys()):
+        a, b = one[name].to_dict(), two[name].to_dict()
+        for field in sorted((a.keys() | b.keys()) - {"metadata", "r", "w_in"}):
+            if not _agree(a.get(field), b.get(field)):
                 yield f"{field} of node {name!r} was changed"
+    try:
+        (ours, _), (theirs, _) = (merge(flatten(graph), step) for graph in (expected, found))
+    except NetworkError as error:
+        yield f"the graph was changed ({error})"
+        return
+    for name, arrivals in ours.items():
+        others = theirs.get(name, {})
+        if arrivals.keys() != others.keys() or not all(
+            _agree(_factor(one[name]) * m.toarray(), _factor(two[name]) * others[key].toarray())
+            for key, m in arrivals.items()
+        ):
+            yield f"what reaches node {name!r} was changed"
+
+
+def _neurons_and_ends(graph: nir.NIRGraph) -> dict[str, nir.NIRNode]:
+    kinds = (*NEURONS, nir.Input, nir.Output)
+    return {name: node for name, node in graph.nodes.items() if isinstance(node, kinds)}
+
+
+def _factor(node: nir.NIRNode) -> FloatArray:
+    """What a node multiplies all that reaches it with, (neuron, 1)."""
+    factor: FloatArray = np.ravel(getattr(node, "r", 1.0) * getattr(node, "w_in", 1.0))[:, None]
+    return factor
 
 
 def _agree(one: object, two: object) -> bool:

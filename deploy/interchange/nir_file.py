@@ -1,13 +1,15 @@
-"""A NIR file as a flat graph of nodes: links that lead out of it are refused, subgraphs are opened."""
+"""NIR files. Read as a flat graph of nodes: links out of the file are refused, subgraphs opened."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import nir
+import numpy as np
 
 from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
 
@@ -45,6 +47,20 @@ class FlatGraph:
             for other in before:
                 found[other].append(name)
         return found
+
+
+def graph_bytes(graph: nir.NIRGraph) -> bytes:
+    """A graph as the bytes of a file.
+
+    A v_reset of 0 is left out, which means the same: nir up to 1.0.4 refuses nodes that have the field.
+    """
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    with h5py.File(buffer, "r+") as file:
+        for node in file["node/nodes"].values():
+            if "v_reset" in node and not np.any(node["v_reset"][()]):
+                del node["v_reset"]
+    return buffer.getvalue()
 
 
 def read_graph(path: Path) -> nir.NIRGraph:

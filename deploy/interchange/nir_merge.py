@@ -48,15 +48,21 @@ def is_source(node: nir.NIRNode) -> bool:
 def shapes_of(graph: FlatGraph) -> dict[str, Shape]:
     """What each node gives out, found from inputs and neurons on along the edges."""
     after, shapes = graph.after(), dict[str, Shape]()
-    ready = deque(name for name, node in graph.nodes.items() if _own_shape(node) is not None)
-    for name in ready:
-        shapes[name] = _own_shape(graph.nodes[name]) or ()
-    while ready:
-        name = ready.popleft()
-        for other in after[name]:
-            if other not in shapes:
-                shapes[other] = _shape_after(other, graph.nodes[other], shapes[name])
-                ready.append(other)
+
+    def spread(known: dict[str, Shape]) -> None:
+        shapes.update(known)
+        ready = deque(known)
+        while ready:
+            name = ready.popleft()
+            for other in after[name]:
+                if other not in shapes:
+                    shapes[other] = _shape_after(other, graph.nodes[other], shapes[name])
+                    ready.append(other)
+
+    spread({n: shape for n, node in graph.nodes.items() if (shape := _own_shape(node)) is not None})
+    for name, node in graph.nodes.items():
+        if name not in shapes and isinstance(node, NEURONS):  # one neuron, which hears nothing
+            spread({name: (1,)})
     for name in graph.nodes.keys() - shapes.keys():
         raise NetworkError(
             f"NIR node {name!r}: is reached by no input and no neuron, so its size is not known; leave it out"

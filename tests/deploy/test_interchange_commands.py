@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lif_networks import lif_network
 from random_networks import random_inputs, random_network
-from test_nir import lif_network
 
 from cli import main
 from deploy.artifact import write_artifact
@@ -55,6 +55,15 @@ def test_an_artifact_goes_to_nir_and_comes_back_equal(tmp_path, artifact):
     again = tmp_path / "again.nir"  # what was imported can be converted in turn
     assert run("convert", back, "--to", "nir", "--out", again, "--extended").exit_code == 0
     assert again.read_bytes() == there.read_bytes()
+
+
+def test_nir_without_the_extension_says_when_read_what_it_lacks(tmp_path, artifact):
+    folder, there, back = artifact(lif_network(0)), tmp_path / "n.nir", tmp_path / "n.safetensors"
+    assert run("convert", folder, "--to", "nir", "--out", there).exit_code == 0
+    done = run("import", "nir", there, "--out", back)
+    assert done.exit_code == 0, done.output
+    assert "read as a file of lsnn-neuro" in done.output
+    assert "quantized anew" in done.output
 
 
 def test_what_netx_can_not_run_is_refused_in_one_line(tmp_path, artifact):

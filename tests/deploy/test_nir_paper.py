@@ -83,6 +83,63 @@ def test_snntorchs_late_reset_to_zero_loses_the_input_of_the_next_step(synaptic:
     assert np.sum(wanted) > 500
 
 
+def at_once(threshold: float, reset: str, *, alpha: float) -> tuple[Any, Any, Any]:
+    """Leaky (alpha = 0) or Synaptic with reset_delay=False: file, inputs, spikes by snnTorch's own lines.
+
+    They take off what is not taken off already: (spike - reset of the membrane before) thresholds.
+    """
+    rng = np.random.default_rng(8)
+    n, dt, beta = 9, 1e-4, 0.85
+    weight = rng.normal(0, 0.25, (n, n))
+    tau, tau_syn = dt / (1 - beta), dt / (1 - alpha)
+    r, leak, threshold_ = each(n, tau / dt, 0, threshold)
+    node: nir.NIRNode = nir.LIF(tau=np.full(n, tau), r=r, v_leak=leak, v_threshold=threshold_)
+    if alpha:
+        node = nir.CubaLIF(
+            tau_syn=np.full(n, tau_syn), tau_mem=np.full(n, tau), r=r, v_leak=leak,
+            v_threshold=threshold_, w_in=np.full(n, tau_syn / dt),
+        )  # fmt: skip
+    graph = graph_of(input=n, w=linear(*weight), a=node, output=n)
+    x = (rng.random((300, 4, n)) < 0.4).astype(float)
+    syn = mem = np.zeros((4, n))
+    spikes, above = [], 0
+    for now in x:
+        before = (mem > threshold).astype(float)
+        syn = alpha * syn + now @ weight.T
+        mem = beta * mem + syn
+        mem = mem - before * (threshold if reset == "subtract" else mem)
+        spk = (mem > threshold).astype(float)
+        above += int((mem > 2 * threshold).sum())
+        mem = mem - (spk - before) * (threshold if reset == "subtract" else mem)
+        spikes.append(spk)
+    return graph, x, (np.array(spikes), above)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize(("alpha", "threshold"), [(0.0, 1.5), (0.7, 7.0)])
+def test_snntorchs_resets_without_delay_act_at_once(
+    alpha: float, threshold: float, reset: str
+) -> None:
+    graph, x, (wanted, above) = at_once(threshold, reset, alpha=alpha)
+    found = from_nir(graph, "snntorch", reset=f"{reset}-at-once")
+    spikes, _ = run_in_double(found.spec, x)
+    assert above == 0
+    assert wanted.sum() > 100
+    np.testing.assert_array_equal(spikes["a"], wanted)
+    late, _ = run_in_double(from_nir(graph, "snntorch", reset=reset).spec, x)
+    assert (late["a"] != wanted).any() == (alpha > 0 or reset == "subtract")
+
+
+def test_above_twice_the_threshold_a_reset_without_delay_is_not_exact_and_said_so() -> None:
+    graph, x, (wanted, above) = at_once(0.5, "subtract", alpha=0.7)
+    found = from_nir(graph, "snntorch", reset="subtract-at-once")
+    spikes, _ = run_in_double(found.spec, x)
+    assert above > 100
+    assert (spikes["a"] != wanted).any()
+    assert any("twice the threshold" in note for note in found.notes)
+    assert not any("twice" in n for n in from_nir(graph, "snntorch", reset="zero-at-once").notes)
+
+
 @needs_paper
 def test_the_braille_network_spikes_as_snntorchs_formulas_do() -> None:
     file = PAPER / "braille_noDelay_noBias_subtract.nir"
