@@ -39,6 +39,7 @@ def run(parts: list[str], names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_cells_that_run_again_give_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [cell for cell in cells(name) if not is_last(cell)]

@@ -82,7 +82,9 @@ def test_a_foreign_target_takes_its_option(site: Path) -> None:
     said = fail(site, *open_loop, "paced", "--target-option", "speed=2")
     assert said == "Error: target 'paced': there is no option 'speed=2'; it has pace"
     digits = ("evaluate", "models/smnist", "--target", "nowhere")
-    assert "there are float, emulator, loihi-sim, loihi2, netx, paced" in fail(site, *digits)
+    assert "there are float, emulator, loihi-sim, loihi2, netx, recorded, paced" in fail(
+        site, *digits
+    )
 
 
 def test_a_target_may_be_named_by_its_file(site: Path) -> None:

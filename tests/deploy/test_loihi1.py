@@ -172,7 +172,7 @@ def test_an_imported_network_goes_through_every_command(folder, tmp_path):
     assert any(v.startswith("adaptation: population 'adaptive'") for v in about["violations"])
     score = json.loads(succeed("evaluate", file, "--target", "emulator", "--samples", 20, "--json"))
     assert score["samples"] == 20
-    assert "holds integers alone" in refused("evaluate", file, "--samples", 2)
+    assert "holds integers alone" in refused("evaluate", file, "--target", "float", "--samples", 2)
     export = ["export", file, "--target", "loihi-sim", "--out", artifact, "--samples", 2]
     assert "--allow adaptation" in refused(*export)
     rules = {violation.split(":")[0] for violation in about["violations"]}

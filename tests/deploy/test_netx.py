@@ -199,6 +199,7 @@ def test_netx_runs_some_steps_at_a_time(tmp_path):
 
 
 @needs_lava_dl
+@pytest.mark.slow
 def test_netx_runs_a_network_that_was_trained_here(tmp_path):
     run = train_tiny(
         tmp_path / "run", "network.adaptive=0", "network.regular=30", "network.n_ref=0",

@@ -323,7 +323,7 @@ def test_the_form_of_the_neurons_survives_the_way_through_toml(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"adaptive_neuron": "hh"}, "there is no neuron 'hh'; there are lif, if, li, alif"),
+        ({"adaptive_neuron": "hh"}, "there is no neuron 'hh'; there are lif, if, li"),
         ({"neuron": "hh"}, "network.neuron"),
         ({"adaptation": "none"}, "network.adaptation"),
         ({"tau_r": 5.0}, r"tau_r belongs to none of the neurons here \(alif, lif\)"),

@@ -55,7 +55,7 @@ def loss_and_gradients(module, compiled, x):
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_it_compiles_as_one_graph_forward_and_backward(backend):
     torch._dynamo.reset()
     module, x = Operator(random_spec(3)), torch.rand(20, 5, 4)

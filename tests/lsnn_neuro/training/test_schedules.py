@@ -54,7 +54,7 @@ def as_release_0_1_0(
     return [rate(i) for i in range(iterations)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     lr=st.floats(1e-6, 10), iterations=st.integers(1, 300), decay=st.floats(0.01, 1.0),
     every=st.integers(1, 100), cosine=st.booleans(), cut=st.integers(1, 299),
