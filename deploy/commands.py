@@ -17,8 +17,8 @@ from deploy.console import EXISTING, FILE, check_new, overwrite, tell
 @click.argument("path", type=EXISTING)
 @click.option("--to", type=click.Choice(("nir", "netx")), required=True, help="Format.")
 @click.option("--out", type=FILE, required=True, help="File to write.")
-@click.option("--extended", is_flag=True, help="nir: carry what the format can't say, for lsnn-neuro "
-              "alone to read, instead of refusing it.")  # fmt: skip
+@click.option("--extended", is_flag=True, help="nir: with the integer network itself inside, for "
+              "lsnn-neuro alone to read, and so with what the format can't say.")  # fmt: skip
 @overwrite
 def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> None:
     """Write the integer network at PATH (run, checkpoint, artifact, network file) for other tools.

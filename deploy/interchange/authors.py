@@ -11,7 +11,9 @@ import numpy as np
 from deploy.interchange.dialects import DIALECTS, LEAKY, Dialect, neurons_of, tau_of
 from lsnn_neuro.errors import NetworkError
 
-OURS = re.compile(r"population\d+|readout\d*|projection\d+_delay\d+|\w+_delay\d+|input|output\d*")
+OURS = re.compile(
+    r"population\d+|readout\d*(_offset)?|projection\d+_delay\d+|\w+_delay\d+|input|output\d*"
+)
 ROCKPOOL = re.compile(r"\d+_\w*Torch\w*")
 NUMBERED = re.compile(r"\d+")
 FX = re.compile(r"_\d+")

@@ -18,7 +18,7 @@ import numpy as np
 from deploy.imported import Imported
 from deploy.interchange.extension import EXTENSION, pack, unpack
 from deploy.interchange.nir_file import flatten, graph_bytes, read_graph
-from deploy.interchange.nir_merge import NEURONS, merge
+from deploy.interchange.nir_merge import CONSTANT, NEURONS, merge
 from deploy.interchange.nir_read import from_nir
 from deploy.interchange.nir_write import PRIMITIVES, graph_of_network, has_constant
 from lsnn_neuro import files
@@ -109,8 +109,8 @@ def unsupported(network: QuantizedNetwork) -> Iterator[str]:
         yield from _without_time_constant(label, "decay_v", population.constants.decay_v)
         if population.decay_i is not None:
             yield from _without_time_constant(label, "decay_i", population.decay_i)
-        if population.offset.any():
-            yield f"{label} has an offset (up to {np.abs(population.offset).max():g}) behind its integral"
+        if population.offset.any() and population.name not in network.outputs:
+            yield f"{label} has an offset (up to {np.abs(population.offset).max():g}) and is not read"
     if len(network.outputs) > 1:
         yield f"the network has outputs in an order ({', '.join(network.outputs)})"
     if network.dt != DT:
@@ -127,7 +127,7 @@ def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterat
     """Where two graphs say different neurons, or that something else reaches them.
 
     What lies between neurons may be cut into nodes and factors in other ways: release 0.1 wrote a Linear
-    for each projection, and r = w_in = 1.
+    for each projection, r = w_in = 1, and no offset of a readout.
     """
     one, two = _neurons_and_ends(expected), _neurons_and_ends(found)
     for name in sorted(one.keys() ^ two.keys()):
@@ -144,6 +144,8 @@ def _changes(expected: nir.NIRGraph, found: nir.NIRGraph, step: float) -> Iterat
         return
     for name, arrivals in ours.items():
         others = theirs.get(name, {})
+        if (CONSTANT, 0) not in others and isinstance(one[name], nir.Output):
+            arrivals = {key: m for key, m in arrivals.items() if key != (CONSTANT, 0)}
         if arrivals.keys() != others.keys() or not all(
             _agree(_factor(one[name]) * m.toarray(), _factor(two[name]) * others[key].toarray())
             for key, m in arrivals.items()

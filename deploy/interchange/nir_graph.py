@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import nir
 import numpy as np
@@ -94,13 +94,7 @@ def _understood(flat: FlatGraph, reading: Reading) -> Graph:
     }
     for name, cell in cells.items():
         arrivals[name] = _with_recurrence(name, arrivals[name], cell, reading)
-    read = _read_directly(arrivals[output], cells)
-    if read is None:
-        read, n = output, size_of(shapes[output])
-        zero = np.zeros(n)
-        cells[output] = Cell(
-            neuron=LI(alpha=zero), kappa=zero, weight=np.ones(n), leak=zero, offset=zero
-        )
+    read = _read(output, arrivals[output], cells, size_of(shapes[output]))
     for name in cells:
         for heard, _ in arrivals[name]:
             if heard in cells and not cells[heard].neuron.spiking:
@@ -128,14 +122,35 @@ def _with_recurrence(name: str, arrivals: Arrivals, cell: Cell, reading: Reading
     return arrivals | {(name, 0): known + sparse.csr_matrix(matrix)}
 
 
+def _read(output: str, arrivals: Arrivals, cells: dict[str, Cell], size: int) -> str:
+    """The node that is read: a population with what is added to it, else the output, which keeps nothing."""
+    read = _read_directly(arrivals, cells)
+    if read is None:
+        zero = np.zeros(size)
+        cells[output] = Cell(
+            neuron=LI(alpha=zero), kappa=zero, weight=np.ones(size), leak=zero, offset=zero
+        )
+        return output
+    if (CONSTANT, 0) in arrivals:
+        added = arrivals[CONSTANT, 0].toarray()[:, 0]
+        cells[read] = replace(cells[read], offset=cells[read].offset + added)
+    return read
+
+
 def _read_directly(arrivals: Arrivals, cells: dict[str, Cell]) -> str | None:
-    """The population that an output passes on as it is; None where there is something between."""
-    if len(arrivals) != 1:
+    """The population that an output passes on; None where there is something between.
+
+    A constant that is added to a membrane on the way is its offset.
+    """
+    heard = {key: matrix for key, matrix in arrivals.items() if key != (CONSTANT, 0)}
+    if len(heard) != 1:
         return None
-    ((source, delay), matrix) = next(iter(arrivals.items()))
+    ((source, delay), matrix) = next(iter(heard.items()))
+    if source not in cells or (len(heard) < len(arrivals) and cells[source].neuron.spiking):
+        return None
     n = matrix.shape[0]
     same = matrix.shape[1] == n and (matrix != identity(n)).nnz == 0
-    return source if source in cells and delay == 0 and same else None
+    return source if delay == 0 and same else None
 
 
 def _names(cells: dict[str, Cell], read: str) -> dict[str, str]:

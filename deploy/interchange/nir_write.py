@@ -6,7 +6,8 @@ its integers stand for (S is a population's scale, dt a step)::
     LIF   tau dv/dt = v_leak - v + I, spike at v > v_threshold, then v = v_reset
           tau = -dt / ln(1 - decay_v / 4096), v_threshold = vth / S, v_reset = reset_to / S,
           v_leak = bias / (S decay_v / 4096)
-    LI    a readout, the same without a threshold
+    LI    a readout, the same without a threshold; its offset is the bias of an Affine between it and the
+          Output, an identity
     CubaLIF, CubaLI   the same behind a synaptic current, tau_syn dI/dt = -I + what arrives
           with r = tau_mem / dt and w_in = tau_syn / dt; r is 1 without a current
     Affine, Delay   one Affine, its bias 0, for all synapses between two populations that share a delay
@@ -81,7 +82,12 @@ def graph_of_network(network: QuantizedNetwork) -> nir.NIRGraph:
             edges[line, name] = edges[name, ends[target]] = None
     for name, node in _numbered("output", network.outputs).items():
         nodes[node] = nir.Output({"output": np.array([network.size_of(name)])})
-        edges[ends[name], node] = None
+        read, offset = ends[name], network.population(name).offset
+        if offset.any():
+            nodes[f"{read}_offset"] = nir.Affine(np.eye(len(offset)), offset.copy())
+            edges[read, f"{read}_offset"] = None
+            read = f"{read}_offset"
+        edges[read, node] = None
     return nir.NIRGraph(nodes=nodes, edges=list(edges), metadata={}, type_check=False)
 
 

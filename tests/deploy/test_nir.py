@@ -219,7 +219,11 @@ def test_what_nir_can_not_say_of_readouts_and_of_the_network_is_named():
     biased = li("readout", np.array([9]), offset=np.array([-5.0]))
     timeless, second = li("readout", np.array([0])), li("second", np.array([9]))
     for readouts, more, named in (
-        ((biased,), {}, "'readout' has an offset (up to 5)"),
+        (
+            (second, biased),
+            {"outputs": ("second",)},
+            "'readout' has an offset (up to 5) and is not",
+        ),
         ((timeless,), {}, "'readout' has a decay_v of 0"),
         ((second, biased), {}, "outputs in an order (second, readout)"),
         ((second,), {"dt": 2.0}, "steps of 2 ms, not of 1 ms"),

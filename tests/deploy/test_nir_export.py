@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from lif_networks import lif_network
+from nir_graphs import graph_of, lif
 from random_networks import random_inputs
 from same import differences
 
 from deploy.interchange.extension import EXTENSION
 from deploy.interchange.nir import read, save
+from deploy.interchange.nir_read import from_nir
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network.double import run_in_double
 from quantize.conversion import convert, to_spec
@@ -72,10 +74,10 @@ def test_its_float_network_does_what_the_integers_stand_for(
     save(network, tmp_path / "a.nir")
     found = read(tmp_path / "a.nir")
     assert found.reading["dialect"] == "lsnn-neuro"
-    inputs = random_inputs(seed, network, n_steps=200, n_samples=3)
+    inputs = random_inputs(seed, network, n_steps=100, n_samples=2)
     ours, readout = run_in_double(to_spec(network), inputs)
     theirs, read_out = run_in_double(found.spec, inputs)
-    assert sum(int(s.sum()) for s in ours.values()) > 300
+    assert sum(int(s.sum()) for s in ours.values()) > 100
     for i, p in enumerate(network.spiking):
         np.testing.assert_array_equal(theirs[f"population{i}"], ours[p.name])
     np.testing.assert_allclose(read_out, readout, rtol=1e-9, atol=1e-9)
@@ -102,6 +104,33 @@ def test_a_network_at_the_scales_of_the_converter_comes_back_in_equal_integers(
     assert one.keys() == two.keys()
     for key, weight in one.items():
         np.testing.assert_array_equal(two[key], weight, err_msg=str(key))
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_the_offset_of_a_readout_is_an_affine_behind_it(tmp_path: Path, extended: bool) -> None:
+    plain = lif_network(2)
+    readout = replace(plain.readouts[0], offset=np.array([0.5, 0.0, -3.0]))
+    network = replace(plain, populations=(*plain.spiking, readout))
+    save(network, tmp_path / "a.nir", extended=extended)
+    found = read(tmp_path / "a.nir")
+    assert found.network.readouts[0].offset.tolist() == [0.5, 0.0, -3.0]
+    graph = nir.read(tmp_path / "a.nir")
+    assert [a for a, b in graph.edges if b == "output"] == ["readout_offset"]
+    if extended:
+        assert differences(found.network, network) == []
+        return
+    inputs = random_inputs(2, network, n_steps=100, n_samples=2)
+    wanted, got = (run_in_double(s, inputs)[1] for s in (to_spec(network), found.spec))
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9)
+    assert got[0, 0].tolist() != [0.5, 0.0, -3.0]
+
+
+def test_what_is_added_to_spikes_is_no_offset_of_theirs(tmp_path: Path) -> None:
+    graph = graph_of(input=1, a=lif(), more=nir.Affine(np.eye(1), np.ones(1)), output=1)
+    found = from_nir(graph, "nir", dt=1.0)
+    assert found.spec.outputs == ("readout",)
+    x = np.zeros((3, 1, 1))
+    assert run_in_double(found.spec, x)[1].ravel().tolist() == [1.0, 1.0, 1.0]
 
 
 def test_a_scale_that_the_converter_would_not_choose_is_lost(tmp_path: Path) -> None:

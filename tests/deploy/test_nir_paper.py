@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nir
@@ -11,9 +12,12 @@ from foreign_networks import PAPER, needs_paper
 from nir_graphs import each, graph_of, lif, linear
 from same import differences
 
+from deploy import load
+from deploy.api import parity
 from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.nir import read
 from deploy.interchange.nir_read import from_nir
+from deploy.targets import get_target
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.double import run_in_double
 from quantize.emulator import emulate
@@ -154,6 +158,19 @@ def test_the_braille_network_spikes_as_snntorchs_formulas_do() -> None:
     np.testing.assert_array_equal(spikes["lif2"][1:], wanted["lif2"][:-1])
     assert wanted["lif1.lif"].sum() > 500
     assert wanted["lif2"].sum() > 50
+
+
+@needs_paper
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_braille_network_is_exact_on_integers_and_on_lava(tmp_path: Path, seed: int) -> None:
+    read(PAPER / "braille_noDelay_noBias_subtract.nir").save(tmp_path / "braille.safetensors")
+    model = load(tmp_path / "braille.safetensors")
+    inputs = np.random.default_rng(seed).random((257, 2, 12)) < 0.4
+    report = parity(model, get_target("loihi-sim"), inputs=inputs)
+    assert {"P1", "P2"} <= report.levels.keys()
+    assert not report.failed
+    record = emulate(model.integers, inputs)
+    assert all(p.spikes.sum() > 100 for p in record.spikes)
 
 
 def test_a_file_without_v_reset_is_one_with_0() -> None:
