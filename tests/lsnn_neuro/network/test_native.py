@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -229,8 +231,16 @@ ONE_CALL = """
 """
 
 
+def processor_seconds(pid):
+    """Of a running process; unlike time of day it does not depend on what else the machine does."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_ends_a_long_call_within_a_second(threads):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(ONE_CALL), str(threads)], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -238,10 +248,12 @@ def test_ctrl_c_ends_a_long_call_within_a_second(threads):
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)
     assert process.poll() is None
-    begin = time.monotonic()
+    begin = processor_seconds(process.pid)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 2  # the interpreter's own end included
+    out, err = process.communicate(timeout=120)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert whole - begin < 1  # the interpreter's own end included; the rest of the call takes four
     assert out == ""
     assert err.strip().endswith("KeyboardInterrupt")
 
@@ -266,7 +278,7 @@ def test_a_session_that_was_interrupted_is_over(n_samples):
 
 
 def test_other_threads_of_python_run_meanwhile():
-    made, x = network(), np.ones((400_000, 16, IN), bool)
+    made, x = network(), np.ones((4_000_000, 16, IN), bool)
     ticks, done = 0, threading.Event()
 
     def call():
@@ -278,7 +290,7 @@ def test_other_threads_of_python_run_meanwhile():
     while not done.wait(0.002):
         ticks += 1
     thread.join()
-    assert ticks > 10
+    assert ticks > 10  # were they held up, there would be one or two
 
 
 def test_a_signals_handler_may_call_the_kernel_in_the_middle_of_a_call():
