@@ -237,6 +237,9 @@ def described(model: Model) -> dict[str, Any]:
         progress = model.checkpoint.progress
         found["recipe"] = model.recipe.to_dict("json")
         found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
+    if model.imported is not None:
+        found["read as"] = dict(model.imported.reading)
+        found["layers"] = [vars(layer) for layer in model.imported.layers]
     if model.class_names:
         found["classes"] = list(model.class_names)
     if (network := model.network) is None:

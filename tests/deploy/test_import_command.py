@@ -71,7 +71,9 @@ def test_an_imported_network_is_inspected_compared_reported_and_exported(
     assert model.spec is not None
     assert model.imported is not None
     assert model.imported.reading["dialect"] == "snntorch"
-    assert "synapses" in run("inspect", imported)
+    seen = run("inspect", imported)
+    assert "dialect: snntorch" in seen
+    assert "population lif2  node lif2  lag " in seen
     assert "P1: quantization-aware against emulator: exact" in run(
         "parity", imported, "--inputs", "random"
     )
