@@ -152,6 +152,7 @@ def _gain(
 ) -> tuple[FloatArray, bool]:
     """The factor on what is integrated beside the neuron's own gain, and whether that is 1."""
     r = _each(node.r, size)
+    reading.check_r(node, r)
     drive = reading.drive(name, node)
     if drive == "one":
         return np.ones(size), True
@@ -198,9 +199,9 @@ def _spiking(
     """The neurons with their reset; ``start``: what v is counted from."""
     n = len(alpha)
     threshold, to = _each(node.v_threshold, n), _each(node.v_reset, n)
-    put = reading.number(name, "v_reset", n)
     more: dict[str, Any] = {"b0": threshold - start, "at_threshold": reading.dialect.at_threshold}
     if rule == "to":
+        put = reading.number(name, "v_reset", n)
         more |= {"reset": "to", "reset_to": (to if put is None else put) - start}
     elif rule == "late-to":
         more |= {"reset": "hold", "reset_to": to - start, "n_ref": 1}
