@@ -132,15 +132,17 @@ def with_room(spec: NetworkSpec, largest_event: int) -> NetworkSpec:
 def in_single(spec: NetworkSpec) -> NetworkSpec:
     """A spec with weights and biases in single precision, as a network that learns holds them.
 
-    NetworkError over numbers that are too large for it.
+    NetworkError over numbers that are too large or too small for it.
     """
+    kept = np.finfo(np.float32)
 
     def single(values: Any, what: str) -> Any:
-        large = np.abs(values) > np.finfo(np.float32).max
-        for index in np.flatnonzero(large)[:1]:
+        size = np.abs(values)
+        beyond = (size > kept.max) | ((size > 0) & (size < kept.tiny))
+        for index in np.flatnonzero(beyond)[:1]:
             raise NetworkError(
-                f"{what}[{index}] is {np.ravel(values)[index]:g}, allowed is what single precision holds, up "
-                "to 3.4e38"
+                f"{what}[{index}] is {np.ravel(values)[index]:g}, allowed in single precision is 0, or "
+                f"{kept.tiny:.1e} to {kept.max:.1e}; scale what comes in, or give an --input-scale nearer 1"
             )
         return np.asarray(values, np.float32).astype(np.float64)
 

@@ -53,6 +53,7 @@ class Dialect:
     - resets: what a spike does to the membrane, in the framework's words, the usual one first; "late": in
       the next step (to a value: then the membrane misses what arrives in that step, but where it is plain, a
       LIF that does not feed itself)
+    - says_reset: whether its files say what a spike does: v is set to v_reset
     - several: whether neurons may send several spikes a step, which no file says
     - hop: steps that a spike takes from one layer to the next
     - starts_at_leak: whether membranes start at v_leak, not at 0
@@ -73,6 +74,7 @@ class Dialect:
     jump: Jump = "equation"
     at_threshold: bool = False
     resets: Mapping[str, ResetRule] = field(default_factory=lambda: {"to": "to"})
+    says_reset: bool = False
     several: bool = False
     hop: int = 0
     starts_at_leak: bool = False
@@ -200,7 +202,7 @@ DIALECTS: dict[str, Dialect] = {
             resets={"subtract": "subtract", "zero": "to"},
             lost={
                 "tau_syn": "time constant of its synaptic current, in steps",
-                "norm_input": "whether inputs are divided by tau (true or false)",
+                "norm_input": "choice whether inputs are divided by tau (true or false)",
             },
         ),
         Dialect(
@@ -219,7 +221,7 @@ DIALECTS: dict[str, Dialect] = {
         ),
         Dialect(
             name="nir", source="the equations of NIR 1.0.8, what arrives held within a step",
-            resets={"to": "to", "subtract": "subtract"},
+            resets={"to": "to", "subtract": "subtract"}, says_reset=True,
         ),
         Dialect(
             name="lsnn-neuro", source="lsnn-neuro convert --to nir", steps=((1e-3, 1.0),), hop=1,

@@ -191,3 +191,61 @@ def test_a_constant_that_no_population_has_is_not_learnt(tmp_path: Path) -> None
     config = ImportedConfig(kind="imported", file=str(tmp_path / "a"), learn=("foo",))
     with pytest.raises(NetworkError, match=r"network\.learn: .* no constant 'foo' that learns"):
         config.draw(1, 1, None)
+
+
+def test_images_whose_axes_come_in_another_order_are_refused() -> None:
+    neurons = nir.LIF(*(np.full((5, 3, 3), v) for v in (0.02, 1.0, 0.0, 1.0)))
+    conv = nir.Conv2d((3, 5), np.ones((3, 1, 1, 1)), 1, 0, 1, 1, np.zeros(3))
+    graph = graph_of(input=(1, 3, 5), c=conv, n=neurons, output=45)
+    said = refused(graph, "nir", dt=1.0)
+    assert "NIR node 'n': has shape (5, 3, 3), (3, 3, 5) comes in from 'c'" in said
+    conv = nir.Conv2d((3, 3), np.ones((5, 1, 1, 1)), 1, 0, 1, 1, np.zeros(5))
+    graph = graph_of(input=(1, 3, 3), c=conv, n=neurons, output=45)
+    assert from_nir(graph, "nir", dt=1.0).network.n_synapses == 45
+
+
+def test_sums_of_images_whose_axes_are_in_another_order_are_refused() -> None:
+    convs = {
+        name: nir.Conv2d(size, np.ones((1, 1, 1, 1)), 1, 0, 1, 1, np.zeros(1))
+        for name, size in (("a", (2, 3)), ("b", (3, 2)))
+    }
+    flat = nir.Flatten({"input": np.array([1, 2, 3])}, 0, -1)
+    ends = {"ra": nir.LIF(*(np.full((1, 2, 3), v) for v in (0.02, 1.0, 0.0, 1.0)))}
+    ends |= {"rb": nir.LIF(*(np.full((1, 3, 2), v) for v in (0.02, 1.0, 0.0, 1.0)))}
+    edges = [("input", "ra"), ("input", "rb"), ("ra", "a"), ("rb", "b"), ("a", "f"), ("b", "f"),
+             ("f", "n"), ("n", "output")]  # fmt: skip
+    graph = graph_of(edges, input=6, **ends, **convs, f=flat, n=lif(6), output=6)
+    assert "NIR node 'f': has shape (1, 2, 3), (1, 3, 2) comes in from 'b'" in refused(
+        graph, "nir", dt=1.0
+    )
+
+
+def test_an_input_scale_below_single_precision_is_refused_by_its_name() -> None:
+    graph = graph_of(input=1, w=linear(1.0), n=lif(), output=1)
+    said = refused(graph, "nir", dt=1.0, input_scale=1e-300)
+    assert "weight[0] is 1e-300" in said
+    assert "--input-scale" in said
+
+
+def test_a_threshold_below_the_leak_is_refused_by_the_fields_of_nir() -> None:
+    node = nir.LIF(*each(1, 1e-5, 1.0, 0.57, 0.5))
+    graph = graph_of(input=1, w=linear(1.0), n=node, output=1)
+    assert (
+        "NIR node 'n': v_threshold of neuron 0 is 0.5, must be above v_leak, where its"
+        in refused(graph, "norse")
+    )
+    graph = graph_of(input=1, w=linear(1.0), n=nir.Threshold(np.zeros(1)), output=1)
+    assert "NIR node 'n': threshold of neuron 0 is 0, must be above 0" in refused(
+        graph, "nir", dt=1.0
+    )
+
+
+def test_a_bad_value_to_put_back_is_not_blamed_on_the_step() -> None:
+    said = refused(sinabs(), "sinabs", one_spike=True, put={"tau_syn": -5.0})
+    assert "--put tau_syn of neuron 0 is -5" in said
+    assert said.endswith("give a positive value")
+
+
+def test_a_reset_that_the_file_says_is_not_called_unsaid() -> None:
+    graph = graph_of(input=1, w=linear(1.0), n=lif(), output=1)
+    assert not [n for n in from_nir(graph, "nir", dt=1.0).notes if "does not say their reset" in n]
