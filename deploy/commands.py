@@ -42,7 +42,8 @@ def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> 
 
 NIR_OPTIONS = (
     click.option("--from", "dialect", metavar="NAME", help="nir: which framework wrote it (snntorch, "
-                 "norse, sinabs, rockpool, spikingjelly; nir: none, as NIR says); by default guessed."),
+                 "norse, sinabs, rockpool, spikingjelly, lsnn-neuro; nir: none, as NIR says); by default "
+                 "guessed."),
     click.option("--dt", type=float, metavar="MS", help="nir: length of a step, in the file's time."),
     click.option("--integration", type=click.Choice(("exponential", "euler")),
                  help="nir: how a step integrates, in place of the dialect's way."),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lsnn_neuro import files
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.imported import KIND, SPEC, spec_of
@@ -130,15 +130,33 @@ def with_room(spec: NetworkSpec, largest_event: int) -> NetworkSpec:
 
 
 def in_single(spec: NetworkSpec) -> NetworkSpec:
-    """A spec with weights and biases in single precision, as a network that learns holds them."""
+    """A spec with weights and biases in single precision, as a network that learns holds them.
 
-    def single(values: Any) -> Any:
+    NetworkError over numbers that are too large or too small for it.
+    """
+    kept = np.finfo(np.float32)
+
+    def single(values: Any, what: str) -> Any:
+        size = np.abs(values)
+        beyond = (size > kept.max) | ((size > 0) & (size < kept.tiny))
+        for index in np.flatnonzero(beyond)[:1]:
+            raise NetworkError(
+                f"{what}[{index}] is {np.ravel(values)[index]:g}, allowed in single precision is 0, or "
+                f"{kept.tiny:.1e} to {kept.max:.1e}; scale what comes in, or give an --input-scale nearer 1"
+            )
         return np.asarray(values, np.float32).astype(np.float64)
+
+    def population(p: Population) -> Population:
+        where = f"population {p.name!r}"
+        return replace(
+            p, bias=single(p.bias, f"{where}: bias"), offset=single(p.offset, f"{where}: offset")
+        )
 
     return replace(
         spec,
-        populations=tuple(
-            replace(p, bias=single(p.bias), offset=single(p.offset)) for p in spec.populations
+        populations=tuple(map(population, spec.populations)),
+        projections=tuple(
+            replace(p, weight=single(p.weight, f"projection {p.name!r}: weight"))
+            for p in spec.projections
         ),
-        projections=tuple(replace(p, weight=single(p.weight)) for p in spec.projections),
     )

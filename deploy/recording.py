@@ -83,6 +83,17 @@ class Recording:
                 raise DataError(
                     f"label_steps is {start} to {stop}, expected some of the {steps} steps"
                 )
+        for name, before in self.resets.items():
+            for step in before:
+                if not _is_whole(step) or not 0 <= step < steps:
+                    raise DataError(
+                        f"resets/{name} holds {step!r}, expected whole numbers from 0 to {steps - 1}, the "
+                        "steps of the inputs"
+                    )
+        if not _is_whole(self.refractory_reading) or self.refractory_reading < 0:
+            raise DataError(
+                f"refractory_reading is {self.refractory_reading!r}, expected a whole number of at least 0"
+            )
         self._check_repeats()
 
     def _over_time(self) -> Iterator[tuple[str, Array]]:
@@ -107,6 +118,10 @@ class Recording:
                 raise DataError(
                     f"samples {first} and {i} have the same inputs and different answers; keep one of them"
                 )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def keys_of(inputs: Events) -> list[bytes]:
@@ -172,8 +187,8 @@ def _recording(arrays: Mapping[str, Array]) -> Recording:
         readout=arrays.get("readout"),
         labels=arrays.get("labels"),
         label_steps=(start, stop),
-        refractory_reading=int(arrays.get("refractory_reading", np.array(0))),
-        resets={name: tuple(steps.tolist()) for name, steps in below("resets")},
+        refractory_reading=arrays.get("refractory_reading", np.array(0)).item(),
+        resets={name: tuple(steps.ravel().tolist()) for name, steps in below("resets")},
     )
 
 

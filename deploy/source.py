@@ -70,7 +70,16 @@ class Recording:
         """A report with the level *source* before all others."""
         found = _imported(model)
         theirs, ours = self._records(found)
-        return replace(report, levels={LEVEL: compare(theirs, ours), **report.levels})
+        level = replace(compare(theirs, ours), not_recorded=self._not_recorded(found))
+        return replace(report, levels={LEVEL: level, **report.levels})
+
+    def _not_recorded(self, found: Imported) -> tuple[str, ...]:
+        """What the recording does not hold: spiking layers by their nodes, and the readout."""
+        assert found.spec is not None
+        spiking = {p.name for p in found.spec.spiking}
+        held = {layer_of(key, found.layers).node for key in self.spikes}
+        missing = [x.node for x in found.layers if x.population in spiking and x.node not in held]
+        return (*missing, *([READOUT] if self.readout is None else []))
 
     def _records(self, found: Imported) -> tuple[SpikeRecord, SpikeRecord]:
         """Both sides in the framework's time."""

@@ -124,7 +124,7 @@ def write(path: Path, kind: Kind, header: Mapping[str, Any], arrays: Arrays) -> 
 def read(path: Path, kind: Kind) -> Contents:
     """Read back the header and the arrays; refuse another kind of file, an unknown version, a flipped bit."""
     if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; expected a {kind.name}")
+        raise FileFormatError(f"{path}: no such file; expected {_a(kind.name)}")
     try:
         with safe_open(path, framework="numpy") as file:
             about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
@@ -133,7 +133,7 @@ def read(path: Path, kind: Kind) -> Contents:
         raise FileFormatError(f"{path}: not a readable {kind.name} ({error})") from error
     if about.get("kind") != kind.name:
         raise FileFormatError(
-            f"{path}: is a {about.get('kind', 'foreign file')}, not a {kind.name}"
+            f"{path}: is {_a(about.get('kind', 'foreign file'))}, not {_a(kind.name)}"
         )
     version, release = about.get("version"), about.get("release", "")
     if not isinstance(version, int) or not kind.oldest <= version <= kind.version:
@@ -151,6 +151,10 @@ def read(path: Path, kind: Kind) -> Contents:
             f"{path}: its contents were changed since it was written (SHA-256); use another copy"
         )
     return Contents(version=version, release=str(release), header=header, arrays=arrays)
+
+
+def _a(noun: object) -> str:
+    return f"{'an' if str(noun)[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def _hash(header: Mapping[str, Any], arrays: Arrays) -> str:

@@ -53,10 +53,13 @@ class Dialect:
     - resets: what a spike does to the membrane, in the framework's words, the usual one first; "late": in
       the next step (to a value: then the membrane misses what arrives in that step, but where it is plain, a
       LIF that does not feed itself)
+    - says_reset: whether its files say what a spike does: v is set to v_reset
     - several: whether neurons may send several spikes a step, which no file says
     - hop: steps that a spike takes from one layer to the next
     - starts_at_leak: whether membranes start at v_leak, not at 0
     - remarks: what is to be said of a file that is read with a reset, by its word; "": of every file
+    - r: what the exporter writes as a node's r, at a step; a file that says another is none of the dialect
+    - r_or_one: whether it may write 1 in its place
     - lost: what the exporter drops of a neuron and ``--put`` gives back: field -> what it is
     """
 
@@ -71,10 +74,13 @@ class Dialect:
     jump: Jump = "equation"
     at_threshold: bool = False
     resets: Mapping[str, ResetRule] = field(default_factory=lambda: {"to": "to"})
+    says_reset: bool = False
     several: bool = False
     hop: int = 0
     starts_at_leak: bool = False
     remarks: Mapping[str, str] = field(default_factory=dict)
+    r: Callable[[Any, float], FloatArray] | None = None
+    r_or_one: bool = False
     lost: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -119,9 +125,26 @@ def tau_over_r(nodes: Nodes) -> float | None:
     for _, node in neurons_of(nodes):
         r = np.asarray(node.r, np.float64)
         tau = np.ones_like(r) if isinstance(node, nir.IF) else tau_of(node)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             found.append((tau / r)[r != 1])
     return _agreed(found)
+
+
+def r_of_tau(node: Any, step: float) -> FloatArray:
+    """The r that cancels the factor r dt/tau (r dt of IF neurons)."""
+    return np.asarray(1 / step) if isinstance(node, nir.IF) else tau_of(node) / step
+
+
+def r_of_rockpool(node: Any, step: float) -> FloatArray:
+    """The r that rockpool writes."""
+    tau = tau_of(node)
+    found: FloatArray = tau / step * np.exp(-step / tau)
+    return found
+
+
+def r_of_one(node: Any, step: float) -> FloatArray:
+    """The r of exporters that leave it at 1."""
+    return np.ones(())
 
 
 def step_of_rockpool(nodes: Nodes) -> float | None:
@@ -132,11 +155,12 @@ def step_of_rockpool(nodes: Nodes) -> float | None:
     found = []
     for _, node in neurons_of(nodes):
         if isinstance(node, LEAKY):
-            y = 1 / np.asarray(node.r, np.float64)
-            u = np.log1p(y)
-            for _ in range(50):
-                u = u - (u - y * np.exp(-u)) / (1 + u)
-            found.append(tau_of(node) * u)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                y = 1 / np.asarray(node.r, np.float64)
+                u = np.log1p(y)
+                for _ in range(50):
+                    u = u - (u - y * np.exp(-u)) / (1 + u)
+                found.append(tau_of(node) * u)
     return _agreed(found)
 
 
@@ -156,7 +180,7 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (
         Dialect(
             name="snntorch", source="snntorch 1.0.0 export_to_nir", steps=((1e-4, 0.1),),
-            find_step=tau_over_r, integration="euler", drive="one",
+            find_step=tau_over_r, integration="euler", drive="one", r=r_of_tau,
             resets={
                 "subtract": "late-subtract", "zero": "late-to", "none": "none",
                 "subtract-at-once": "subtract", "zero-at-once": "to",
@@ -168,23 +192,23 @@ DIALECTS: dict[str, Dialect] = {
         ),
         Dialect(
             name="norse", source="norse 1.1.0 to_nir", steps=((1e-6, 1.0), (1e-3, 1.0)),
-            find_step=step_of_norse, integration="euler", drive_if="one", jump="jump",
+            find_step=step_of_norse, integration="euler", drive_if="one", jump="jump", r=r_of_one,
             resets={"value": "to", "subtract": "subtract"}, starts_at_leak=True,
             lost={"v_reset": "value that a membrane is reset to, written as 0"},
         ),
         Dialect(
             name="sinabs", source="sinabs 3.1.3 to_nir", steps=((1.0, 1.0),), drive_li="one",
-            at_threshold=True, jump="before-decay", several=True,
+            at_threshold=True, jump="before-decay", several=True, r=r_of_one,
             resets={"subtract": "subtract", "zero": "to"},
             lost={
                 "tau_syn": "time constant of its synaptic current, in steps",
-                "norm_input": "whether inputs are divided by tau (true or false)",
+                "norm_input": "choice whether inputs are divided by tau (true or false)",
             },
         ),
         Dialect(
             name="rockpool", source="rockpool 3.1.0 to_nir", steps=((1e-3, 1.0),),
             find_step=step_of_rockpool, drive="one", drive_li="step", jump="before-decay",
-            at_threshold=True, several=True, resets={"subtract": "subtract"},
+            at_threshold=True, several=True, resets={"subtract": "subtract"}, r=r_of_rockpool,
             lost={
                 "w_rec": "recurrent weights, (target, source)",
                 "bias": "bias of its membranes",
@@ -192,11 +216,12 @@ DIALECTS: dict[str, Dialect] = {
         ),
         Dialect(
             name="spikingjelly", source="spikingjelly 2.0.0 export_to_nir", steps=((1e-4, 0.1),),
-            find_step=tau_over_r, integration="euler", at_threshold=True, starts_at_leak=True,
+            find_step=tau_over_r, integration="euler", at_threshold=True, starts_at_leak=True, r=r_of_tau,
+            r_or_one=True,
         ),
         Dialect(
             name="nir", source="the equations of NIR 1.0.8, what arrives held within a step",
-            resets={"to": "to", "subtract": "subtract"},
+            resets={"to": "to", "subtract": "subtract"}, says_reset=True,
         ),
         Dialect(
             name="lsnn-neuro", source="lsnn-neuro convert --to nir", steps=((1e-3, 1.0),), hop=1,

@@ -33,7 +33,7 @@ def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
                 "which training changes one by one"
             )
     untold = [n for n in spiking if reading.value(n, RESET) is None and not reading.reset_told]
-    if untold and len(reading.dialect.resets) > 1:
+    if untold and len(reading.dialect.resets) > 1 and not reading.dialect.says_reset:
         yield (
             f"layers {', '.join(map(repr, untold))}: the file does not say their reset, read as "
             f"{reading.reset!r}; {name} has {', '.join(reading.dialect.resets)}: --reset, or for one layer "

@@ -93,8 +93,8 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
         raise FileFormatError(f"{path}: no such file; expected an HDF5 file of lava-dl")
     try:
         with h5py.File(path, "r") as file:
-            found = contents_of(file)
-    except OSError as error:
+            found = contents_of(file, str(path))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise FileFormatError(f"{path}: not a readable HDF5 file ({error})") from error
     if EXTENSION not in found:
         network = network_of_layers(found, str(path), input_shape=input_shape)
@@ -103,7 +103,7 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     network = unpack(found.pop(EXTENSION), path)
     with h5py.File(io.BytesIO(), "w") as file:
         _write(file, layers_of(network))
-        expected = contents_of(file)
+        expected = contents_of(file, str(path))
     for name in sorted(expected.keys() | found.keys()):
         if not np.array_equal(expected.get(name, np.nan), found.get(name, np.nan)):
             raise FileFormatError(

@@ -38,21 +38,21 @@ UNSUPPORTED: dict[str, Callable[[Any], str]] = {
     "reset": lambda reset: f"resets by {reset!r}" if reset != "to" else "",
     "at_threshold": lambda at: "spikes at its threshold, not only above" if at else "",
 }
-"""Which values of these neurons' constants NIR can't express; "" where it can."""
+"""Which values of these neurons' constants are not written as plain NIR; "" where they are."""
 
 
 def save(network: QuantizedNetwork, path: Path, *, extended: bool = False) -> None:
     """Write a network as a NIR graph, atomically.
 
     - extended: with the network itself as an extension, so that it is read back equal. It then holds what
-      NIR can't express too, which is refused otherwise; other tools see plain LIF neurons in its place
+      plain NIR doesn't hold too, which is refused otherwise; other tools see plain LIF neurons in its place
     """
     found = list(unsupported(network))
     if found and not extended:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise NetworkError(
-            f"{found[0]}, which NIR can't express{more}; write it extended (--extended), for lsnn-neuro "
-            "alone to read, or train without it"
+            f"{found[0]}, which is not written as plain NIR{more}; write it extended (--extended), for "
+            "lsnn-neuro alone to read, or train without it"
         )
     graph = graph_of_network(network)
     if extended:
@@ -94,7 +94,10 @@ def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
 
 
 def unsupported(network: QuantizedNetwork) -> Iterator[str]:
-    """The parts of a network that NIR can't express: object and value."""
+    """The parts of a network that NIR can't express, or that are not written: object and value.
+
+    NIR itself has IF neurons, and any step could stand behind its time constants; neither is written.
+    """
     for population in network.populations:
         label = f"population {population.name!r}"
         if population.neuron not in PRIMITIVES:

@@ -11,12 +11,11 @@ import h5py
 import nir
 import numpy as np
 
+from lsnn_neuro.data.hdf5 import check_contents
 from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
 
 NODES_MAX = 1000
 """Nodes of a graph, at most."""
-BYTES_MAX = 2**31
-"""Of one array in a file."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,32 +84,12 @@ def read_graph(path: Path) -> nir.NIRGraph:
 
 
 def _check_contents(file: h5py.File, path: Path) -> None:
-    """Refuse links, which may lead in circles or to other files, and arrays that are not inside."""
-    waiting, found = [file["/"]], {h5py.h5o.get_info(file.id).addr}
+    """Refuse what may lead in circles or to other files, and more nodes than a graph has."""
     n_nodes = 0
-    while waiting:
-        group = waiting.pop()
+    for group in check_contents(file, str(path), FileFormatError):
         if group.name.endswith("/nodes"):
             n_nodes += len(group)
             check_count(n_nodes, f"{path}: its graph")
-        for name in group:
-            where = f"{path}: {group.name.rstrip('/')}/{name}"
-            if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
-                raise FileFormatError(f"{where} is a link to another place; allowed are contents")
-            item = group[name]
-            if isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise FileFormatError(f"{where} lies in other files; write it into this one")
-                if item.nbytes > BYTES_MAX:
-                    raise FileFormatError(
-                        f"{where} has {item.nbytes} bytes, allowed are {BYTES_MAX}"
-                    )
-                continue
-            address = h5py.h5o.get_info(item.id).addr
-            if address in found:
-                raise FileFormatError(f"{where} is a group that is elsewhere in the file too")
-            found.add(address)
-            waiting.append(item)
 
 
 def check_count(n: int, what: str) -> None:
@@ -125,10 +104,16 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     """A graph without subgraphs; their nodes are called ``subgraph.node``, as nirtorch calls them.
 
     What enters a subgraph enters its inputs, and what leaves it leaves its outputs, which pass it on.
-    NetworkError over edges between nodes that are not there.
+    NetworkError over edges between nodes that are not there, and over complex numbers.
     """
     nodes = dict(_inner_nodes(graph, ""))
     check_count(len(nodes), "NIR graph: it")
+    for name, node in nodes.items():
+        for field, value in vars(node).items():
+            if not isinstance(value, str | dict) and np.iscomplexobj(value):
+                raise NetworkError(
+                    f"NIR node {name!r}: {field} is complex, allowed are real numbers"
+                )
     before: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in dict.fromkeys(_inner_edges(graph, "")):
         before[target].append(source)

@@ -110,10 +110,9 @@ def _understood(flat: FlatGraph, reading: Reading) -> Graph:
 
 def _with_recurrence(name: str, arrivals: Arrivals, cell: Cell, reading: Reading) -> Arrivals:
     """What arrives at a node, with recurrent weights that its file has lost."""
-    weight = reading.value(name, "w_rec")
-    if weight is None:
+    matrix, n = reading.array(name, "w_rec"), len(cell.kappa)
+    if matrix is None:
         return arrivals
-    n, matrix = len(cell.kappa), np.asarray(weight, np.float64)
     if matrix.shape != (n, n):
         raise NetworkError(
             f"--put {name}.w_rec: has shape {matrix.shape}, expected ({n}, {n}), (target, source)"
@@ -236,9 +235,11 @@ class _Builder:
             for source, sent in ((BIAS, constants.always), (START, constants.once)):
                 if sent:
                     entries = [(d, sparse.csr_matrix(w[:, None])) for d, w in sorted(sent.items())]
-                    yield from as_projections(source, self.graph.names[name], entries)
+                    for p in as_projections(source, self.graph.names[name], entries):
+                        yield replace(p, plastic=source != START)
         if any(c.once for c in self.constants.values()):  # silences it from step 1 on
-            yield from as_projections(BIAS, START, [(0, sparse.csr_matrix([[-1.0]]))])
+            silence = as_projections(BIAS, START, [(0, sparse.csr_matrix([[-1.0]]))])
+            yield from (replace(p, plastic=False) for p in silence)
 
     def _delay(self, h: Hop) -> int:
         """Steps that a synapse waits on top of its hop."""

@@ -78,10 +78,12 @@ def conv1d(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     if weight.ndim != 3:
         raise NetworkError(f"NIR node {name!r}: weight has shape {weight.shape}, expected 3 axes")
     channels, length = _image(name, shape, node, 1)
-    flat = (0, *_pair(node.padding)[:1]) if not isinstance(node.padding, str) else node.padding
+    (stride,), (dilation,) = _each(name, node, "stride", 1, 1), _each(name, node, "dilation", 1, 1)
+    padding = node.padding if isinstance(node.padding, str) else _each(name, node, "padding", 1, 0)
     matrix, (out, _, places) = _convolution(
-        name, weight[:, :, None], (channels, 1, length), (1, *_pair(node.stride)[:1]), flat,
-        (1, *_pair(node.dilation)[:1]), int(node.groups),
+        name, weight[:, :, None], (channels, 1, length), (1, stride),
+        padding if isinstance(padding, str) else (0, *padding), (1, dilation),
+        *_each(name, node, "groups", 1, 1),
     )  # fmt: skip
     return matrix, (out, places)
 
@@ -91,31 +93,39 @@ def conv2d(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     weight = np.asarray(node.weight, np.float64)
     if weight.ndim != 4:
         raise NetworkError(f"NIR node {name!r}: weight has shape {weight.shape}, expected 4 axes")
-    padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
+    padding = node.padding if isinstance(node.padding, str) else _each(name, node, "padding", 2, 0)
     return _convolution(
-        name, weight, _image(name, shape, node, 2), _pair(node.stride), padding, _pair(node.dilation),
-        int(node.groups),
+        name, weight, _image(name, shape, node, 2), _each(name, node, "stride", 2, 1), padding,
+        _each(name, node, "dilation", 2, 1), *_each(name, node, "groups", 1, 1),
     )  # fmt: skip
 
 
 def sum_pool(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     """The sum of each window; what is padded is 0."""
     image = _image(name, shape, node, 2)
-    kernel = _pair(node.kernel_size)
+    kernel = _each(name, node, "kernel_size", 2, 1)
+    check_size(name, size_of(kernel) * image[0])
     weight = np.ones((image[0], 1, *kernel))
-    stride, padding = _pair(node.stride), _pair(node.padding)
+    stride, padding = _each(name, node, "stride", 2, 1), _each(name, node, "padding", 2, 0)
     return _convolution(name, weight, image, stride, padding, (1, 1), image[0])
 
 
 def average_pool(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     """The mean of each window; what is padded counts as 0."""
     matrix, out = sum_pool(name, node, shape)
-    return matrix / size_of(_pair(node.kernel_size)), out
+    return matrix / size_of(_each(name, node, "kernel_size", 2, 1)), out
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    values = np.ravel(value)
-    return int(values[0]), int(values[-1])
+def _each(name: str, node: Any, field: str, axes: int, least: int) -> Shape:
+    """A field that holds a whole number, or one for each axis."""
+    values = np.ravel(getattr(node, field))
+    whole = values.dtype.kind in "iuf" and (values == np.floor(values)).all()
+    if not whole or len(values) not in (1, axes) or not (values >= least).all():
+        raise NetworkError(
+            f"NIR node {name!r}: {field} is {getattr(node, field)}, expected a whole number of at least "
+            f"{least}{', or one for each axis' if axes > 1 else ''}"
+        )
+    return tuple(int(v) for v in np.broadcast_to(values, axes))
 
 
 def _image(name: str, shape: Shape, node: Any, axes: int) -> Shape:
@@ -147,8 +157,8 @@ def _convolution(
     if min(*stride, *dilation, *kernel) < 1:
         raise NetworkError(f"NIR node {name!r}: stride, dilation and kernel must be at least 1")
     axes = [
-        _windows(name, n, k, s, p, d)
-        for n, k, s, p, d in zip(
+        _windows(name, n, k, s, pad, d)
+        for n, k, s, pad, d in zip(
             image[1:], kernel, stride, _pads(padding, kernel, dilation, stride, name), dilation, strict=True
         )
     ]  # fmt: skip
@@ -168,26 +178,31 @@ def _convolution(
     return sparse.csr_matrix((values, (target, source)), ends), shape
 
 
-def _pads(padding: Any, kernel: Any, dilation: Shape, stride: Shape, name: str) -> list[int]:
-    """Padding before each axis; "same" pads as torch does, less before than behind."""
+def _pads(padding: Any, kernel: Any, dilation: Shape, stride: Shape, name: str) -> list[Shape]:
+    """Padding of each axis, (before, behind); "same" pads as torch does, less before than behind."""
     if not isinstance(padding, str):
-        return list(padding)
+        return [(p, p) for p in padding]
     if padding == "valid":
-        return [0 for _ in kernel]
+        return [(0, 0) for _ in kernel]
+    if padding != "same":
+        raise NetworkError(
+            f"NIR node {name!r}: padding is {padding!r}, allowed are 'same', 'valid' and whole numbers"
+        )
     if max(stride) > 1:
         raise NetworkError(f"NIR node {name!r}: padding 'same' needs a stride of 1, got {stride}")
-    return [-(d * (k - 1)) for k, d in zip(kernel, dilation, strict=True)]
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    return [(total // 2, total - total // 2) for total in totals]
 
 
 def _windows(
-    name: str, n: int, kernel: int, stride: int, pad: int, dilation: int
+    name: str, n: int, kernel: int, stride: int, pad: Shape, dilation: int
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Length of an axis, and the place of each (output, kernel) on it, -1 outside.
 
-    - pad: before and behind; below 0: so many places in all, to keep the length ("same")
+    - pad: places before and behind
     """
-    before, total = (pad, 2 * pad) if pad >= 0 else (-pad // 2, -pad)
-    count = (n + total - dilation * (kernel - 1) - 1) // stride + 1
+    before = pad[0]
+    count = (n + sum(pad) - dilation * (kernel - 1) - 1) // stride + 1
     if count < 1:
         raise NetworkError(f"NIR node {name!r}: its kernel is larger than what comes in ({n})")
     at = np.arange(count)[:, None] * stride + np.arange(kernel) * dilation - before

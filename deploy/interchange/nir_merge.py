@@ -126,7 +126,20 @@ def merge(graph: FlatGraph, step: float) -> tuple[dict[str, Arrivals], dict[str,
         found[name] = _through(name, graph.nodes[name], incoming(name), came, step)
     ends = {n for n, node in graph.nodes.items() if isinstance(node, (nir.Output, *NEURONS))}
     arrivals = {n: _checked(n, incoming(n), shapes[n]) for n in graph.nodes if n in ends}
+    for name, before in graph.before.items():
+        for other in before:
+            _check_order(name, shapes[name if name in ends else before[0]], other, shapes[other])
     return arrivals, shapes
+
+
+def _check_order(name: str, shape: Shape, before: str, came: Shape) -> None:
+    """Refuse as many values in another order of axes; where one side is flat nobody can tell."""
+    one, two = (tuple(n for n in axes if n != 1) for axes in (shape, came))
+    if len(one) > 1 and len(two) > 1 and one != two:
+        raise NetworkError(
+            f"NIR node {name!r}: has shape {shape}, {came} comes in from {before!r}; give both the axes in "
+            "one order"
+        )
 
 
 def _checked(name: str, arrivals: Arrivals, shape: Shape) -> Arrivals:

@@ -94,9 +94,17 @@ def _each(values: Any, size: int) -> FloatArray:
 def _threshold(threshold: FloatArray) -> Cell:
     """A spike in every step in which what arrives is above the threshold, and no memory."""
     n = len(threshold)
+    _check_above("threshold", threshold, "", np.zeros(n))
     zero, one = np.zeros(n), np.ones(n)
     neuron = LIF(alpha=zero, b0=threshold, reset="to", unit_gain=True)
     return Cell(neuron=neuron, kappa=zero, weight=one, leak=zero, offset=zero)
+
+
+def _check_above(field: str, values: FloatArray, what: str, least: FloatArray) -> None:
+    for index in np.flatnonzero(~(values > least))[:1]:
+        raise NetworkError(
+            f"{field} of neuron {index} is {values[index]:g}, must be above {what}{least[index]:g}"
+        )
 
 
 def _integrator(name: str, node: Any, size: int, reading: Reading, *, plain: bool) -> Cell:
@@ -130,7 +138,12 @@ def _membrane(node: Any, size: int, reading: Reading) -> tuple[FloatArray, Float
     return _kept(field, _each(tau_of(node), size), reading)
 
 
-def _kept(field: str, tau: FloatArray, reading: Reading) -> tuple[FloatArray, FloatArray]:
+def _kept(
+    field: str,
+    tau: FloatArray,
+    reading: Reading,
+    remedy: str = "another --dt, --integration or --from",
+) -> tuple[FloatArray, FloatArray]:
     """The share that a step keeps under a time constant, and the share that it loses."""
     with np.errstate(divide="ignore", invalid="ignore"):
         u = reading.step / tau
@@ -138,7 +151,7 @@ def _kept(field: str, tau: FloatArray, reading: Reading) -> tuple[FloatArray, Fl
     for index in np.flatnonzero(~((tau > 0) & (u <= least)))[:1]:
         raise NetworkError(
             f"{field} of neuron {index} is {tau[index]:g}, allowed at a step of {reading.step:g} are those "
-            f"{'of at least a step' if least < np.inf else 'above 0'}; another --dt, --integration or --from"
+            f"{'of at least a step' if least < np.inf else 'above 0'}; {remedy}"
         )
     if reading.integration == "euler":
         lost: FloatArray = np.minimum(u, 1.0)
@@ -152,6 +165,7 @@ def _gain(
 ) -> tuple[FloatArray, bool]:
     """The factor on what is integrated beside the neuron's own gain, and whether that is 1."""
     r = _each(node.r, size)
+    reading.check_r(node, r)
     drive = reading.drive(name, node)
     if drive == "one":
         return np.ones(size), True
@@ -178,7 +192,11 @@ def _current(name: str, node: Any, size: int, reading: Reading) -> tuple[FloatAr
     if put is not None and isinstance(node, CUBA):
         raise NetworkError("has a tau_syn already; leave --put of it out")
     tau = _each(node.tau_syn, size) if put is None else put
-    kappa, lost = _kept("tau_syn", tau, reading)
+    kappa, lost = (
+        _kept("tau_syn", tau, reading)
+        if put is None
+        else _kept("--put tau_syn", tau, reading, "give a positive value")
+    )
     w_in = _each(node.w_in, size) if put is None else np.ones(size)
     if reading.dialect.jump == "equation":
         return kappa, _snapped_product(w_in, lost)
@@ -198,9 +216,10 @@ def _spiking(
     """The neurons with their reset; ``start``: what v is counted from."""
     n = len(alpha)
     threshold, to = _each(node.v_threshold, n), _each(node.v_reset, n)
-    put = reading.number(name, "v_reset", n)
+    _check_above("v_threshold", threshold, "v_leak, where its membrane starts: ", start)
     more: dict[str, Any] = {"b0": threshold - start, "at_threshold": reading.dialect.at_threshold}
     if rule == "to":
+        put = reading.number(name, "v_reset", n)
         more |= {"reset": "to", "reset_to": (to if put is None else put) - start}
     elif rule == "late-to":
         more |= {"reset": "hold", "reset_to": to - start, "n_ref": 1}

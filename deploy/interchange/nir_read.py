@@ -54,6 +54,7 @@ def from_nir(
         input_scale=1.0 if input_scale is None else input_scale,
     )  # fmt: skip
     spec, layers = spec_of_graph(flat, reading)
+    reading.check_used()
     if largest_event is None:
         largest_event = 1 if reading.input_scale == 1.0 else EVENT_MAX
     return Imported.of_spec(

@@ -10,7 +10,8 @@ from typing import Any, cast
 import nir
 import numpy as np
 
-from deploy.interchange.dialects import Dialect, Drive, Integration, ResetRule
+from deploy.interchange.dialects import AGREE, DIALECTS, Dialect, Drive, Integration, ResetRule
+from lsnn_neuro.arrays import FloatArray
 from lsnn_neuro.errors import FileFormatError, NetworkError
 
 RESET = "reset"
@@ -25,6 +26,7 @@ class Reading:
     - put: what the file has lost, by ``node.field``, or ``field`` for all nodes: a number, a word, true or
       false, an array
     - input_scale: what an input event of 1 stands for in the framework
+    - used: the keys of ``put`` that a node has asked for
     """
 
     dialect: Dialect
@@ -35,6 +37,7 @@ class Reading:
     reset_told: bool = False
     put: Mapping[str, Any] = field(default_factory=dict)
     input_scale: float = 1.0
+    used: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -53,6 +56,12 @@ class Reading:
             raise NetworkError(
                 f"{dialect.name}: its neurons send floor(v / threshold) spikes a step unless told "
                 "otherwise, which no file says; say that they send one, or are to be taken so: --one-spike"
+            )
+        if one_spike and not dialect.several:
+            names = ", ".join(d.name for d in DIALECTS.values() if d.several)
+            raise NetworkError(
+                f"--one-spike: {dialect.name}'s neurons never send several spikes a step, those of {names} "
+                "may; leave it out"
             )
         if not (np.isfinite(input_scale) and input_scale > 0):
             raise NetworkError(f"--input-scale {input_scale}: must be a number above 0")
@@ -84,7 +93,7 @@ class Reading:
 
     def reset_rule(self, word: Any) -> ResetRule:
         """What a framework's word for a reset means."""
-        if word not in self.dialect.resets:
+        if not isinstance(word, str) or word not in self.dialect.resets:
             raise NetworkError(
                 f"reset {word!r}: {self.dialect.name} has {', '.join(self.dialect.resets)}"
             )
@@ -92,19 +101,44 @@ class Reading:
 
     def value(self, node: str, name: str) -> Any:
         """What users put back for a node's field; None where they did not."""
-        return self.put.get(f"{node}.{name}", self.put.get(name))
+        for key in (f"{node}.{name}", name):
+            if key in self.put:
+                self.used.add(key)
+                return self.put[key]
+        return None
 
-    def number(self, node: str, name: str, size: int) -> Any:
-        """The same as numbers, (neuron,)."""
+    def check_used(self) -> None:
+        """Refuse what was put back and no node has asked for."""
+        for key in self.put:
+            if key not in self.used:
+                raise NetworkError(
+                    f"--put {key}: there is no node that has lost it (of another kind, with another reset, "
+                    "or with a value of its own); leave it out"
+                )
+
+    def array(self, node: str, name: str) -> FloatArray | None:
+        """What users put back for a node's field, as numbers."""
         value = self.value(node, name)
         if value is None:
             return None
         try:
-            return np.broadcast_to(np.asarray(value, np.float64).ravel(), size)
-        except (TypeError, ValueError) as error:
+            found = np.asarray(value)
+        except ValueError:  # rows of several lengths
+            found = np.asarray(None)
+        if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+            raise NetworkError(f"--put {node}.{name}: is {value!r}, expected finite numbers")
+        return found.astype(np.float64)
+
+    def number(self, node: str, name: str, size: int) -> Any:
+        """The same as numbers, (neuron,)."""
+        values = self.array(node, name)
+        if values is None:
+            return None
+        if values.size not in (1, size):
             raise NetworkError(
-                f"--put {node}.{name}: is {value!r}, expected a number, or {size} of them"
-            ) from error
+                f"--put {node}.{name}: has {values.size} values, expected a number, or {size} of them"
+            )
+        return np.broadcast_to(values.ravel(), size)
 
     def rule(self, node: str) -> ResetRule:
         """What a spike of a node does."""
@@ -112,14 +146,28 @@ class Reading:
 
     def drive(self, name: str, node: nir.NIRNode) -> Drive:
         """The factor on what a node integrates."""
+        if isinstance(node, nir.IF):
+            return self.dialect.drive_if
         norm = self.value(name, "norm_input")
         if norm is not None:
             if not isinstance(norm, bool):
                 raise NetworkError(f"--put {name}.norm_input: is {norm!r}, allowed: true, false")
             return "equation" if norm else "one"
-        if isinstance(node, nir.IF):
-            return self.dialect.drive_if
         return self.dialect.drive if hasattr(node, "v_threshold") else self.dialect.drive_li
+
+    def check_r(self, node: nir.NIRNode, r: FloatArray) -> None:
+        """Refuse an r, (neuron,), that the dialect's exporter can't have written."""
+        if self.dialect.r is None or isinstance(node, nir.I):
+            return
+        wanted = np.broadcast_to(np.ravel(self.dialect.r(node, self.step)), r.shape)
+        agree = np.isclose(r, wanted, rtol=AGREE, atol=0)
+        if self.dialect.r_or_one:
+            agree |= np.abs(r - 1) <= AGREE
+        for index in np.flatnonzero(~agree)[:1]:
+            raise NetworkError(
+                f"r of neuron {index} is {r[index]:g}, {self.dialect.name} writes {wanted[index]:g} at a "
+                f"step of {self.step:g}; give another --from or --dt"
+            )
 
     def describe(self) -> dict[str, Any]:
         """The reading as JSON values, arrays as their shapes."""
@@ -168,6 +216,8 @@ def put_of_user(texts: Any) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise NetworkError(f"--put {text!r}: expected [NODE.]FIELD=VALUE")
+        if key in found:
+            raise NetworkError(f"--put {key}: is given twice; give one value")
         found[key] = _value(value)
     return found
 
@@ -178,9 +228,12 @@ def _value(text: str) -> Any:
     if text.endswith(".npy"):
         try:
             array = np.load(Path(text), allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise FileFormatError(f"{text}: not a readable NumPy array ({error})") from error
-        return np.asarray(array, np.float64)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+            kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
+            raise FileFormatError(f"{text}: holds {kind}, expected an array of numbers")
+        return array.astype(np.float64)
     try:
         return float(text)
     except ValueError:

@@ -22,6 +22,8 @@ def read_real(file: Path) -> FloatArray:
 
     - returns: (time, sample, input), finite; DataError names the file, and what is wrong with it
     """
+    if not file.is_file():
+        raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file")
     array = read_array(file, "inputs")
     if array.ndim != 3 or array.dtype.kind not in "buif" or 0 in array.shape:
         raise DataError(

@@ -36,6 +36,7 @@ from deploy.interchange.slayer_synapses import (
 from deploy.interchange.unrolled import Shape, Synapses
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import IntArray
+from lsnn_neuro.data.hdf5 import check_contents
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT
 from quantize.loihi import DELAY_MAX, MIXED_MAX, MIXED_MIN, WEIGHT_MAX
@@ -50,8 +51,10 @@ from quantize.network import (
 READOUT = "readout"
 
 
-def contents_of(file: h5py.File) -> dict[str, Values]:
-    """All data sets of a file by their full name."""
+def contents_of(file: h5py.File, origin: str) -> dict[str, Values]:
+    """All data sets of a file by their full name; FileFormatError over what lies outside of it."""
+    for _ in check_contents(file, origin, FileFormatError):
+        pass
     found = {}
 
     def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:

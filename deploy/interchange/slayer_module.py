@@ -50,7 +50,7 @@ def from_slayer(module: Any, *, input_shape: Shape | None = None) -> QuantizedNe
             label = f"block {name!r} ({type(block).__name__})"
             obstacles.attempt(_export, label, block, file.create_group(f"layer/{index}"))
         obstacles.raise_any()
-        found = contents_of(file)
+        found = contents_of(file, "the module")
     return network_of_layers(found, "module", input_shape=input_shape)
 
 

@@ -27,8 +27,9 @@ Contents = Mapping[str, Values]
 """Data sets by name."""
 
 _NO_IMAGE = (
-    "the size of the images that come in is not in the file; pass input_shape=(channel, row, column), or "
-    "put an Input block in front"
+    "the size of the images that come in is not in the file; put an Input block in front, or read it in "
+    "Python with deploy.interchange.netx.load(path, input_shape=(channel, row, column)), a live network with "
+    "from_slayer(net, input_shape=...)"
 )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
+from lsnn_neuro.data.hdf5 import check_dataset
 from lsnn_neuro.data.samples import ArraySamples, Samples, texts
 from lsnn_neuro.errors import DataError
 
@@ -95,10 +96,7 @@ class HDF5Samples(Samples):
             at = at[part]
         if not isinstance(at, h5py.Dataset):
             raise DataError(f"{self.name}: {name} is a group, expected data")
-        if at.is_virtual or at.external:
-            raise DataError(
-                f"{self.name}: {name} lies in other files, which are not opened; copy it into one"
-            )
+        check_dataset(at, f"{self.name}: {name}", DataError)
         return at
 
 

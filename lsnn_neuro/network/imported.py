@@ -76,6 +76,13 @@ class ImportedConfig(SpikingConfig):
                 f"{self.file}: the network has {spec.n_inputs} inputs, the task has {n_inputs}; choose "
                 "another task"
             )
+        known = sorted({name for p in spec.populations for name in p.learnable()})
+        for name in self.learn:
+            if name not in known:
+                raise NetworkError(
+                    f"network.learn: {self.file} has no constant {name!r} that learns; there are "
+                    f"{', '.join(known)}"
+                )
         return replace(
             spec,
             populations=tuple(self._learning(spec, p) for p in spec.populations),
@@ -83,9 +90,10 @@ class ImportedConfig(SpikingConfig):
         )
 
     def _learning(self, spec: NetworkSpec, p: Population) -> Population:
-        """A population whose constants learn; one that nothing reaches sends constants, and does not."""
+        """A population whose constants learn; one that nothing that learns reaches sends constants itself."""
         names = [n for n in self.learn if n in p.learnable() and (n != "bias" or p.bias.any())]
-        return replace(p, learn=tuple(names) if spec.into(p.name) else ())
+        reached = any(q.plastic for q in spec.into(p.name))
+        return replace(p, learn=tuple(names) if reached else ())
 
 
 def module_of(spec: NetworkSpec) -> SpikingNetwork:

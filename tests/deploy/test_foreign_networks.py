@@ -138,7 +138,7 @@ def test_a_file_of_it_is_read_back_equal(name: str, tmp_path: Any) -> None:
 def test_the_author_is_guessed_where_names_and_constants_give_it_away(
     name: str, author: str
 ) -> None:
-    found = read(FOREIGN / f"{name}.nir", **TOLD.get(name, {"one_spike": True}))
+    found = read(FOREIGN / f"{name}.nir", **TOLD.get(name, {}))
     assert found.reading["dialect"] == author
     assert found.notes[0].startswith(f"read as a file of {author}: ")
 

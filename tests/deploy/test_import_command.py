@@ -165,3 +165,24 @@ def test_a_task_of_other_inputs_is_refused_by_number(imported: Path, tmp_path: P
     said = run("train", "smnist-rows", "--start", imported, "--set", "network.signs=free", "--out",
                tmp_path / "run", fails=True)  # fmt: skip
     assert "the network has 4 inputs, the task has" in said
+
+
+def test_parity_names_the_layers_that_the_source_did_not_record(
+    imported: Path, tmp_path: Path
+) -> None:
+    record(tmp_path / "whole.npz", deploy.load(imported))
+    with np.load(tmp_path / "whole.npz") as found:
+        arrays = dict(found)
+    np.savez(tmp_path / "r.npz", inputs=arrays["inputs"], readout=arrays["readout"])
+    said = run("parity", imported, "--source", tmp_path / "r.npz")
+    assert "not recorded: lif1, lif2" in said
+    del arrays["readout"], arrays["spikes_lif1"]
+    np.savez(tmp_path / "s.npz", **arrays)
+    assert "not recorded: lif1, readout" in run("parity", imported, "--source", tmp_path / "s.npz")
+
+
+def test_inputs_that_are_no_file_are_refused_without_an_option_of_others(tmp_path: Path) -> None:
+    file = snntorch_file(tmp_path, 4, 2)
+    said = run("import", "nir", file, "--inputs", "random", "--out", tmp_path / "a", fails=True)
+    assert "random: no such file of inputs; give an .npy or .npz file" in said
+    assert "'random'" not in said

@@ -223,7 +223,7 @@ def test_lava_gives_the_published_network_the_same_spikes():
 
 
 @pytest.mark.parametrize(
-    ("to", "words"), [("nir", "NIR can't express"), ("netx", "it reads out 'li' alone")]
+    ("to", "words"), [("nir", "is not written as plain NIR"), ("netx", "it reads out 'li' alone")]
 )
 def test_a_readout_that_resets_is_not_written_as_one_that_does_not(tmp_path, to, words):
     network = QuantizedNetwork(

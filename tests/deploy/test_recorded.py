@@ -274,3 +274,28 @@ def test_parity_says_where_a_chip_would_round_other_than_lava(tmp_path, network)
         np.save(tmp_path / f"{name}.npy", inputs)
         result = lsnn_neuro(*words, tmp_path / f"{name}.npy")
         assert ("design rule graded-exponent: projection" in result.output) == said_so
+
+
+@pytest.mark.parametrize("steps", [(-5,), (STEPS,), ("a",), (2.5,), (True,)])
+def test_a_reset_before_no_step_of_the_inputs_is_refused(chip, steps):
+    name = next(iter(chip.spikes))
+    with pytest.raises(DataError, match=f"resets/{name} holds .* from 0 to {STEPS - 1}"):
+        replace(chip, resets={name: steps})
+
+
+@pytest.mark.parametrize("reading", [-1, 1.5, True])
+def test_a_refractory_reading_that_counts_nothing_is_refused(chip, reading):
+    with pytest.raises(DataError, match=r"refractory_reading is .* whole number of at least 0"):
+        replace(chip, refractory_reading=reading)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("resets/pop0", [2.5]), ("resets/pop0", ["a"]), ("refractory_reading", 2.5)]
+)
+def test_a_file_with_such_steps_is_refused_by_name(chip, tmp_path, name, value):
+    write_recording(tmp_path / "a.npz", chip)
+    with np.load(tmp_path / "a.npz") as found:
+        arrays = dict(found) | {name: np.array(value)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=rf"a\.npz: {name}"):
+        read_recording(tmp_path / "a.npz")

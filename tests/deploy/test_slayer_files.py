@@ -247,3 +247,37 @@ def test_broken_layers_are_refused_in_one_line(tmp_path, layer, named):
         load(file)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["external", "virtual", "soft link", "external link", "huge"])
+def test_a_file_that_lies_elsewhere_or_is_larger_than_what_it_stores_is_refused(tmp_path, kind):
+    write(tmp_path / "other", {})
+    np.full((1, 1), 64.0).tofile(tmp_path / "raw")
+    with h5py.File(write(tmp_path / "a", {}), "r+") as file:
+        del file["layer/0/weight"]
+        layer = file["layer/0"]
+        if kind == "external":
+            raw = [(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)]
+            layer.create_dataset("weight", (1, 1), "f8", external=raw)
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((1, 1), "f8")
+            layout[:] = h5py.VirtualSource(tmp_path / "other", "layer/0/weight", (1, 1))
+            layer.create_virtual_dataset("weight", layout)
+        elif kind == "soft link":
+            layer["weight"] = h5py.SoftLink("/layer/0/shape")
+        elif kind == "external link":
+            layer["weight"] = h5py.ExternalLink(str(tmp_path / "other"), "/layer/0/weight")
+        else:
+            layer.create_dataset("weight", (10_000, 10_000), "f8", chunks=(100, 100))
+    with pytest.raises(
+        FileFormatError, match=r"/layer/0/weight (is a link|lies in other|has 8000)"
+    ):
+        load(tmp_path / "a")
+
+
+def test_arrays_that_are_too_large_together_are_refused(tmp_path):
+    with h5py.File(write(tmp_path / "a", {}), "r+") as file:
+        del file["layer/0/weight"]
+        file["layer/0"].create_dataset("weight", (400_000, 400_000), "f8", chunks=(100, 100))
+    with pytest.raises(FileFormatError, match="weight has 1280000000000 bytes, allowed are"):
+        load(tmp_path / "a")

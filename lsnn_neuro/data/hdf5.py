@@ -1,0 +1,66 @@
+"""What an HDF5 file may hold before anything of it is read: no other files, and no more than it stores.
+
+HDF5 lets a file lead to others (soft and external links, external and virtual data sets), and lets a few
+bytes stand for an array of any size (what was never written is filled in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+
+from lsnn_neuro.errors import LSNNError
+
+BYTES_MAX = 2**31
+"""Of all arrays in a file that is read whole."""
+EXPANSION_MAX = 2000
+"""Bytes of an array for each that is stored: compression in HDF5 reaches 1032."""
+UNSTORED_MAX = 2**24
+"""Bytes of an array that need not be stored."""
+
+
+def check_dataset(item: Any, where: str, error: type[LSNNError]) -> None:
+    """Refuse a data set that lies in other files, or is much larger than what is stored of it.
+
+    - where: what messages call it; error: what is raised
+    """
+    if item.is_virtual or item.external:
+        raise error(f"{where} lies in other files, which are not opened; copy it into this one")
+    stored = int(item.id.get_storage_size())
+    if item.nbytes > BYTES_MAX:
+        raise error(f"{where} has {item.nbytes} bytes, allowed are {BYTES_MAX}")
+    if item.nbytes > UNSTORED_MAX + EXPANSION_MAX * stored:
+        raise error(
+            f"{where} has {item.nbytes} bytes, of which the file stores {stored}; write the whole array"
+        )
+
+
+def check_contents(file: h5py.File, where: str, error: type[LSNNError]) -> Iterator[h5py.Group]:
+    """Refuse a file that links to other places, lies in other files or is too large; give its groups.
+
+    - where: what messages call the file; error: what is raised
+
+    A group is given before its contents are checked, so that a caller can stop at once.
+    """
+    waiting, found, total = [file["/"]], {h5py.h5o.get_info(file.id).addr}, 0
+    while waiting:
+        group = waiting.pop()
+        yield group
+        for name in group:
+            at = f"{where}: {group.name.rstrip('/')}/{name}"
+            if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+                raise error(f"{at} is a link to another place; allowed are contents")
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                check_dataset(item, at, error)
+                total += item.nbytes
+                if total > BYTES_MAX:
+                    raise error(f"{where}: its arrays have over {BYTES_MAX} bytes, make it smaller")
+            elif isinstance(item, h5py.Group):
+                address = h5py.h5o.get_info(item.id).addr
+                if address in found:
+                    raise error(f"{at} is a group that is elsewhere in the file too")
+                found.add(address)
+                waiting.append(item)
