@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows
+from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
 from lsnn_neuro.errors import DataError
 
 _LOCAL_HEADER = 30  # bytes, then the name and an extra field, whose lengths stand at 26 and 28
@@ -53,10 +53,12 @@ def open_arrays(path: Path, inputs: str, labels: str, groups: str | None) -> Arr
     - inputs, labels, groups: names of the arrays; without groups None
     """
     found = read_arrays(path, [inputs], [labels, *([groups] if groups else [])])
-    return ArraySamples(
+    samples = ArraySamples(
         str(path), found[inputs], np.asarray(found[labels]), array=inputs,
         groups=np.asarray(found[groups]) if groups else None,
     )  # fmt: skip
+    samples.origins = files_read([path])
+    return samples
 
 
 def read_arrays(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[str, Rows]:

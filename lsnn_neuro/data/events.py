@@ -20,11 +20,22 @@ import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
 from lsnn_neuro.data.hdf5 import check_dataset
-from lsnn_neuro.data.samples import ArraySamples, Samples, texts
+from lsnn_neuro.data.samples import (
+    WHOLE,
+    ArraySamples,
+    Samples,
+    as_column,
+    files_read,
+    groups_of,
+    texts,
+)
 from lsnn_neuro.errors import DataError
 
 HDF5 = (".h5", ".hdf5")
 TIMES, UNITS, KEYS = "spikes/times", "spikes/units", "extra/keys"
+LISTED = ("times", "units", "samples")
+MOST_SPIKES = WHOLE // 16
+"""Spikes of a dense sample, at most: times and units of 8 bytes each are made of them."""
 
 Spikes = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Times and units of the spikes of a sample, both of shape (spike,)."""
@@ -33,13 +44,14 @@ Spikes = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 def open_events(path: Path, labels: str, groups: str | None) -> Samples:
     """The samples of a file of spikes; labels and groups are names of arrays in it."""
     check_file(path)
-    if path.suffix.lower() in HDF5:
-        return HDF5Samples(path, labels, groups)
-    if path.suffix.lower() == ".npz":
-        return _of_npz(path, labels, groups)
-    raise DataError(
-        f"{path}: a file of spikes ends in .h5, .hdf5 or .npz; unpack it if it is compressed"
-    )
+    kind = path.suffix.lower()
+    if kind not in (*HDF5, ".npz"):
+        raise DataError(
+            f"{path}: a file of spikes ends in .h5, .hdf5 or .npz; unpack it if it is compressed"
+        )
+    samples = (HDF5Samples if kind in HDF5 else _of_npz)(path, labels, groups)
+    samples.origins = files_read([path])
+    return samples
 
 
 class HDF5Samples(Samples):
@@ -53,18 +65,17 @@ class HDF5Samples(Samples):
             self._times, self._units = (
                 _lists(self._dataset(name), self.name) for name in (TIMES, UNITS)
             )
-            self.labels = self._whole(labels)
-            self.groups = None if groups is None else texts(self._whole(groups))
-            self.class_names = texts(self._whole(KEYS)) if KEYS in self._file else ()
+            n = len(self._times)
+            self.labels = as_column(self._whole(labels), n)
+            if groups is not None:
+                self.groups = groups_of(self._whole(groups), n, f"{path}: {groups}")
+            if KEYS in self._file:
+                self.class_names = texts(self._whole(KEYS), f"{path}: {KEYS}")
         lengths = [len(self._times), len(self._units), len(self.labels)]
         if len(set(lengths)) > 1 or not lengths[0]:
             raise DataError(
                 f"{path}: {TIMES}, {UNITS} and {labels} have {', '.join(map(str, lengths))} samples, "
                 "expected one number of at least 1; a label is missing, or the file is cut short"
-            )
-        if self.groups is not None and len(self.groups) != len(self.labels):
-            raise DataError(
-                f"{path}: {groups} has {len(self.groups)} of {len(self.labels)} samples"
             )
 
     def read(self, index: int) -> Spikes:
@@ -74,6 +85,9 @@ class HDF5Samples(Samples):
 
     def _whole(self, name: str) -> npt.NDArray[Any]:
         found = self._dataset(name)
+        if h5py.check_string_dtype(found.dtype) is not None and found.ndim:
+            names = texts(np.asarray(found[()]), f"{self.name}: {name}")
+            return np.array(names, np.str_).reshape(found.shape)
         if h5py.check_vlen_dtype(found.dtype) is not None or found.ndim == 0:
             raise DataError(
                 f"{self.name}: {name} is {found.dtype}, expected one entry for each sample"
@@ -108,9 +122,10 @@ class NPZSamples(Samples):
         labels: npt.NDArray[Any], groups: npt.NDArray[Any] | None,
     ):  # fmt: skip
         """Check that they belong together."""
-        self.name, self._times, self._units, self.labels = name, times, units, labels
-        if not labels.ndim or not len(labels):
+        self.name, self._times, self._units = name, times, units
+        if not labels.ndim or not labels.size:
             raise DataError(f"{name}: no labels in it, so no samples")
+        self.labels = labels = as_column(labels, len(labels))
         if times.ndim != 1 or not times.shape == units.shape == samples.shape:
             raise DataError(
                 f"{name}: times, units and samples have shapes {times.shape}, {units.shape} and "
@@ -127,9 +142,7 @@ class NPZSamples(Samples):
                 "samples, and they must stand in order"
             )
         if groups is not None:
-            if len(groups) != len(labels):
-                raise DataError(f"{name}: groups of {len(groups)} of {len(labels)} samples")
-            self.groups = texts(groups)
+            self.groups = groups_of(groups, len(labels), f"{name}: groups")
         self._ends = np.searchsorted(samples, np.arange(len(labels) + 1))
 
     def read(self, index: int) -> Spikes:
@@ -154,6 +167,12 @@ def spikes_of_dense(counts: npt.NDArray[Any], at: str) -> Spikes:
         raise DataError(
             f"{at}: spikes[{t}, {u}] is {counts[t, u]}, expected a number of spikes; signals are the task "
             "arrays"
+        )
+    if (total := float(counts.sum(dtype=np.float64))) > MOST_SPIKES:
+        t, u = np.unravel_index(int(counts.argmax()), counts.shape)
+        raise DataError(
+            f"{at}: counts {total:.6g} spikes, {counts[t, u]} of them in spikes[{t}, {u}]; a sample may have "
+            f"{MOST_SPIKES}, mend it"
         )
     times, units = np.nonzero(counts)
     repeats = counts[times, units].astype(np.int64)
@@ -206,11 +225,16 @@ def _of_npz(path: Path, labels: str, groups: str | None) -> Samples:
     more = [labels, *([groups] if groups else [])]
     try:
         with zipfile.ZipFile(path) as archive:
-            dense = "spikes.npy" in archive.namelist()
+            there = {n.removesuffix(".npy") for n in archive.namelist()}
     except zipfile.BadZipFile as error:
         raise DataError(f"{path}: can't be read as .npz ({error}); save it again") from error
+    dense = "spikes" in there
+    if dense and there >= set(LISTED):
+        raise DataError(
+            f"{path}: holds both spikes (dense) and {', '.join(LISTED)} (a list); save only one of the two"
+        )
     wanted = ["spikes"] if dense else []
-    found = read_arrays(path, wanted, [*([] if dense else ["times", "units", "samples"]), *more])
+    found = read_arrays(path, wanted, [*([] if dense else LISTED), *more])
     whole = {name: np.asarray(found[name]) for name in found if name not in wanted}
     grouped = whole[groups] if groups else None
     if dense:

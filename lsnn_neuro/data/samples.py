@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import PurePath
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ class Samples(ABC):
     - class_names: where the labels are numbers of classes that have names
     - n_channels: of a sample; 0 where the file doesn't say
     - longest: time steps of the longest sample; None where only reading them all would tell
+    - origins: what is read, so that two sources of the same samples are known: files, or a data set
     """
 
     name: str
@@ -45,6 +46,7 @@ class Samples(ABC):
     class_names: tuple[str, ...] = ()
     n_channels: int = 0
     longest: int | None = None
+    origins: frozenset[Any] = frozenset()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,7 +83,7 @@ class ArraySamples(Samples):
         self.name, self._inputs = name, inputs
         self.labels = _one_each(labels, inputs.shape[0], f"{name}: labels")
         if groups is not None:
-            self.groups = texts(_one_each(groups, inputs.shape[0], f"{name}: groups"))
+            self.groups = groups_of(groups, inputs.shape[0], f"{name}: groups")
         self.longest = inputs.shape[1]
         self.n_channels = inputs.shape[2] if len(inputs.shape) == 3 else 1
 
@@ -101,6 +103,7 @@ class PairSamples(Samples):
 
     def __init__(self, data: Any, name: str, as_sample: Callable[[Any, str], Any]):
         self.name, self._data, self._as_sample = name, data, as_sample
+        self.origins = frozenset({id(data)})
         labels = []
         self.longest = 0
         for index in range(len(data)):
@@ -114,7 +117,7 @@ class PairSamples(Samples):
         shapes = {label.shape for label in labels}
         if len(shapes) > 1:
             raise DataError(f"{name}: its labels have different shapes, {sorted(shapes)}")
-        self.labels = np.stack(labels)
+        self.labels = as_column(np.stack(labels), len(labels))
         self.longest = self.longest or None
 
     def _pair(self, index: int) -> tuple[Any, Any]:
@@ -139,18 +142,51 @@ def signal_of(array: Any, at: str) -> npt.NDArray[Any]:
     return signal
 
 
-def texts(array: npt.NDArray[Any]) -> tuple[str, ...]:
-    """Names as texts, whether a file has them as bytes, texts or numbers."""
+def texts(array: npt.NDArray[Any], what: str) -> tuple[str, ...]:
+    """Names as texts, in C order, whether a file has them as bytes, texts or numbers.
+
+    - what: the file and what the names are of, for messages; DataError over bytes that are not UTF-8
+    """
     return tuple(
-        each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)
-        for each in array.tolist()
+        _decoded(each, what, place, array.shape) if isinstance(each, bytes) else str(each)
+        for place, each in enumerate(array.ravel().tolist())
     )
 
 
+def _decoded(name: bytes, what: str, place: int, shape: tuple[int, ...]) -> str:
+    """Bytes as text: never with characters replaced, since two names would become one."""
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError as error:
+        index = [int(i) for i in np.unravel_index(place, shape)]
+        raise DataError(
+            f"{what}{index} is {name!r}, which is not UTF-8; save it as that"
+        ) from error
+
+
+def as_column(array: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """One entry for each of n samples, (n,), also where a file has it as (n, 1) or MATLAB's (1, n)."""
+    one_each = array.ndim == 2 and sorted(array.shape) == sorted((1, n))
+    return array.reshape(n) if one_each else array
+
+
+def groups_of(array: npt.NDArray[Any], n: int, what: str) -> tuple[str, ...]:
+    """The group of each of n samples; DataError over an array that says something else."""
+    array = _one_each(array, n, what)
+    if array.ndim != 1:
+        raise DataError(f"{what}: has shape {array.shape}, expected one name a sample, ({n},)")
+    return texts(array, what)
+
+
+def files_read(files: Iterable[Path]) -> frozenset[Any]:
+    """What tells files apart, whatever their names: links lead to the same one."""
+    found = (file.stat() for file in files)
+    return frozenset((each.st_dev, each.st_ino) for each in found)
+
+
 def _one_each(array: npt.NDArray[Any], n: int, what: str) -> npt.NDArray[Any]:
-    """An array with a row for each of n samples; MATLAB's (1, n) and (n, 1) are (n,)."""
-    if array.ndim == 2 and sorted(array.shape) == sorted((1, n)):
-        array = array.reshape(n)
+    """An array with a row for each of n samples."""
+    array = as_column(array, n)
     if array.ndim == 0 or len(array) != n:
         rows = 0 if array.ndim == 0 else len(array)
         raise DataError(f"{what}: {rows} of them for {n} samples, expected one each")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lsnn_neuro.data.samples import Samples
+from lsnn_neuro.data.samples import Samples, files_read
 from lsnn_neuro.data.speech import FloatArray, read_samples
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import FRAME_MS, Kind, n_features, samples_per_frame, speech_features
@@ -73,6 +73,7 @@ class SoundSamples(Samples):
     ):  # fmt: skip
         """Check the header of every file."""
         self.name, self.files, self.config = name, tuple(files), config
+        self.origins = files_read(files)
         self.labels = np.array(labels, dtype=np.str_)
         self.class_names = tuple(sorted({label for label in labels if label}))
         self.groups = None if groups is None else tuple(groups)
@@ -134,7 +135,9 @@ def _of_csv(
 ) -> SoundSamples:
     """Sounds by the rows of a table; every row must name a file, every sound must have a row."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with table.open(
+            encoding="utf-8-sig", newline=""
+        ) as file:  # some programs begin with a mark
             reader = csv.DictReader(file)
             rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -144,10 +147,13 @@ def _of_csv(
             raise DataError(
                 f"{table}: has no column {column!r}, only {', '.join(columns) or 'none'}"
             )
+    if twice := [column for column in columns if columns.count(column) > 1]:
+        raise DataError(f"{table}: has two columns {twice[0]!r}; remove or rename one")
     if not rows:
         raise DataError(f"{table}: has no rows; a row says file and label")
     files = []
     for number, row in enumerate(rows, 2):
+        _check_row(row, f"{table}, line {number}")
         name = row["file"] or ""
         inside = Path(name)
         if inside.is_absolute() or ".." in inside.parts or not (folder / inside).is_file():
@@ -155,8 +161,8 @@ def _of_csv(
         files.append(folder / inside)
     listed = set(files)
     if len(files) > len(listed):
-        twice = next(file for i, file in enumerate(files) if file in files[:i])
-        raise DataError(f"{table}: {twice} stands in two rows; remove one")
+        again = next(file for i, file in enumerate(files) if file in files[:i])
+        raise DataError(f"{table}: {again} stands in two rows; remove one")
     for sound in sorted(folder.rglob("*")):
         if sound.suffix.lower() == ".wav" and sound not in listed:
             raise DataError(f"{sound}: has no label, since it has no row in {table}; add one")
@@ -164,6 +170,17 @@ def _of_csv(
         str(table), files, [row["label"] or "" for row in rows], config,
         groups=_groups_of(rows, files, groups),
     )  # fmt: skip
+
+
+def _check_row(row: Mapping[Any, Any], where: str) -> None:
+    """Refuse more cells than columns, and blanks around one, which would make another class or group."""
+    if row.get(None):
+        raise DataError(
+            f"{where}: has more cells than there are columns; put a text with a comma into quotes"
+        )
+    for column, cell in row.items():
+        if cell and cell != cell.strip():
+            raise DataError(f"{where}: {column} is {cell!r}, with blanks around it; remove them")
 
 
 def _groups_of(

@@ -45,9 +45,12 @@ def split(
     """
     left = np.arange(len(base))
     parts: dict[str, Part] = {}
+    opened = {"train": base}
     for key, (name, rule) in enumerate(rules.items()):
         if isinstance(rule, str | Samples):
             samples = open_file(rule) if isinstance(rule, str) else rule
+            _check_other(samples, opened, f"task.{name}")
+            opened[name] = samples
             index, about = np.arange(len(samples)), f"all of {samples.title}"
         elif isinstance(rule, float):
             samples = base
@@ -69,6 +72,16 @@ def split(
 def described(parts: Mapping[str, Part]) -> str:
     """The splits in words."""
     return "; ".join(f"{name}: {len(p)} samples, {p.about}" for name, p in parts.items())
+
+
+def _check_other(samples: Samples, opened: Mapping[str, Samples], field: str) -> None:
+    """Refuse samples that another split reads too, under whatever name."""
+    for split_name, other in opened.items():
+        if samples.origins & other.origins:
+            raise DataError(
+                f"{samples.name}: {field} reads what the {split_name} split reads, {other.name}; name "
+                "another file, or a share of the training samples"
+            )
 
 
 def _share(
@@ -112,4 +125,11 @@ def _of_groups(base: Samples, left: IntArray, groups: Sequence[str], field: str)
                 f"{base.name}: {field} names group {group!r}; there are {', '.join(sorted(there))}"
             )
     of_sample = np.array(base.groups)
+    untaken = set(of_sample[left].tolist())
+    for group in groups:
+        if group not in untaken:
+            raise DataError(
+                f"{base.name}: {field} names group {group!r}, which another split has; left are "
+                f"{', '.join(sorted(untaken)) or 'none'}"
+            )
     return left[np.isin(of_sample[left], list(groups))]

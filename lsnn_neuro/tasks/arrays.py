@@ -151,4 +151,5 @@ class Signals:
 
     def __iter__(self) -> Iterator[Signal]:
         for index in self._part.index:
-            yield self._part.samples.read(int(index))[:, :: self._frame.every_channel]
+            samples = self._part.samples
+            yield self._frame.seen(samples.read(int(index)), samples.at(int(index)))

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
 
 
@@ -27,6 +28,16 @@ class AugmentationConfig(Section):
     drop_spikes: float = Field(
         0.0, ge=0, lt=1, description="augmentation: share of the training events left out"
     )
+
+
+def check_shifts(config: AugmentationConfig, n_channels: int, n_steps: int, at: str) -> None:
+    """Refuse shifts by which a training sample could lose all that is in it."""
+    for field, there in (("shift_channels", n_channels), ("shift_steps", n_steps)):
+        if (shift := getattr(config, field)) >= there:
+            raise DataError(
+                f"{at}: task.{field} is {shift}, by which nothing is left of a sample; allowed are 0 to "
+                f"{there - 1}"
+            )
 
 
 def augment(

@@ -38,8 +38,7 @@ class Graded(SignalEncoder):
 
     def check_values(self, signal: Signal, at: str) -> None:
         """Refuse what is no whole number of 8 bits."""
-        scale = self.config.scale
-        events = signal if scale is None else np.round(signal * scale)
+        scale, events = self.config.scale, self._events(signal)
         wrong = (events != np.round(events)) | (events < -128) | (events > 127)
         if wrong.any():
             t, c = np.argwhere(wrong)[0]
@@ -51,8 +50,13 @@ class Graded(SignalEncoder):
 
     def code(self, values: Signal, rng: np.random.Generator | None) -> Events:
         """See :class:`SignalEncoder`."""
-        scaled = values if self.config.scale is None else np.round(values * self.config.scale)
-        return in_first_steps(scaled.astype(np.int8)[..., None], self.config.value_steps)
+        events = self._events(values).astype(np.int8)
+        return in_first_steps(events[..., None], self.config.value_steps)
+
+    def _events(self, values: Signal) -> npt.NDArray[np.float64]:
+        """What is checked and sent: values in double precision, times the scale and rounded."""
+        exact = values.astype(np.float64)
+        return exact if self.config.scale is None else np.round(exact * self.config.scale)
 
 
 class LevelConfig(CodingConfig):

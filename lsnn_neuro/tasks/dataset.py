@@ -14,10 +14,18 @@ from lsnn_neuro.arrays import Events
 from lsnn_neuro.data.samples import Samples, texts
 from lsnn_neuro.data.splits import Part, Rule, described, split
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.tasks.augmentation import augment
+from lsnn_neuro.tasks.augmentation import augment, check_shifts
 from lsnn_neuro.tasks.dataset_config import DatasetConfig
 from lsnn_neuro.tasks.labels import ClassLabels, ValueLabels
-from lsnn_neuro.tasks.targets import UNLABELLED, check_classes, class_targets, number_targets
+from lsnn_neuro.tasks.targets import (
+    MOST_OUTPUTS,
+    UNLABELLED,
+    absent_classes,
+    check_classes,
+    check_names,
+    class_targets,
+    number_targets,
+)
 from lsnn_neuro.tasks.task import (
     Batch,
     IntArray,
@@ -90,9 +98,11 @@ class DatasetTask(SupervisedTask):
         self.encoder = self.fit(base, self._parts["train"])
         self.n_inputs = self.encoder.n_inputs
         self.n_steps = self.data_steps + config.lag_steps
+        channels = self.n_inputs // self.encoder.per_channel
+        check_shifts(config, channels, self.n_steps, f"task {self.name!r}")
         self._set_targets(self._names(base))
         self._leave_out_unlabelled()
-        self.splits = described(self._parts)
+        self.splits = described(self._parts) + self._without_samples()
         if config.decision_steps is not None and config.decision_steps > self.n_steps:
             raise DataError(
                 f"task {self.name!r}: task.decision_steps = {config.decision_steps}, but there are only "
@@ -168,7 +178,7 @@ class DatasetTask(SupervisedTask):
             return self.config.classes
         if base.class_names or base.labels.dtype.kind not in "SU":
             return base.class_names
-        return tuple(sorted({*texts(base.labels.ravel())} - {""}))
+        return tuple(sorted({*texts(base.labels, f"{base.name}: labels")} - {""}))
 
     def _set_targets(self, names: tuple[str, ...]) -> None:
         """Make decisions of the labels of all samples; ``names`` of the classes."""
@@ -179,6 +189,8 @@ class DatasetTask(SupervisedTask):
             else (lambda s: class_targets(s, asked, names))
         )
         sources = {id(p.samples): p.samples for p in parts}
+        if not asked.numbers:
+            check_names(tuple(sources.values()), names, said=names == self.config.classes)
         targets = {key: make(samples) for key, samples in sources.items()}
         self.class_names = names
         if asked.numbers:
@@ -197,6 +209,11 @@ class DatasetTask(SupervisedTask):
                     f"task {self.name!r}: unlabelled_also_as is {also}, but there are {self.n_outputs} "
                     "classes"
                 )
+        if self.n_outputs > MOST_OUTPUTS:
+            what = "numbers in a label" if asked.numbers else "classes"
+            raise DataError(
+                f"task {self.name!r}: {self.n_outputs} {what}, allowed are {MOST_OUTPUTS}; see task.labels"
+            )
         if asked.each_step:
             targets = {key: self._in_steps(sources[key], t) for key, t in targets.items()}
         self._targets = targets
@@ -239,6 +256,14 @@ class DatasetTask(SupervisedTask):
             )
             parts[name] = Part(samples=part.samples, index=kept, about=about)
         self._parts = parts
+
+    def _without_samples(self) -> str:
+        """The classes that no training sample has, in words; nothing where there are none."""
+        if self.config.asked.numbers:
+            return ""
+        part = self._parts["train"]
+        there = np.unique(self._targets[id(part.samples)][part.index])
+        return absent_classes(there, self.n_outputs)
 
     def _labelled(self, targets: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Which decisions there are, (sample,) or (sample, time)."""

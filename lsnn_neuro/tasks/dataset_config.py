@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from lsnn_neuro.tasks.augmentation import AugmentationConfig
-from lsnn_neuro.tasks.targets import Answer
+from lsnn_neuro.tasks.targets import MOST_OUTPUTS, Answer
 
 Held = str | float | tuple[str, ...]
 """What is held out: a file or folder, a share, or groups."""
@@ -62,6 +62,8 @@ class DatasetConfig(AugmentationConfig):
     def _share(cls, rule: Held) -> Held:
         if isinstance(rule, float) and not 0 < rule < 1:
             raise ValueError(f"a share of {rule:g} must lie between 0 and 1")
+        if rule == ():
+            raise ValueError("no groups in the list; name at least one, or give a share")
         return rule
 
     @field_validator("train", "test", "validation", mode="after")
@@ -89,10 +91,27 @@ class DatasetConfig(AugmentationConfig):
             )
         if self.answer == "number" and self.classes is not None:
             raise ValueError(f"classes is {self.classes!r}, but numbers are answered; leave it out")
-        names = self.classes if isinstance(self.classes, tuple) else ()
-        if len(set(names)) < len(names):
-            raise ValueError("classes: two of them have the same name")
         return self
+
+    @field_validator("labels", "groups", mode="after", check_fields=False)
+    @classmethod
+    def _name_part(cls, value: str | int | None) -> str | int | None:
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"part {value} of a file's name; they count from 0")
+        return value
+
+    @field_validator("classes", mode="after")
+    @classmethod
+    def _names(cls, classes: int | tuple[str, ...] | None) -> int | tuple[str, ...] | None:
+        number = len(classes) if isinstance(classes, tuple) else classes
+        if number is not None and not 1 <= number <= MOST_OUTPUTS:
+            raise ValueError(f"{number} classes, allowed are 1 to {MOST_OUTPUTS}")
+        if isinstance(classes, tuple):
+            if "" in classes:
+                raise ValueError("an empty name stands for no label; give every class a name")
+            if len(set(classes)) < len(classes):
+                raise ValueError("two of them have the same name")
+        return classes
 
     @property
     def asked(self) -> Answer:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.data.samples import NUMBERS
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.encoder import Encoder
@@ -45,7 +46,10 @@ class EventConfig(Section):
 
 
 class EventEncoder(Encoder):
-    """Spikes, counted in steps of ``bin``: a spike at time t belongs to step floor(t / bin)."""
+    """Spikes, counted in steps of ``bin``: a spike at time t belongs to step floor(t / bin).
+
+    See :func:`steps_of` for times that lie where a step begins.
+    """
 
     name = "events"
     raw = "spikes: a pair of arrays for each sample, times and units"
@@ -85,10 +89,13 @@ class EventEncoder(Encoder):
                 f"{at}: {times.size} times and {units.size} units, expected one of each a spike"
             )
         config = self.config
+        for what, values in (("times", times), ("units", units)):
+            if values.dtype.kind not in NUMBERS:
+                raise DataError(f"{at}: its {what} are {values.dtype}, expected real numbers")
         times = _refuse(times, at, "time", ~(times.astype(np.float64) >= 0), "0 or more")
         fits = (units >= 0) & (units < config.units) & (units == np.floor(units))
         units = _refuse(units, at, "unit", ~fits, f"0 to {config.units - 1} of {config.units}")
-        step = np.floor(times.astype(np.float64) / config.bin)
+        step = steps_of(times, config.bin)
         late = step >= config.steps
         if late.any() and config.longer == "refuse":
             i = int(np.argmax(late))
@@ -126,6 +133,19 @@ class EventEncoder(Encoder):
         for i, (step, channel, count) in enumerate(samples):
             inputs[step, i, channel] = 1 if self.config.several == "one" else count
         return as_events(inputs)
+
+
+def steps_of(times: npt.NDArray[Any], width: float) -> npt.NDArray[np.float64]:
+    """The step of each time, floor(time / width), rounding errors of times and width aside.
+
+    A time that lies before the beginning of a step by no more than its own type rounds off belongs to that
+    step: 0.3 is the beginning of step 3 of 0.1, in float32 as in float64. At most a tenth of a step is given.
+    """
+    exact = times.astype(np.float64) / width
+    eps = np.finfo(np.float64).eps
+    own = np.finfo(times.dtype).eps if times.dtype.kind == "f" else 0.0
+    found: npt.NDArray[np.float64] = np.floor(exact + np.minimum((own + 4 * eps) * exact, 0.1))
+    return found
 
 
 def _refuse(

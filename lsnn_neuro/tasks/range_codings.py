@@ -67,8 +67,7 @@ class _InRange(SignalEncoder):
     def check_values(self, signal: Signal, at: str) -> None:
         """Refuse values outside the range, unless they are to be clipped."""
         low, high = self.constants["range"].T
-        values = signal.astype(np.float32)
-        outside = (values < low) | (values > high)
+        outside = (signal < low) | (signal > high)
         if self.config.outside == "refuse" and outside.any():
             t, c = np.argwhere(outside)[0]
             raise DataError(

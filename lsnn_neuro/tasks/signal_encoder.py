@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.data.samples import NUMBERS
 from lsnn_neuro.data.sounds import SoundConfig
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
@@ -22,6 +23,8 @@ from lsnn_neuro.tasks.encoder import Arrays, Encoder
 
 Signal = npt.NDArray[Any]
 """Numbers, shape (time, channel)."""
+LARGEST = 2.0**126
+"""Size of a value, at most: differences of two are finite in float32."""
 
 
 class CodingConfig(Section):
@@ -48,6 +51,24 @@ class Frame(Section):
     def n_seen(self) -> int:
         """Channels that are looked at: every ``every_channel``-th, the first included."""
         return -(-self.n_channels // self.every_channel)
+
+    def seen(self, signal: Signal, at: str) -> Signal:
+        """The channels of a signal that are looked at; DataError names ``at`` and the index of no number."""
+        if signal.dtype.kind not in NUMBERS:
+            raise DataError(f"{at}: is {signal.dtype}, expected real numbers")
+        if signal.ndim != 2 or signal.shape[1] != self.n_channels or not len(signal):
+            raise DataError(
+                f"{at}: has shape {signal.shape}, expected (time, {self.n_channels}); mend or remove it"
+            )
+        seen = signal[:, :: self.every_channel]
+        wrong = ~(np.abs(seen) <= LARGEST)
+        if wrong.any():
+            t, c = np.argwhere(wrong)[0]
+            raise DataError(
+                f"{at}: value [{t}, {c * self.every_channel}] is {seen[t, c]}, expected a finite number, "
+                f"up to {LARGEST:.1g} either way"
+            )
+        return seen
 
 
 class SignalEncoder(Encoder):
@@ -91,7 +112,10 @@ class SignalEncoder(Encoder):
         """Raise ValueError over constants that don't go with the settings; there are none."""
 
     def check_values(self, signal: Signal, at: str) -> None:
-        """Refuse values that can't be coded, naming the place ``at``; all can."""
+        """Refuse values that can't be coded, naming the place ``at``; all can.
+
+        They are just those that :meth:`code` gets: of float32, (time, channel seen).
+        """
 
     @abstractmethod
     def code(self, values: Signal, rng: np.random.Generator | None) -> Events:
@@ -130,23 +154,10 @@ class SignalEncoder(Encoder):
             signals.append(self.checked(signal, f"sample {i}"))
         return self.place(signals)
 
-    def seen(self, signal: Signal) -> Signal:
-        """The channels of a signal that are looked at."""
-        return signal[:, :: self.frame.every_channel]
-
     def checked(self, signal: Signal, at: str) -> npt.NDArray[np.float32]:
         """A signal that can be coded, (time, channel seen); DataError names ``at`` and the index."""
         frame = self.frame
-        if signal.ndim != 2 or signal.shape[1] != frame.n_channels or not len(signal):
-            raise DataError(
-                f"{at}: has shape {signal.shape}, expected (time, {frame.n_channels}); mend or remove it"
-            )
-        seen = self.seen(signal)
-        if not np.isfinite(seen).all():
-            t, c = np.argwhere(~np.isfinite(seen))[0]
-            raise DataError(
-                f"{at}: value [{t}, {c * frame.every_channel}] is {seen[t, c]}, expected a finite number"
-            )
+        seen = frame.seen(signal, at)
         most = frame.steps // self.config.value_steps
         if len(seen) > most:
             if frame.longer == "refuse":
@@ -155,8 +166,9 @@ class SignalEncoder(Encoder):
                     'raise it, or cut what is too long: task.longer = "cut"'
                 )
             seen = seen[:most]
-        self.check_values(seen, at)
-        return seen.astype(np.float32)
+        values = seen.astype(np.float32)
+        self.check_values(values, at)
+        return values
 
     def place(
         self, signals: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator | None = None

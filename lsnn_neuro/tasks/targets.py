@@ -18,6 +18,8 @@ from lsnn_neuro.errors import DataError
 
 UNLABELLED = -1
 """The class of what has no label."""
+MOST_OUTPUTS = 10_000
+"""Outputs of a task, at most: a label beyond is a mistake, not a class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class Answer:
 def class_targets(samples: Samples, answer: Answer, names: Sequence[str] = ()) -> npt.NDArray[Any]:
     """The classes of some samples, UNLABELLED where there is none.
 
-    - names: of the classes, where labels are names; an unknown one is refused
+    - names: of the classes, where labels are names, or numbers of classes that the file names; an unknown
+      one is refused
     - returns: int64, shape (sample,), or (sample, time) of a decision in each step
     """
     labels = samples.labels
@@ -53,15 +56,17 @@ def class_targets(samples: Samples, answer: Answer, names: Sequence[str] = ()) -
             f"{what}, or one-hot rows with one axis more; see task.decision and task.answer"
         )
     classes = _of_one_hot(samples) if labels.ndim > wanted else labels
-    wrong = ~(np.isfinite(classes) & (classes == np.floor(classes)) & (classes >= UNLABELLED))
+    whole = np.isfinite(classes) & (classes == np.floor(classes))
+    wrong = ~(whole & (classes >= UNLABELLED) & (classes < MOST_OUTPUTS))
     if wrong.any():
         where, index = _first(samples, wrong)
         raise DataError(
-            f"{where}: its label is {classes[index]}, expected a class from 0, or -1 for none"
+            f"{where}: its label is {classes[index]}, expected a class from 0 to {MOST_OUTPUTS - 1}, or "
+            "-1 for none"
         )
     found = classes.astype(np.int64)
     _check_labelled(samples, found == UNLABELLED, answer, labels)
-    return found
+    return _by_name(samples, found, names) if samples.class_names else found
 
 
 def number_targets(samples: Samples, answer: Answer) -> npt.NDArray[np.float64]:
@@ -93,10 +98,52 @@ def check_classes(samples: Samples, classes: npt.NDArray[Any], n_classes: int) -
         )
 
 
+def absent_classes(there: npt.NDArray[np.int64], n_classes: int) -> str:
+    """Which classes are not among those ``there``, in words for people; at most five are listed."""
+    absent = np.setdiff1d(np.arange(n_classes), there)
+    if not len(absent):
+        return ""
+    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+    return f"; no training sample of class {', '.join(map(str, absent[:5]))}{more}"
+
+
+def check_names(sources: Sequence[Samples], names: Sequence[str], *, said: bool) -> None:
+    """Refuse numbers of classes without names beside such of classes with names: nobody knows the order.
+
+    - said: the names come from task.classes, so numbers count those
+    """
+    for samples in sources:
+        own = samples.class_names
+        if len(set(own)) < len(own):
+            twice = next(name for i, name in enumerate(own) if name in own[:i])
+            raise DataError(f"{samples.name}: two classes have the name {twice!r}; rename one")
+        if names and not (said or own or samples.labels.dtype.kind in "SU"):
+            raise DataError(
+                f"{samples.name}: its labels are numbers, but the classes have names in another file "
+                f"({', '.join(names)}); name them in this one too, or say task.classes"
+            )
+
+
+def _by_name(
+    samples: Samples, found: npt.NDArray[np.int64], names: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """Classes in the order of ``names``, of numbers that count a file's own names."""
+    own = samples.class_names
+    check_classes(samples, found, len(own))
+    for name in own:
+        if name not in names:
+            raise DataError(
+                f"{samples.name}: names the class {name!r}; the classes are "
+                f"{', '.join(names) or 'not named'}; name the same in every file, or say task.classes"
+            )
+    order = np.array([*map(list(names).index, own), UNLABELLED])  # -1, no label, is the last
+    return order[found]
+
+
 def _of_names(samples: Samples, names: Sequence[str]) -> npt.NDArray[np.int64]:
     index = {name: i for i, name in enumerate(names)}
     shape = samples.labels.shape
-    labels = texts(samples.labels.ravel())
+    labels = texts(samples.labels, f"{samples.name}: labels")
     for place, label in enumerate(labels):
         if label and label not in index:
             sample = int(np.unravel_index(place, shape)[0])
