@@ -29,7 +29,7 @@ from deploy.parity_report import ParityReport
 from deploy.player import TargetPlayer
 from deploy.probe import make_probe
 from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
-from deploy.source import Recording
+from deploy.source import SourceRun
 from deploy.target import FLOAT, Target
 from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
@@ -131,11 +131,11 @@ def parity(
       are then the usual ones
     """
     model = _model(model)
-    recording = None if source is None else Recording.read(source)
-    if recording is not None and inputs is None and task is None and max_samples is None:
-        inputs = recording.events(model)
+    ran = None if source is None else SourceRun.read(source)
+    if ran is not None and inputs is None and task is None and max_samples is None:
+        inputs = ran.events(model)
     found = _parity(model, target, inputs, task, max_samples)
-    return found if recording is None else recording.compared(model, found)
+    return found if ran is None else ran.compared(model, found)
 
 
 def _parity(

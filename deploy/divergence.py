@@ -26,7 +26,7 @@ class Divergence:
 
     - readout: whether the readout parts, not a spike; then population is "readout", and neuron an output
     - variable: the state variable that parts, "" for a spike; of a decided class "label", as is population
-    - reference_value, other_value: spike or, for the readout, its integer
+    - reference_value, other_value: spike or, for the readout, its value
     - reference, other: the neuron's states on both sides where they could be had, those that both have
     """
 
@@ -34,8 +34,8 @@ class Divergence:
     sample: int
     population: str
     neuron: int
-    reference_value: int
-    other_value: int
+    reference_value: float
+    other_value: float
     readout: bool = False
     variable: str = ""
     reference: NeuronStates | None = None
@@ -68,12 +68,17 @@ def first_divergence(reference: SpikeRecord, other: SpikeRecord) -> Divergence |
                 sample=sample,
                 population=name,
                 neuron=neuron,
-                reference_value=int(one[step, sample, neuron]),
-                other_value=int(two[step, sample, neuron]),
+                reference_value=_value(one[step, sample, neuron]),
+                other_value=_value(two[step, sample, neuron]),
                 readout=one is reference.readout,
                 variable=variable,
             )
     return found or _first_label(reference, other)
+
+
+def _value(found: Any) -> float:
+    """A spike as 0 or 1, an integer, or a real number."""
+    return float(found) if isinstance(found, np.floating) else int(found)
 
 
 def _first_label(reference: SpikeRecord, other: SpikeRecord) -> Divergence | None:

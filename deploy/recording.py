@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from lsnn_neuro.files import write_bytes
 Array = npt.NDArray[Any]
 ALONE = ("inputs", "readout", "labels", "label_steps", "chip", "run", "refractory_reading")
 PREFIXES = ("spikes", "states", "resets")
+READING_MAX = 2**31 - 1
+"""Of any number that was read; the emulator's own states have 24 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +60,7 @@ class Recording:
     resets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check types and shapes; DataError names the array, what it is and what it should be."""
+        """Check types, shapes and ranges; DataError names the array, what it is and what it should be."""
         if self.inputs.dtype not in (np.bool_, np.int8) or self.inputs.ndim != 3:
             raise _wrong("inputs", self.inputs, "bool or int8 (time, sample, input)")
         if not self.run or not self.chip:
@@ -75,26 +77,24 @@ class Recording:
             ):
                 of = "bool" if kind == "b" else "integers"
                 raise _wrong(name, array, f"{of} ({steps}, {samples}, neuron)")
-        if self.labels is not None:
-            start, stop = self.label_steps
-            if self.labels.dtype.kind not in "iu" or self.labels.shape != (samples,):
-                raise _wrong("labels", self.labels, f"integers ({samples},)")
-            if not 0 <= start < stop <= steps:
-                raise DataError(
-                    f"label_steps is {start} to {stop}, expected some of the {steps} steps"
-                )
+            _check_range(name, array, -READING_MAX)
+        self._check_labels(steps, samples)
+        _check_whole("refractory_reading", [self.refractory_reading], READING_MAX)
         for name, before in self.resets.items():
-            for step in before:
-                if not _is_whole(step) or not 0 <= step < steps:
-                    raise DataError(
-                        f"resets/{name} holds {step!r}, expected whole numbers from 0 to {steps - 1}, the "
-                        "steps of the inputs"
-                    )
-        if not _is_whole(self.refractory_reading) or self.refractory_reading < 0:
-            raise DataError(
-                f"refractory_reading is {self.refractory_reading!r}, expected a whole number of at least 0"
-            )
+            _check_whole(f"resets/{name}", before, steps - 1)
         self._check_repeats()
+
+    def _check_labels(self, steps: int, samples: int) -> None:
+        """The decided classes, and the steps from which they are read."""
+        if self.labels is None:
+            return
+        if self.labels.dtype.kind not in "iu" or self.labels.shape != (samples,):
+            raise _wrong("labels", self.labels, f"integers ({samples},)")
+        _check_range("labels", self.labels, 0)
+        _check_whole("label_steps", self.label_steps, steps)
+        if len(self.label_steps) != 2 or not self.label_steps[0] < self.label_steps[1]:
+            said = " to ".join(map(str, self.label_steps))
+            raise DataError(f"label_steps is {said}, expected some of the {steps} steps")
 
     def _over_time(self) -> Iterator[tuple[str, Array]]:
         """The answers of every step, by the names of the file."""
@@ -120,10 +120,6 @@ class Recording:
                 )
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def keys_of(inputs: Events) -> list[bytes]:
     """What tells the inputs of samples apart; spikes and ones are the same."""
     return [inputs[:, i].astype(np.int8).tobytes() for i in range(inputs.shape[1])]
@@ -131,6 +127,23 @@ def keys_of(inputs: Events) -> list[bytes]:
 
 def _wrong(name: str, array: Array, expected: str) -> DataError:
     return DataError(f"{name} is {array.dtype} of shape {array.shape}, expected {expected}")
+
+
+def _check_range(name: str, array: Array, lowest: int) -> None:
+    """Refuse readings that don't fit into the 32 bits in which they are compared."""
+    for at in np.argwhere((array < lowest) | (array > READING_MAX))[:1]:
+        where = ", ".join(map(str, at))
+        raise DataError(
+            f"{name}[{where}] is {array[tuple(at)]}, expected {lowest} to {READING_MAX}"
+        )
+
+
+def _check_whole(name: str, values: Iterable[Any], largest: int) -> None:
+    """Refuse what is no integer from 0 to the largest."""
+    for value in values:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or not 0 <= value <= largest:
+            raise DataError(f"{name} holds {value!r}, expected whole numbers from 0 to {largest}")
 
 
 def write_recording(path: Path | str, recording: Recording) -> None:
@@ -177,7 +190,6 @@ def _recording(arrays: Mapping[str, Array]) -> Recording:
     for name, array in below("states"):
         population, _, variable = name.rpartition("/")
         states[population, variable] = array
-    start, stop = arrays["label_steps"].tolist() if "labels" in arrays else (0, 0)
     return Recording(
         inputs=arrays["inputs"],
         chip=str(arrays["chip"]),
@@ -186,10 +198,15 @@ def _recording(arrays: Mapping[str, Array]) -> Recording:
         states=states,
         readout=arrays.get("readout"),
         labels=arrays.get("labels"),
-        label_steps=(start, stop),
-        refractory_reading=arrays.get("refractory_reading", np.array(0)).item(),
-        resets={name: tuple(steps.ravel().tolist()) for name, steps in below("resets")},
+        label_steps=_listed(arrays["label_steps"]) if "labels" in arrays else (0, 0),
+        refractory_reading=arrays.get("refractory_reading", np.array(0)).tolist(),
+        resets={name: _listed(steps) for name, steps in below("resets")},
     )
+
+
+def _listed(array: Array) -> tuple[Any, ...]:
+    """What an array lists, its types unchecked; a single number is a list of one."""
+    return tuple(np.atleast_1d(array).tolist())
 
 
 def _arrays(path: Path) -> dict[str, Array]:

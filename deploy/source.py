@@ -1,16 +1,16 @@
 """Parity level *source*: what the framework that a network comes from did itself, against our float network.
 
-A recording is an NPZ file: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron) for
-any layers, by the names of their nodes, and ``readout`` (time, sample, output), if there is one. The float
-network runs in double precision on the very inputs, not rounded to events; what our layers lag behind is
-known from the import, and nothing is searched for. Frameworks compute in 32 bits: readouts agree within 1e-4
-of the largest.
+It lies in an NPZ file: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron), zeros and
+ones, for any layers, by the names of their nodes, and ``readout`` (time, sample, output), if there is one.
+The float network runs in double precision on the very inputs, not rounded to events; what our layers lag
+behind is known from the import, and nothing is searched for. Frameworks compute in 32 bits: readouts agree
+within 1e-4 of the largest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deploy.comparison import compare
+from deploy.comparison import Comparison, compare
 from deploy.imported import Imported, Layer
 from deploy.interchange.real_inputs import as_events, read_real
 from deploy.model import Model
@@ -35,7 +35,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Recording:
+class SourceRun:
     """What a framework did; see the module. ``spikes`` by layer."""
 
     name: str
@@ -43,24 +43,45 @@ class Recording:
     spikes: Mapping[str, npt.NDArray[Any]]
     readout: npt.NDArray[Any] | None = None
 
+    def __post_init__(self) -> None:
+        """Check shapes and values; DataError names the array and the first value that is wrong."""
+        if not self.spikes and self.readout is None:
+            raise DataError(f"{self.name}: holds no array {SPIKES}LAYER and no {READOUT}")
+        arrays = {f"{SPIKES}{layer}": spikes for layer, spikes in self.spikes.items()}
+        for name, array in (
+            arrays | ({} if self.readout is None else {READOUT: self.readout})
+        ).items():
+            if array.dtype.kind not in "buif":
+                raise DataError(f"{self.name}: {name} is {array.dtype}, expected numbers")
+            if array.ndim != 3 or array.shape[:2] != self.inputs.shape[:2]:
+                raise DataError(
+                    f"{self.name}: {name} has shape {array.shape}, inputs {self.inputs.shape}; expected the "
+                    "same times and samples"
+                )
+        for name, spikes in arrays.items():
+            allowed = (spikes == 0) | (spikes == 1)
+            self._refuse_first(name, spikes, ~allowed, "a spike train has 0 and 1 only")
+        if self.readout is not None:
+            self._refuse_first(READOUT, self.readout, ~np.isfinite(self.readout), "must be finite")
+
     @classmethod
-    def read(cls, file: Path | str) -> Recording:
-        """Read a recording; DataError names the file, and what is wrong with it."""
+    def read(cls, file: Path | str) -> SourceRun:
+        """Read it from a file; DataError names the file, and what is wrong with it."""
         file = Path(file)
         inputs, names = read_real(file), array_names(file)
         arrays = {n: read_array(file, n) for n in names if n.startswith(SPIKES) or n == READOUT}
-        for name, array in arrays.items():
-            if array.ndim < 2 or array.shape[:2] != inputs.shape[:2]:
-                raise DataError(
-                    f"{file}: {name} has shape {array.shape}, inputs {inputs.shape}; expected the same "
-                    "times and samples"
-                )
-        flat = {n: a.reshape(*a.shape[:2], -1) for n, a in arrays.items()}
+        flat = {n: a.reshape(*a.shape[:2], -1) if a.ndim >= 2 else a for n, a in arrays.items()}
         readout = flat.pop(READOUT, None)
-        if not flat and readout is None:
-            raise DataError(f"{file}: holds no array {SPIKES}LAYER and no {READOUT}")
         spikes = {n.removeprefix(SPIKES): a for n, a in flat.items()}
         return cls(name=str(file), inputs=inputs, spikes=spikes, readout=readout)
+
+    def _refuse_first(
+        self, name: str, array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_], allowed: str
+    ) -> None:
+        """DataError over the first value that is wrong."""
+        for at in np.argwhere(wrong)[:1]:
+            where = tuple(int(i) for i in at)
+            raise DataError(f"{self.name}: {name}[{where}] is {array[where]}, {allowed}")
 
     def events(self, model: Model) -> Events:
         """The inputs as the integers take them."""
@@ -68,61 +89,57 @@ class Recording:
 
     def compared(self, model: Model, report: ParityReport) -> ParityReport:
         """A report with the level *source* before all others."""
-        found = _imported(model)
-        theirs, ours = self._records(found)
-        level = replace(compare(theirs, ours), not_recorded=self._not_recorded(found))
-        return replace(report, levels={LEVEL: level, **report.levels})
+        return replace(report, levels={LEVEL: self._comparison(_imported(model)), **report.levels})
 
-    def _not_recorded(self, found: Imported) -> tuple[str, ...]:
-        """What the recording does not hold: spiking layers by their nodes, and the readout."""
-        assert found.spec is not None
-        spiking = {p.name for p in found.spec.spiking}
-        held = {layer_of(key, found.layers).node for key in self.spikes}
-        missing = [x.node for x in found.layers if x.population in spiking and x.node not in held]
-        return (*missing, *([READOUT] if self.readout is None else []))
-
-    def _records(self, found: Imported) -> tuple[SpikeRecord, SpikeRecord]:
-        """Both sides in the framework's time."""
+    def _comparison(self, found: Imported) -> Comparison:
+        """Both sides in the framework's time; what the file does not hold is named."""
         assert found.spec is not None
         late, n = max(layer.lag for layer in found.layers), len(self.inputs)
         silent = np.zeros((late, *self.inputs.shape[1:]))
         inputs = np.concatenate([self.inputs / found.input_scale, silent])
         spikes, readout = run_in_double(found.spec, inputs)
         layers = [layer_of(key, found.layers) for key in self.spikes]
-        lag = next(x.lag for x in found.layers if x.population == found.spec.outputs[0])
-        ours = [spikes[x.population][x.lag : x.lag + n] for x in layers if x.population in spikes]
-        if len(ours) < len(layers):
-            silent_ones = [x.node for x in layers if x.population not in spikes]
-            raise DataError(f"{self.name}: layer {silent_ones[0]!r} does not spike here")
-        read = self._readouts(readout[lag : lag + n])
-        sides = zip(("its own framework", "float"), (self.spikes.values(), ours), read, strict=True)
-        one, two = (
-            SpikeRecord(
-                spikes=tuple(
-                    PopulationSpikes(name=x.population, spikes=np.asarray(s) > 0)
-                    for x, s in zip(layers, side, strict=True)
-                ),
-                readout=of_side, target=name, seconds=0.0,
-            )
-            for name, side, of_side in sides
-        )  # fmt: skip
-        return one, two
+        for layer in layers:
+            if layer.population not in spikes:
+                raise DataError(f"{self.name}: layer {layer.node!r} does not spike here")
+        outputs = found.spec.outputs
+        lag = next(x.lag for x in found.layers if x.population == outputs[0])
+        ours = [spikes[x.population][x.lag : x.lag + n] for x in layers]
+        theirs, read = self._readouts(readout[lag : lag + n])
+        missing = [x.population for x in found.layers if x.population in spikes and x not in layers]
+        if self.readout is None and not {*outputs} <= {x.population for x in layers}:
+            missing.append(READOUT)
+        one = _record("its own framework", layers, self.spikes.values(), theirs)
+        return replace(
+            compare(one, _record("float", layers, ours, read)), not_recorded=tuple(missing)
+        )
 
-    def _readouts(self, ours: FloatArray) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Both readouts in units of the tolerance, equal where they agree within it."""
+    def _readouts(self, ours: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both readouts, ours made equal where they agree within the tolerance."""
         if self.readout is None:
-            none = np.zeros((*self.inputs.shape[:2], 0), np.int32)
+            none = np.zeros((*self.inputs.shape[:2], 0))
             return none, none
         if self.readout.shape != ours.shape:
             raise DataError(
                 f"{self.name}: readout has shape {self.readout.shape}, the network's {ours.shape}"
             )
+        self._refuse_first(
+            "the float network's readout", ours, ~np.isfinite(ours), "must be finite"
+        )
         theirs = self.readout.astype(np.float64)
-        unit = TOLERANCE * max(float(np.abs(theirs).max()), 1e-30)
-        units = np.rint(theirs / unit)
-        same = np.abs(ours - theirs) <= unit
-        away = np.where(units == np.rint(ours / unit), units + 1, np.rint(ours / unit))
-        return units.astype(np.int32), np.where(same, units, away).astype(np.int32)
+        same = np.abs(ours - theirs) <= TOLERANCE * np.abs(theirs).max(initial=0)
+        return theirs, np.where(same, theirs, ours)
+
+
+def _record(
+    target: str, layers: Sequence[Layer], spikes: Iterable[npt.NDArray[Any]], readout: FloatArray
+) -> SpikeRecord:
+    """One side; the readout in real numbers."""
+    trains = tuple(
+        PopulationSpikes(name=layer.population, spikes=np.asarray(array) > 0)
+        for layer, array in zip(layers, spikes, strict=True)
+    )
+    return SpikeRecord(spikes=trains, readout=readout, target=target, seconds=0.0)
 
 
 def layer_of(key: str, layers: tuple[Layer, ...]) -> Layer:

@@ -78,7 +78,8 @@ class SpikeRecord:
     number of steps takes that offset out before it builds the record.
 
     - readout: what the network's outputs give in each step, side by side, shape (time, sample, output):
-      the integer state of a readout without its offset, the spikes of an output that spikes
+      the integer state of a readout without its offset, the spikes of an output that spikes. Real numbers
+      where a float network is compared with its own framework
     - target: what ran, with its variant, for reports
     - seconds: wall-clock time the target needed
     - probes, decisions: what else was read, where it was
@@ -88,7 +89,7 @@ class SpikeRecord:
     """
 
     spikes: tuple[PopulationSpikes, ...]
-    readout: npt.NDArray[np.int32]
+    readout: npt.NDArray[Any]
     target: str
     seconds: float
     probes: tuple[Probe, ...] = ()

@@ -156,12 +156,57 @@ def test_a_reset_clears_all_states_and_the_emulator_repeats_it(network, chip, on
          r"expected bool .30, 5, neuron"),
         ({"states": {("pop0", "v"): np.zeros((30, 5, 1))}}, "states/pop0/v is float64"),
         ({"labels": np.zeros(4, int)}, "labels is int64 of shape .4,., expected integers .5,."),
-        ({"label_steps": (29, 31)}, "label_steps is 29 to 31, expected some of the 30 steps"),
+        ({"label_steps": (29, 31)}, "label_steps holds 31, expected whole numbers from 0 to 30"),
+        ({"label_steps": (30, 29)}, "label_steps is 30 to 29, expected some of the 30 steps"),
+        ({"label_steps": (1, 2, 3)}, "label_steps is 1 to 2 to 3"),
+        ({"label_steps": (29.0, 30.0)}, "label_steps holds 29.0, expected whole numbers"),
+        ({"resets": {"pop0": (-5, 3)}}, "resets/pop0 holds -5, expected whole numbers from 0 to 29"),
+        ({"resets": {"pop0": (3, 30)}}, "resets/pop0 holds 30, expected whole numbers from 0 to 29"),
+        ({"resets": {"pop0": (2.5,)}}, "resets/pop0 holds 2.5"),
+        ({"resets": {"pop0": ("a",)}}, "resets/pop0 holds 'a'"),
+        ({"resets": {"pop0": (True,)}}, "resets/pop0 holds True"),
+        ({"refractory_reading": -1}, "refractory_reading holds -1"),
+        ({"refractory_reading": 0.5}, "refractory_reading holds 0.5"),
+        ({"readout": np.full((30, 5, 2), 2**31)}, r"readout.0, 0, 0. is 2147483648, expected -2147483647"),
+        ({"states": {("pop0", "v"): np.full((30, 5, 1), -(2**32))}}, r"pop0/v.0, 0, 0. is -4294967296"),
+        ({"labels": np.full(5, 2**63 + 5, np.uint64)}, r"labels.0. is 9223372036854775813, expected 0 to"),
+        ({"labels": np.full(5, -1)}, r"labels.0. is -1, expected 0 to"),
     ],
 )  # fmt: skip
 def test_a_wrong_recording_is_refused_by_array(chip, change, words):
     with pytest.raises(DataError, match=words):
         replace(chip, **change)
+
+
+def test_a_reading_of_more_than_32_bits_is_not_cut_to_them(network, chip):
+    readout = emulate(network, chip.inputs).readout.astype(np.int64)
+    replace(chip, readout=readout)
+    readout[7, 1, 0] += 2**32
+    with pytest.raises(DataError, match=r"readout\[7, 1, 0\] is \d+, expected"):
+        replace(chip, readout=readout)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"resets/pop0": [-5, 100000]}, "resets/pop0 holds -5"),
+        ({"resets/pop0": ["a"]}, "resets/pop0 holds 'a'"),
+        ({"resets/pop0": [2.5]}, "resets/pop0 holds 2.5"),
+        ({"resets/pop0": [[1, 2]]}, r"resets/pop0 holds \[1, 2\]"),
+        ({"refractory_reading": -128}, "refractory_reading holds -128"),
+        ({"refractory_reading": 128.5}, "refractory_reading holds 128.5"),
+        ({"refractory_reading": [128, 256]}, r"refractory_reading holds \[128, 256\]"),
+        ({"label_steps": [29.0, 30.0]}, "label_steps holds 29.0"),
+        ({"label_steps": 30}, "label_steps is 30, expected some of the 30 steps"),
+    ],
+)
+def test_a_file_of_wrong_steps_is_refused_by_name_and_value(tmp_path, chip, arrays, words):
+    write_recording(tmp_path / "chip.npz", chip)
+    with np.load(tmp_path / "chip.npz") as file:
+        whole = dict(file)
+    np.savez(tmp_path / "wrong.npz", **{**whole, **arrays})
+    with pytest.raises(DataError, match=f"wrong.npz: {words}"):
+        read_recording(tmp_path / "wrong.npz")
 
 
 def test_one_answer_alone_belongs_to_the_same_inputs(chip):

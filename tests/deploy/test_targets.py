@@ -26,6 +26,13 @@ def test_every_target_has_its_name_and_the_whole_protocol(name):
     assert target.name == name
 
 
+def test_the_page_about_targets_lists_every_one_with_its_level():
+    page = (ROOT / "docs" / "targets.md").read_text()
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `")]
+    assert {row[0].strip("| `") for row in rows} == set(TARGETS)
+    assert all(get_target(row[0].strip("| `")).level in ("", row[2]) for row in rows[1:])
+
+
 def test_unknown_target_is_refused_with_the_allowed_ones():
     with pytest.raises(RecipeError, match=r"'loihi'.*emulator, loihi-sim, loihi2"):
         get_target("loihi")
