@@ -2,6 +2,7 @@
 
 It lies in an NPZ file: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron), zeros and
 ones, for any layers, by the names of their nodes, and ``readout`` (time, sample, output), if there is one.
+Of a network that was imported with several spikes in a step taken as one, so are the numbers of spikes here.
 The float network runs in double precision on the very inputs, not rounded to events; what our layers lag
 behind is known from the import, and nothing is searched for. Frameworks compute in 32 bits: readouts agree
 within 1e-4 of the largest.
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from deploy.comparison import Comparison, compare
 from deploy.imported import Imported, Layer
+from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.real_inputs import as_events, read_real
 from deploy.model import Model
 from deploy.parity_report import ParityReport
@@ -59,8 +61,8 @@ class SourceRun:
                     "same times and samples"
                 )
         for name, spikes in arrays.items():
-            allowed = (spikes == 0) | (spikes == 1)
-            self._refuse_first(name, spikes, ~allowed, "a spike train has 0 and 1 only")
+            whole = np.isfinite(spikes) & (spikes >= 0) & (spikes == np.floor(spikes))
+            self._refuse_first(name, spikes, ~whole, "expected the number of spikes in a step")
         if self.readout is not None:
             self._refuse_first(READOUT, self.readout, ~np.isfinite(self.readout), "must be finite")
 
@@ -99,6 +101,9 @@ class SourceRun:
         inputs = np.concatenate([self.inputs / found.input_scale, silent])
         spikes, readout = run_in_double(found.spec, inputs)
         layers = [layer_of(key, found.layers) for key in self.spikes]
+        if not DIALECTS[found.reading["dialect"]].several:  # else the import took several as one
+            for key, train in self.spikes.items():
+                self._refuse_first(f"{SPIKES}{key}", train, train > 1, "allowed are 0 and 1")
         for layer in layers:
             if layer.population not in spikes:
                 raise DataError(f"{self.name}: layer {layer.node!r} does not spike here")

@@ -400,7 +400,7 @@ W = nir.Linear(np.ones((2, 2)))
         ({"w": W, "a": lif(v_leak=np.nan)}, "node 'a': v_leak of neuron 0 is nan"),
         ({"w": W, "a": cuba(tau_syn=0.0)}, "node 'a': tau_syn of neuron 0 is 0"),
         ({"w": W, "a": lif(tau=0.0)}, "node 'a': tau of neuron 0 is 0"),
-        ({"w": W, "a": lif(v_threshold=-1.0)}, "node 'a': neuron 'lif': b0[0] is -1"),
+        ({"w": W, "a": lif(v_threshold=-1.0)}, "node 'a': v_threshold of neuron 0 is -1, must be above"),
         ({"v": W, "w": nir.Linear(np.ones((2, 3))), "a": lif()}, "node 'w': weight has shape (2, 3)"),
         ({"w": nir.Delay(np.array([0.0, 0.0705])), "a": lif()}, "delay of value 1 is 70.5 steps"),
         ({"w": nir.Delay(np.array([0.0, 0.063])), "a": lif()}, "delay of value 1 is 63 steps"),

@@ -330,7 +330,9 @@ def test_a_reset_before_no_step_of_the_inputs_is_refused(chip, steps):
 
 @pytest.mark.parametrize("reading", [-1, 1.5, True])
 def test_a_refractory_reading_that_counts_nothing_is_refused(chip, reading):
-    with pytest.raises(DataError, match=r"refractory_reading holds .* expected whole numbers from 0"):
+    with pytest.raises(
+        DataError, match=r"refractory_reading holds .* expected whole numbers from 0"
+    ):
         replace(chip, refractory_reading=reading)
 
 

@@ -93,10 +93,20 @@ def test_readouts_agree_within_a_share_of_the_largest(model: Model, ran: SourceR
     assert level(model, nothing).readout_mismatches > 0
 
 
-@pytest.mark.parametrize("value", [7, 0.3, -1, 1 + 1e-6, np.nan, np.inf])
-def test_a_spike_is_0_or_1_and_no_other_number(ran: SourceRun, value: float) -> None:
-    with pytest.raises(DataError, match=r"r.npz: spikes_lif\[\(4, 0, 0\)\] is .*, a spike train"):
+@pytest.mark.parametrize("value", [0.3, -1, 1 + 1e-6, np.nan, np.inf])
+def test_spikes_are_counted_in_whole_numbers(ran: SourceRun, value: float) -> None:
+    with pytest.raises(
+        DataError, match=r"r.npz: spikes_lif\[\(4, 0, 0\)\] is .*, expected the number"
+    ):
         replace(ran, spikes={"lif": changed(ran.spikes["lif"], value)})
+
+
+def test_several_spikes_in_a_step_are_refused_where_the_framework_sends_one(
+    model: Model, ran: SourceRun
+) -> None:
+    several = replace(ran, spikes={"lif": changed(ran.spikes["lif"], 7)})
+    with pytest.raises(DataError, match=r"spikes_lif\[\(4, 0, 0\)\] is 7.*, allowed are 0 and 1"):
+        level(model, several)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float16, np.float64])

@@ -55,7 +55,7 @@ print("equal")
 
 @pytest.mark.slow
 def test_a_foreign_header_computes_what_the_loop_computes(tmp_path, pytestconfig):
-    install(tmp_path, NEURON + HEADER)
+    install(tmp_path, NEURON | HEADER)
     (tmp_path / "setup.py").write_text(SETUP)
     root = str(pytestconfig.rootpath)
     built = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
