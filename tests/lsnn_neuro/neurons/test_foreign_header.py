@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 import sys
 
 import pytest
 from foreign.adp import ADP
-from foreign_package import HEADER, NEURON, install
+from foreign_package import FILES, HEADER, NEURON, install
 
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import kernel
@@ -56,6 +57,7 @@ print("equal")
 @pytest.mark.slow
 def test_a_foreign_header_computes_what_the_loop_computes(tmp_path, pytestconfig):
     install(tmp_path, NEURON | HEADER)
+    shutil.copy(FILES / "adp.hpp", tmp_path)
     (tmp_path / "setup.py").write_text(SETUP)
     root = str(pytestconfig.rootpath)
     built = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
