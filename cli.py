@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import deploy
 import lsnn_neuro
-from deploy.commands import completion, convert, data, import_, recipe
+from deploy.commands import completion, convert, data, import_, publish, recipe
 from deploy.console import (
     EXISTING,
     FILE,
@@ -286,32 +286,6 @@ def report(
 
 
 @main.command()
-@click.argument("run", type=EXISTING)
-@click.option("--out", type=FOLDER, required=True, help="Folder to write, e.g. models/NAME.")
-@click.option("--lava-samples", type=click.IntRange(min=0), default=16, show_default=True,
-              help="Test samples that Lava's graph runs too; 0 leaves parity level P2 out.")  # fmt: skip
-@data_option
-@overwrite
-@as_json
-def publish(
-    run: Path, out: Path, lava_samples: int, data: str | None, overwrite: bool, as_json: bool
-) -> None:
-    """Make a small folder out of the finished RUN: network, recipe, log, and a card.
-
-    The card says what the network reaches on the complete test set, in float and on integers. That
-    is where the test set is looked at, so publish when nothing is left to choose.
-
-    \b
-    Example:
-      lsnn-neuro publish runs/smnist-1ms --out models/smnist-1ms
-    """
-    from deploy.publishing.folder import publish as make_model
-
-    card = make_model(run, out, lava_samples=lava_samples, data=data, overwrite=overwrite)
-    show({"model": str(out), **card.model_dump(mode="json")}, as_json)
-
-
-@main.command()
 @click.argument("path", type=EXISTING, required=False)
 @click.option("--system", is_flag=True, help="Show versions and which targets can run here.")
 @chip_option
@@ -350,7 +324,7 @@ def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
         raise LSNNError(f"design rule {placed.violations[0]}")
 
 
-for command in (convert, import_, recipe, data, completion):
+for command in (publish, convert, import_, recipe, data, completion):
     main.add_command(command)
 
 if __name__ == "__main__":

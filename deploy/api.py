@@ -26,7 +26,7 @@ from deploy.mapping.chips import Chip, load_chip
 from deploy.mapping.report import Resources, resources
 from deploy.model import Model
 from deploy.parity_report import ParityReport
-from deploy.player import TargetPlayer
+from deploy.player import LatePlayer, TargetPlayer
 from deploy.probe import make_probe
 from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
 from deploy.source import SourceRun
@@ -102,13 +102,17 @@ def evaluate(
 def player_of(model: Model, target: Target | str | None = None) -> Player:
     """A model as something to play tasks on; see :func:`evaluate`."""
     target = default_target(model) if target is None else target
-    if target != FLOAT:
-        return TargetPlayer(model.integers, _target(target))
-    if not model.has_float:
+    if target == FLOAT and not model.has_float:
         raise NetworkError(
             f"{model.name}: holds integers alone, which target {FLOAT!r} can't run; give --target emulator"
         )
-    return FloatPlayer(model.float_network)
+    player: Player = (
+        FloatPlayer(model.float_network)
+        if target == FLOAT
+        else TargetPlayer(model.integers, _target(target))
+    )
+    late = 0 if model.imported is None else model.imported.late
+    return LatePlayer(player, late) if late else player
 
 
 def default_target(model: Model) -> Target | str:

@@ -1,4 +1,4 @@
-"""Commands for files: other tools' networks, recipes, data sets, and the shell's completion."""
+"""Commands for files: other tools' networks, models, recipes, data sets, and the shell's completion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Any
 import click
 import numpy as np
 
-from deploy.console import EXISTING, FILE, check_new, overwrite, tell
+from deploy.console import (
+    EXISTING,
+    FILE,
+    FOLDER,
+    as_json,
+    check_new,
+    data_option,
+    overwrite,
+    show,
+    tell,
+)
 
 
 @click.command()
@@ -91,7 +101,7 @@ def import_(
     """
     from deploy.interchange import read_network
     from deploy.interchange.reading import put_of_user
-    from deploy.interchange.real_inputs import as_events, measure, read_real, scale_of
+    from deploy.interchange.real_inputs import measure, read_real, rounded_events, scale_of
     from deploy.tasks import with_recipe
 
     check_new(out, overwrite)
@@ -99,7 +109,7 @@ def import_(
     if given is not None and reading["input_scale"] is None:
         reading["input_scale"] = scale_of(given)
     if given is not None:
-        reading["largest_event"] = int(np.abs(as_events(given, reading["input_scale"])).max())
+        reading["largest_event"] = int(np.abs(rounded_events(given, reading["input_scale"])).max())
     found = read_network(form, path, put=put_of_user(put), **reading)
     if recipe is not None:
         found = replace(found, network=with_recipe(found.network, recipe))
@@ -127,6 +137,32 @@ def recipe(name: str | None, overrides: tuple[str, ...]) -> None:
     from lsnn_neuro.recipe_page import explained
 
     click.echo("\n".join(built_in()) if name is None else explained(load_recipe(name, overrides)))
+
+
+@click.command()
+@click.argument("run", type=EXISTING)
+@click.option("--out", type=FOLDER, required=True, help="Folder to write, e.g. models/NAME.")
+@click.option("--lava-samples", type=click.IntRange(min=0), default=16, show_default=True,
+              help="Test samples that Lava's graph runs too; 0 leaves parity level P2 out.")  # fmt: skip
+@data_option
+@overwrite
+@as_json
+def publish(
+    run: Path, out: Path, lava_samples: int, data: str | None, overwrite: bool, as_json: bool
+) -> None:
+    """Make a small folder out of the finished RUN: network, recipe, log, and a card.
+
+    The card says what the network reaches on the complete test set, in float and on integers. That
+    is where the test set is looked at, so publish when nothing is left to choose.
+
+    \b
+    Example:
+      lsnn-neuro publish runs/smnist-1ms --out models/smnist-1ms
+    """
+    from deploy.publishing.folder import publish as make_model
+
+    card = make_model(run, out, lava_samples=lava_samples, data=data, overwrite=overwrite)
+    show({"model": str(out), **card.model_dump(mode="json")}, as_json)
 
 
 @click.group()

@@ -67,6 +67,12 @@ class Imported:
         return cls(network=network, spec=spec, report=report, **more)
 
     @property
+    def late(self) -> int:
+        """Steps by which what is read comes later than where the network comes from."""
+        read = (layer.lag for layer in self.layers if layer.population == self.network.outputs[0])
+        return next(read, 0)
+
+    @property
     def input_scale(self) -> float:
         """What an input event of 1 stands for where the network comes from."""
         return float(self.reading.get("input_scale", 1.0))

@@ -9,7 +9,6 @@ Lava-free itself: each sample runs in a child process of its own, as netx has no
 from __future__ import annotations
 
 import importlib.util
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import ClassVar
@@ -17,12 +16,11 @@ from typing import ClassVar
 from deploy.interchange.netx import layers_of
 from deploy.lava.neurons.neuron import LavaNeuron
 from deploy.lava.options import LavaOptions
-from deploy.lava.target import LavaRunner, LavaSession, lava_missing
-from deploy.target import Target
+from deploy.lava.target import LavaRunner, LavaTarget, lava_missing
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.errors import RecipeError, TargetUnavailableError
+from lsnn_neuro.errors import RecipeError
 from quantize.network import QuantizedNetwork, ValueRange
-from quantize.record import PopulationState, SpikeRecord
+from quantize.record import SpikeRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,7 @@ class _NetxRunner(LavaRunner):
 
 
 @dataclass(frozen=True)
-class Netx(Target):
+class Netx(LavaTarget):
     """Runs a network through lava-dl's netx, one sample after the other; ``Netx()`` needs no options.
 
     Raises TargetUnavailableError where lava-dl is not installed, NetworkError over a network that netx can't
@@ -80,23 +78,10 @@ class Netx(Target):
 
     def run(self, network: QuantizedNetwork, inputs: Events) -> SpikeRecord:
         """Run a batch of samples from rest; inputs are events, shape (time, sample, input)."""
-        return self._runner().run(network, inputs, self.name)
+        return self.runner().run(network, inputs, self.name)
 
-    def session(
-        self, network: QuantizedNetwork, n_samples: int, n_steps: int
-    ) -> AbstractContextManager[LavaSession]:
-        """The network at rest, one sample, to run ``n_steps`` steps, some at a time."""
-        return self._runner().session(network, n_samples, n_steps, self.name)
-
-    def states(
-        self, network: QuantizedNetwork, inputs: Events, step: int
-    ) -> tuple[PopulationState, ...]:
-        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
-        return self._runner().states(network, inputs, step, self.name)
-
-    def _runner(self) -> LavaRunner:
-        reason = self.unavailable()
-        if reason:
-            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
+    def runner(self) -> LavaRunner:
+        """See :class:`deploy.lava.target.LavaTarget`."""
+        self.check_available()
         options = LavaOptions(parallel_samples=1, time_limit=self.options.time_limit)
         return _NetxRunner(options=options, backend="netx")

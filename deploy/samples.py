@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
-from lsnn_neuro.arrays import Events
+from lsnn_neuro.arrays import EVENT_MAX, EVENT_MIN, Events, as_events
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.task import Split, SupervisedTask, Task
@@ -95,15 +95,14 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
     if array.dtype.kind not in "iuf":
         raise DataError(f"{file}: inputs are {array.dtype}, expected numbers")
     wrong = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, np.bool_)
-    wrong |= (array != np.round(array)) | (array < -128) | (array > 127)
+    wrong |= (array != np.round(array)) | (array < EVENT_MIN) | (array > EVENT_MAX)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DataError(
-            f"{file}: inputs[{', '.join(map(str, at))}] is {array[at]}, expected whole numbers, -128 to 127"
+            f"{file}: inputs[{', '.join(map(str, at))}] is {array[at]}, expected whole numbers, {EVENT_MIN} "
+            f"to {EVENT_MAX}"
         )
-    whole = array.astype(np.int8)
-    spikes = bool(((whole == 0) | (whole == 1)).all())
-    return whole.astype(np.bool_) if spikes else whole
+    return as_events(array)
 
 
 def check_size(file: Path, size: int) -> None:

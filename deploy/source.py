@@ -22,7 +22,7 @@ import numpy.typing as npt
 from deploy.comparison import Comparison, compare
 from deploy.imported import Imported, Layer
 from deploy.interchange.dialects import DIALECTS
-from deploy.interchange.real_inputs import as_events, read_real
+from deploy.interchange.real_inputs import read_real, rounded_events
 from deploy.model import Model
 from deploy.parity_report import ParityReport
 from deploy.samples import array_names, read_array
@@ -87,7 +87,7 @@ class SourceRun:
 
     def events(self, model: Model) -> Events:
         """The inputs as the integers take them."""
-        return as_events(self.inputs, _imported(model).input_scale)
+        return rounded_events(self.inputs, _imported(model).input_scale)
 
     def compared(self, model: Model, report: ParityReport) -> ParityReport:
         """A report with the level *source* before all others."""
@@ -107,8 +107,7 @@ class SourceRun:
         for layer in layers:
             if layer.population not in spikes:
                 raise DataError(f"{self.name}: layer {layer.node!r} does not spike here")
-        outputs = found.spec.outputs
-        lag = next(x.lag for x in found.layers if x.population == outputs[0])
+        outputs, lag = found.spec.outputs, found.late
         ours = [spikes[x.population][x.lag : x.lag + n] for x in layers]
         theirs, read = self._readouts(readout[lag : lag + n])
         missing = [x.population for x in found.layers if x.population in spikes and x not in layers]

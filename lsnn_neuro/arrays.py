@@ -17,6 +17,17 @@ BoolArray = npt.NDArray[np.bool_]
 Events = npt.NDArray[np.bool_] | npt.NDArray[np.int8]
 """Input of shape (time, sample, input): bool spikes, or int8 graded events that multiply the weight."""
 
+EVENT_MIN, EVENT_MAX = -128, 127
+"""A graded event has 8 bits."""
+
+
+def as_events(whole: npt.NDArray[Any]) -> Events:
+    """Whole numbers within 8 bits as events: spikes where all are 0 or 1, else graded ones."""
+    if whole.dtype == np.bool_:
+        return whole
+    spikes = bool(((whole == 0) | (whole == 1)).all())
+    return whole.astype(np.bool_) if spikes else whole.astype(np.int8)
+
 
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array, read-only."""

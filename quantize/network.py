@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.arrays import (
+    EVENT_MAX,
+    EVENT_MIN,
     Events,
     FloatArray,
     IntArray,
@@ -60,7 +62,7 @@ ValueRange = tuple[int, int]
 """The lowest and the highest value that an input sends, 0 among them."""
 
 SPIKES: ValueRange = (0, 1)
-ANY_EVENT: ValueRange = (-128, 127)
+ANY_EVENT: ValueRange = (EVENT_MIN, EVENT_MAX)
 
 
 def value_range(inputs: Events) -> ValueRange:

@@ -154,7 +154,7 @@ def _constant_limits(neuron: Neuron) -> list[float]:
     limits = []
     for _, role, value in neuron.constants().numbers():
         most = float(np.max(np.abs(value), initial=0))
-        if role.kind in ("threshold", "state") and most > 0:
+        if role.has_unit and most > 0:
             limits.append(role_range(role)[1] / most)
     return limits
 

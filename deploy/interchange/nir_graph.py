@@ -20,12 +20,13 @@ from scipy import sparse
 
 from deploy.imported import Layer
 from deploy.interchange.nir_file import FlatGraph
-from deploy.interchange.nir_linear import Matrix, Shape, identity, size_of
+from deploy.interchange.nir_linear import Matrix, identity, size_of
 from deploy.interchange.nir_merge import CONSTANT, NEURONS, Arrivals, merge
 from deploy.interchange.nir_neurons import Cell, cell_of
 from deploy.interchange.nir_synapses import as_projections
 from deploy.interchange.nir_timing import Hop, lags, with_waits
 from deploy.interchange.reading import Reading
+from deploy.interchange.unrolled import Shape
 from lsnn_neuro.arrays import FloatArray
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT

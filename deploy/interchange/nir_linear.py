@@ -11,22 +11,24 @@ from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from deploy.interchange.unrolled import SYNAPSES_MAX, Pair, Shape, Window, convolution
 from lsnn_neuro.arrays import FloatArray
 from lsnn_neuro.errors import NetworkError
 
 Matrix = Any
 """A scipy sparse matrix in rows (CSR), (target, source)."""
-Shape = tuple[int, ...]
-SYNAPSES_MAX = 10_000_000
-"""Synapses of one node, unrolled, at most."""
 
 
 def size_of(shape: Shape) -> int:
     """Number of values of a shape."""
     return int(np.prod(shape, dtype=np.int64))
+
+
+def whole_shape(values: Any) -> Shape:
+    """A shape as a node holds it."""
+    return tuple(int(v) for v in np.ravel(values))
 
 
 def check_size(name: str, synapses: int) -> None:
@@ -78,13 +80,8 @@ def conv1d(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     if weight.ndim != 3:
         raise NetworkError(f"NIR node {name!r}: weight has shape {weight.shape}, expected 3 axes")
     channels, length = _image(name, shape, node, 1)
-    (stride,), (dilation,) = _each(name, node, "stride", 1, 1), _each(name, node, "dilation", 1, 1)
-    padding = node.padding if isinstance(node.padding, str) else _each(name, node, "padding", 1, 0)
-    matrix, (out, _, places) = _convolution(
-        name, weight[:, :, None], (channels, 1, length), (1, stride),
-        padding if isinstance(padding, str) else (0, *padding), (1, dilation),
-        *_each(name, node, "groups", 1, 1),
-    )  # fmt: skip
+    window = _window(name, node, weight.shape[2:])
+    matrix, (out, _, places) = _convolution(name, weight[:, :, None], (channels, 1, length), window)
     return matrix, (out, places)
 
 
@@ -93,11 +90,8 @@ def conv2d(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     weight = np.asarray(node.weight, np.float64)
     if weight.ndim != 4:
         raise NetworkError(f"NIR node {name!r}: weight has shape {weight.shape}, expected 4 axes")
-    padding = node.padding if isinstance(node.padding, str) else _each(name, node, "padding", 2, 0)
-    return _convolution(
-        name, weight, _image(name, shape, node, 2), _each(name, node, "stride", 2, 1), padding,
-        _each(name, node, "dilation", 2, 1), *_each(name, node, "groups", 1, 1),
-    )  # fmt: skip
+    window = _window(name, node, weight.shape[2:])
+    return _convolution(name, weight, _image(name, shape, node, 2), window)
 
 
 def sum_pool(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
@@ -105,9 +99,12 @@ def sum_pool(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
     image = _image(name, shape, node, 2)
     kernel = _each(name, node, "kernel_size", 2, 1)
     check_size(name, size_of(kernel) * image[0])
-    weight = np.ones((image[0], 1, *kernel))
-    stride, padding = _each(name, node, "stride", 2, 1), _each(name, node, "padding", 2, 0)
-    return _convolution(name, weight, image, stride, padding, (1, 1), image[0])
+    (rows, columns), stride = _each(name, node, "padding", 2, 0), _each(name, node, "stride", 2, 1)
+    window = Window(
+        stride=(stride[0], stride[1]), padding=((rows, rows), (columns, columns)), dilation=(1, 1),
+        groups=image[0],
+    )  # fmt: skip
+    return _convolution(name, np.ones((image[0], 1, *kernel)), image, window)
 
 
 def average_pool(name: str, node: Any, shape: Shape) -> tuple[Matrix, Shape]:
@@ -130,58 +127,34 @@ def _each(name: str, node: Any, field: str, axes: int, least: int) -> Shape:
 
 def _image(name: str, shape: Shape, node: Any, axes: int) -> Shape:
     """The shape of what comes in: channels and so many axes; the node's own where values come flat."""
+    if len(shape) == 1 + axes:
+        return shape
     own = getattr(node, "input_shape", None)
-    if len(shape) != 1 + axes and own is not None and size_of(shape) % size_of(_ints(own)) == 0:
-        return (size_of(shape) // size_of(_ints(own)), *_ints(own))
-    if len(shape) != 1 + axes:
-        raise NetworkError(
-            f"NIR node {name!r}: values of shape {shape} come in, expected channels and {axes} axes"
-        )
-    return shape
-
-
-def _ints(values: Any) -> Shape:
-    return tuple(int(v) for v in np.ravel(values))
-
-
-def _convolution(
-    name: str, weight: FloatArray, image: Shape, stride: Shape, padding: Any, dilation: Shape, groups: int
-) -> tuple[Matrix, Shape]:  # fmt: skip
-    """Unroll a kernel (out, in / groups, rows, columns) over an image (in, rows, columns)."""
-    n_out, n_in, *kernel = weight.shape
-    if n_in * groups != image[0] or groups < 1 or n_out % groups:
-        raise NetworkError(
-            f"NIR node {name!r}: weight has shape {weight.shape} in {groups} groups, {image[0]} "
-            "channels come in"
-        )
-    if min(*stride, *dilation, *kernel) < 1:
-        raise NetworkError(f"NIR node {name!r}: stride, dilation and kernel must be at least 1")
-    axes = [
-        _windows(name, n, k, s, pad, d)
-        for n, k, s, pad, d in zip(
-            image[1:], kernel, stride, _pads(padding, kernel, dilation, stride, name), dilation, strict=True
-        )
-    ]  # fmt: skip
-    (rows, row_at), (columns, column_at) = (
-        axes  # place in the image of (output, kernel), -1 outside
+    if own is not None and size_of(shape) % size_of(own := whole_shape(own)) == 0:
+        return (size_of(shape) // size_of(own), *own)
+    raise NetworkError(
+        f"NIR node {name!r}: values of shape {shape} come in, expected channels and {axes} axes"
     )
-    shape = (n_out, len(row_at), len(column_at))
-    check_size(name, size_of(shape) * n_in * size_of(tuple(kernel)))
-    o, y, x, c, i, j = np.indices((*shape, n_in, *kernel)).reshape(6, -1)
-    group = o // (n_out // groups)
-    r, s = row_at[y, i], column_at[x, j]
-    inside = (r >= 0) & (s >= 0)
-    target = np.ravel_multi_index((o, y, x), shape)[inside]
-    source = (((group * n_in + c) * rows + r) * columns + s)[inside]
-    values = weight[o, c, i, j][inside]
-    ends = size_of(shape), size_of(image)
-    return sparse.csr_matrix((values, (target, source)), ends), shape
 
 
-def _pads(padding: Any, kernel: Any, dilation: Shape, stride: Shape, name: str) -> list[Shape]:
+def _window(name: str, node: Any, kernel: Shape) -> Window:
+    """How the kernel (rows and columns, or columns alone) of a convolution moves."""
+    axes = len(kernel)
+    stride, dilation = _each(name, node, "stride", axes, 1), _each(name, node, "dilation", axes, 1)
+    alone = (1,) * (2 - axes)
+    columns, *rows = reversed(_pads(name, node, kernel, dilation, stride))
+    (s, t), (d, e) = (*alone, *stride), (*alone, *dilation)
+    return Window(
+        stride=(s, t), padding=(rows[0] if rows else (0, 0), columns), dilation=(d, e),
+        groups=_each(name, node, "groups", 1, 1)[0],
+    )  # fmt: skip
+
+
+def _pads(name: str, node: Any, kernel: Shape, dilation: Shape, stride: Shape) -> list[Pair]:
     """Padding of each axis, (before, behind); "same" pads as torch does, less before than behind."""
+    padding = node.padding
     if not isinstance(padding, str):
-        return [(p, p) for p in padding]
+        return [(p, p) for p in _each(name, node, "padding", len(kernel), 0)]
     if padding == "valid":
         return [(0, 0) for _ in kernel]
     if padding != "same":
@@ -194,19 +167,13 @@ def _pads(padding: Any, kernel: Any, dilation: Shape, stride: Shape, name: str) 
     return [(total // 2, total - total // 2) for total in totals]
 
 
-def _windows(
-    name: str, n: int, kernel: int, stride: int, pad: Shape, dilation: int
-) -> tuple[int, npt.NDArray[np.int64]]:
-    """Length of an axis, and the place of each (output, kernel) on it, -1 outside.
-
-    - pad: places before and behind
-    """
-    before = pad[0]
-    count = (n + sum(pad) - dilation * (kernel - 1) - 1) // stride + 1
-    if count < 1:
-        raise NetworkError(f"NIR node {name!r}: its kernel is larger than what comes in ({n})")
-    at = np.arange(count)[:, None] * stride + np.arange(kernel) * dilation - before
-    return n, np.where((at >= 0) & (at < n), at, -1)
+def _convolution(
+    name: str, weight: FloatArray, image: Shape, window: Window
+) -> tuple[Matrix, Shape]:
+    """A kernel (out, in / groups, rows, columns) over an image (in, rows, columns)."""
+    found, shape = convolution(f"NIR node {name!r}", weight, image, window)
+    ends = found.n_target, found.n_source
+    return sparse.csr_matrix((found.weight, (found.target, found.source)), ends), shape
 
 
 LINEAR: dict[type[nir.NIRNode], Callable[[str, Any, Shape], tuple[Matrix, Shape]]] = {

@@ -18,14 +18,14 @@ from scipy import sparse
 from deploy.interchange.nir_file import FlatGraph
 from deploy.interchange.nir_linear import (
     LINEAR,
-    SYNAPSES_MAX,
     Matrix,
-    Shape,
     bias_of,
     check_size,
     identity,
     size_of,
+    whole_shape,
 )
+from deploy.interchange.unrolled import SYNAPSES_MAX, Shape
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.spec import DELAY_MAX
 
@@ -73,7 +73,7 @@ def shapes_of(graph: FlatGraph) -> dict[str, Shape]:
 def _own_shape(node: nir.NIRNode) -> Shape | None:
     """The shape of an input, and of neurons whose parameters say it."""
     if isinstance(node, nir.Input):
-        shape = _ints(node.input_type["input"])
+        shape = whole_shape(node.input_type["input"])
         return shape[1:] if len(shape) > 1 and shape[0] == 1 and len(shape) != 3 else shape
     if not isinstance(node, NEURONS):
         return None
@@ -85,10 +85,6 @@ def parameters_shape(node: Any) -> Shape:
     """The shape of a neuron node's largest parameter; () and (1,) stand for all neurons."""
     arrays = [v for v in vars(node).values() if isinstance(v, np.ndarray | float | int)]
     return max((np.shape(v) for v in arrays), key=size_of, default=())
-
-
-def _ints(values: Any) -> Shape:
-    return tuple(int(v) for v in np.ravel(values))
 
 
 def _shape_after(name: str, node: nir.NIRNode, shape: Shape) -> Shape:

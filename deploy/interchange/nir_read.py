@@ -15,11 +15,9 @@ from deploy.interchange.nir_file import flatten
 from deploy.interchange.nir_graph import spec_of_graph
 from deploy.interchange.reading import Reading
 from lsnn_neuro import __version__
+from lsnn_neuro.arrays import EVENT_MAX
 from lsnn_neuro.errors import NetworkError
 from quantize.network import Provenance
-
-EVENT_MAX = 127
-"""Largest graded event: 8 bits and a sign."""
 
 
 def from_nir(

@@ -9,12 +9,9 @@ import numpy as np
 
 from deploy.imported import Imported
 from deploy.samples import read_array
-from lsnn_neuro.arrays import Events, FloatArray
+from lsnn_neuro.arrays import EVENT_MAX, Events, FloatArray, as_events
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.network.double import run_in_double
-
-LARGEST = 127
-"""Largest event."""
 
 
 def read_real(file: Path) -> FloatArray:
@@ -39,23 +36,21 @@ def read_real(file: Path) -> FloatArray:
 def scale_of(inputs: FloatArray) -> float:
     """What an event of 1 stands for: 1 for whole numbers of 8 bits, else the largest input over 127."""
     largest = float(np.abs(inputs).max())
-    if largest <= LARGEST and np.array_equal(inputs, np.rint(inputs)):
+    if largest <= EVENT_MAX and np.array_equal(inputs, np.rint(inputs)):
         return 1.0
-    return largest / LARGEST
+    return largest / EVENT_MAX
 
 
-def as_events(inputs: FloatArray, scale: float) -> Events:
+def rounded_events(inputs: FloatArray, scale: float) -> Events:
     """Inputs rounded to events; bool where all are 0 and 1. DataError over what is beyond 8 bits."""
     whole = np.rint(inputs / scale)
-    if np.abs(whole).max(initial=0) > LARGEST:
-        at = tuple(int(i) for i in np.argwhere(np.abs(whole) > LARGEST)[0])
+    if np.abs(whole).max(initial=0) > EVENT_MAX:
+        at = tuple(int(i) for i in np.argwhere(np.abs(whole) > EVENT_MAX)[0])
         raise DataError(
             f"inputs[{at}] is {inputs[at]:g}, {whole[at]:g} events at an input scale of {scale:g}, allowed "
-            f"are -{LARGEST} to {LARGEST}; import it with a larger --input-scale"
+            f"are -{EVENT_MAX} to {EVENT_MAX}; import it with a larger --input-scale"
         )
-    spikes = bool(((whole == 0) | (whole == 1)).all())
-    events: Events = whole.astype(np.bool_) if spikes else whole.astype(np.int8)
-    return events
+    return as_events(whole)
 
 
 def measure(found: Imported, inputs: FloatArray, *, several: bool) -> Iterator[str]:
@@ -67,7 +62,7 @@ def measure(found: Imported, inputs: FloatArray, *, several: bool) -> Iterator[s
         return
     scale = found.input_scale
     if scale != 1.0:
-        off = np.abs(as_events(inputs, scale) * scale - inputs).max()
+        off = np.abs(rounded_events(inputs, scale) * scale - inputs).max()
         yield f"inputs: an event of 1 stands for {scale:g}; rounding is off by up to {off:g}"
     if not several:
         return

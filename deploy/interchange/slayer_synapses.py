@@ -134,9 +134,10 @@ def _window(label: str, parts: Contents) -> Window:
         return int(values[0]), int(values[-1])
 
     groups = number(label, "groups", parts, 1, SIZE_MAX) if "groups" in parts else 1
+    rows, columns = pair("padding", 0)
     return Window(
-        stride=pair("stride", 1), padding=pair("padding", 0), dilation=pair("dilation", 1),
-        groups=groups,
+        stride=pair("stride", 1), padding=((rows, rows), (columns, columns)),
+        dilation=pair("dilation", 1), groups=groups,
     )  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def _image_of(label: str, weight: IntArray, window: Window, shape: Shape) -> Sha
     if window.stride != (1, 1) or len(shape) != 3:
         raise NetworkError(f"{label}: stride is {window.stride}, {_NO_IMAGE}")
     size = (
-        n + d * (k - 1) - 2 * p
+        n + d * (k - 1) - sum(p)
         for n, k, p, d in zip(
             shape[1:], weight.shape[2:], window.padding, window.dilation, strict=True
         )

@@ -5,7 +5,8 @@ Images are flattened in C order, (channel, row, column). A convolution of an ima
     y[o, r, c] = sum over i, a, b of  weight[o, i, a, b] x[i, stride r + dilation a - padding,
                                                              stride c + dilation b - padding]
 
-over the input channels i of o's group; what lies outside the image is 0.
+over the input channels i of o's group; what lies outside the image is 0, and padding is that before the
+first row or column. Weights are integers (lava-dl) or real numbers (NIR).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,20 +27,21 @@ SYNAPSES_MAX = 10**7
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+Weights = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Synapses:
-    """Synapses by target, then source: indices and integer weights, (synapse,)."""
+    """Synapses by target, then source: indices and weights, (synapse,)."""
 
     n_source: int
     n_target: int
     source: IntArray
     target: IntArray
-    weight: IntArray
+    weight: Weights
 
     @classmethod
-    def of_matrix(cls, weight: IntArray) -> Synapses:
+    def of_matrix(cls, weight: Weights) -> Synapses:
         """The entries other than 0 of a matrix (target, source)."""
         target, source = np.nonzero(weight)
         n_target, n_source = weight.shape
@@ -50,17 +53,20 @@ class Synapses:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How a kernel moves over an image; rows first."""
+    """How a kernel moves over an image; rows first.
+
+    - padding: of each axis, before and behind
+    """
 
     stride: Pair
-    padding: Pair
+    padding: tuple[Pair, Pair]
     dilation: Pair
     groups: int = 1
 
     def size(self, image: Pair, kernel: Pair) -> Pair:
         """Rows and columns of the output."""
         rows, columns = (
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            (n + sum(p) - d * (k - 1) - 1) // s + 1
             for n, k, s, p, d in zip(
                 image, kernel, self.stride, self.padding, self.dilation, strict=True
             )
@@ -70,12 +76,12 @@ class Window:
     def touched(self, axis: int, offset: int, n_in: int, n_out: int) -> npt.NDArray[np.int64]:
         """For each output the row (or column) that a kernel's entry reads; -1 outside the image."""
         at = np.arange(n_out) * self.stride[axis] + offset * self.dilation[axis]
-        at = at - self.padding[axis]
+        at = at - self.padding[axis][0]
         return np.where((at >= 0) & (at < n_in), at, -1)
 
 
 def convolution(
-    label: str, weight: IntArray, image: Shape, window: Window
+    label: str, weight: Weights, image: Shape, window: Window
 ) -> tuple[Synapses, Shape]:
     """The synapses of a convolution, and the shape of its output, (channel, row, column).
 
@@ -92,11 +98,6 @@ def convolution(
     size = window.size((image[1], image[2]), (kernel[0], kernel[1]))
     if min(*image, *size) < 1:
         raise NetworkError(f"{label}: a kernel of {kernel} does not fit into an image of {image}")
-    if max(prod(image), n_out * prod(size)) > SYNAPSES_MAX:
-        raise NetworkError(
-            f"{label}: has {n_out * prod(size)} neurons behind images of {image}, at most {SYNAPSES_MAX} "
-            "can be held; use smaller images or fewer channels"
-        )
     rows = [window.touched(0, a, image[1], size[0]) for a in range(kernel[0])]
     columns = [window.touched(1, b, image[2], size[1]) for b in range(kernel[1])]
     count = sum(
@@ -109,12 +110,17 @@ def convolution(
             f"{label}: unrolled it has {count} synapses, at most {SYNAPSES_MAX} can be held; use smaller "
             "images, fewer channels or a larger stride"
         )
+    if max(prod(image), n_out * prod(size)) > SYNAPSES_MAX:
+        raise NetworkError(
+            f"{label}: has {n_out * prod(size)} neurons behind images of {image}, at most {SYNAPSES_MAX} "
+            "can be held; use smaller images or fewer channels"
+        )
     out = (n_out, *size)
     return _unrolled(weight, image, out, rows, columns, window.groups), out
 
 
 def _unrolled(
-    weight: IntArray, image: Shape, out: Shape, rows: list[npt.NDArray[np.int64]],
+    weight: Weights, image: Shape, out: Shape, rows: list[npt.NDArray[np.int64]],
     columns: list[npt.NDArray[np.int64]], groups: int,
 ) -> Synapses:  # fmt: skip
     """All synapses, one entry of the kernel after the other, then sorted."""
@@ -133,11 +139,11 @@ def _unrolled(
     return Synapses(
         n_source=prod(image), n_target=prod(out),
         source=source[order].astype(np.int32), target=target[order].astype(np.int32),
-        weight=weights[order].astype(np.int32),
+        weight=weights[order],
     )  # fmt: skip
 
 
-def pooling(label: str, weight: IntArray, image: Shape, window: Window) -> tuple[Synapses, Shape]:
+def pooling(label: str, weight: Weights, image: Shape, window: Window) -> tuple[Synapses, Shape]:
     """The synapses of slayer's pooling, and the shape of its output, (channel, row, column).
 
     slayer adds as many rows (columns) of zeros as the remainder of their number by the kernel's says, puts

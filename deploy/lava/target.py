@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import tempfile
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -269,8 +270,33 @@ class LavaSession:
         )
 
 
+class LavaTarget(Target):
+    """What runs networks through Lava in a child process: sessions and states, by its own runner."""
+
+    @abstractmethod
+    def runner(self) -> LavaRunner:
+        """What starts Lava; TargetUnavailableError where it can't."""
+
+    def session(
+        self, network: QuantizedNetwork, n_samples: int, n_steps: int
+    ) -> AbstractContextManager[LavaSession]:
+        """The network at rest, to run ``n_steps`` steps, some at a time."""
+        return self.runner().session(network, n_samples, n_steps, self.name)
+
+    def states(
+        self, network: QuantizedNetwork, inputs: Events, step: int
+    ) -> tuple[PopulationState, ...]:
+        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
+        return self.runner().states(network, inputs, step, self.name)
+
+    def check_available(self) -> None:
+        """TargetUnavailableError says why it can't run here."""
+        if reason := self.unavailable():
+            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
+
+
 @dataclass(frozen=True)
-class LoihiSim(Target):
+class LoihiSim(LavaTarget):
     """Runs a network on Lava's fixed-point simulation, in a child process; ``LoihiSim()`` needs no options.
 
     Raises TargetUnavailableError where Lava is not installed, TargetFailedError if it broke down.
@@ -293,24 +319,11 @@ class LoihiSim(Target):
         - start: the states to start from, with nothing on its way (all ``history`` silent); by default rest.
           Only our own processes can: NetworkError where Lava's own would run
         """
-        return self._runner().run(network, inputs, self.name, start)
+        return self.runner().run(network, inputs, self.name, start)
 
-    def session(
-        self, network: QuantizedNetwork, n_samples: int, n_steps: int
-    ) -> AbstractContextManager[LavaSession]:
-        """The network at rest, to run ``n_steps`` steps, some at a time."""
-        return self._runner().session(network, n_samples, n_steps, self.name)
-
-    def states(
-        self, network: QuantizedNetwork, inputs: Events, step: int
-    ) -> tuple[PopulationState, ...]:
-        """States of every spiking population at the end of ``step``; one sample, inputs (time, input)."""
-        return self._runner().states(network, inputs, step, self.name)
-
-    def _runner(self) -> LavaRunner:
-        reason = self.unavailable()
-        if reason:
-            raise TargetUnavailableError(f"target {self.name!r}: {reason}")
+    def runner(self) -> LavaRunner:
+        """See :class:`LavaTarget`."""
+        self.check_available()
         return LavaRunner(options=self.options)
 
 

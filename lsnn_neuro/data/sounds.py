@@ -17,8 +17,6 @@ from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import FRAME_MS, Kind, n_features, samples_per_frame, speech_features
 from lsnn_neuro.section import Section
 
-KEPT = 2**27
-"""Bytes of features that are kept in memory; those of further sounds are made anew whenever they are read."""
 WIDTH = "PCM_16"
 
 
@@ -79,8 +77,6 @@ class SoundSamples(Samples):
         self.groups = None if groups is None else tuple(groups)
         self.n_channels = config.n_channels
         self.longest = max(config.length(_checked(file, config)) for file in files)
-        self._kept: dict[int, FloatArray] = {}
-        self._room = KEPT
 
     def at(self, index: int) -> str:
         """See :class:`Samples`."""
@@ -88,13 +84,7 @@ class SoundSamples(Samples):
 
     def read(self, index: int) -> FloatArray:
         """The features of a sound, (time, channel)."""
-        if index in self._kept:
-            return self._kept[index]
-        features = self.config.features_of(read_samples(self.files[index], self.config.rate))
-        if features.nbytes <= self._room:
-            self._room -= features.nbytes
-            self._kept[index] = features
-        return features
+        return self.config.features_of(read_samples(self.files[index], self.config.rate))
 
 
 def open_sounds(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from lsnn_neuro.arrays import Events
+from lsnn_neuro.arrays import EVENT_MAX, EVENT_MIN, Events
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.tasks.signal_encoder import CodingConfig, Frame, Signal, SignalEncoder
 
@@ -39,13 +39,13 @@ class Graded(SignalEncoder):
     def check_values(self, signal: Signal, at: str) -> None:
         """Refuse what is no whole number of 8 bits."""
         scale, events = self.config.scale, self._events(signal)
-        wrong = (events != np.round(events)) | (events < -128) | (events > 127)
+        wrong = (events != np.round(events)) | (events < EVENT_MIN) | (events > EVENT_MAX)
         if wrong.any():
             t, c = np.argwhere(wrong)[0]
             remedy = "choose a smaller" if scale else "choose another coding, or a"
             raise DataError(
                 f"{at}: value [{t}, {c * self.frame.every_channel}] is {signal[t, c]}, which gives no whole "
-                f"number from -128 to 127; {remedy} task.encoder.scale"
+                f"number from {EVENT_MIN} to {EVENT_MAX}; {remedy} task.encoder.scale"
             )
 
     def code(self, values: Signal, rng: np.random.Generator | None) -> Events:

@@ -9,15 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from lsnn_neuro.arrays import Events
+from lsnn_neuro.arrays import EVENT_MAX, Events, as_events
 from lsnn_neuro.data.samples import NUMBERS
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
 from lsnn_neuro.tasks.encoder import Encoder
-from lsnn_neuro.tasks.signal_encoder import as_events
-
-MOST = 127
-"""Spikes that an input can have in one step: a graded event has 8 bits."""
 
 
 class EventConfig(Section):
@@ -116,7 +112,7 @@ class EventEncoder(Encoder):
         self, places: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], at: str
     ) -> None:
         """Refuse more spikes in one step than can be counted, or are wanted."""
-        most = {"refuse": 1, "count": MOST}.get(self.config.several)
+        most = {"refuse": 1, "count": EVENT_MAX}.get(self.config.several)
         if most is not None and (counts > most).any():
             i = int(np.argmax(counts > most))
             step, channel = divmod(int(places[i]), self.config.n_inputs)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from lsnn_neuro.arrays import Events
+from lsnn_neuro.arrays import Events, as_events
 from lsnn_neuro.data.samples import NUMBERS
 from lsnn_neuro.data.sounds import SoundConfig
 from lsnn_neuro.errors import DataError
@@ -186,11 +186,3 @@ class SignalEncoder(Encoder):
             start = 0 if frame.align == "start" else frame.steps - n
             inputs[start : start + n, i] = coded[:n, i]
         return as_events(inputs.reshape(frame.steps, len(signals), -1))
-
-
-def as_events(inputs: npt.NDArray[Any]) -> Events:
-    """Spikes where all events are 0 or 1, else graded ones."""
-    if inputs.dtype == np.bool_:
-        return inputs
-    spikes = bool(((inputs == 0) | (inputs == 1)).all())
-    return inputs.astype(np.bool_) if spikes else inputs.astype(np.int8)

@@ -34,7 +34,7 @@ def mismatches(reference, other):
 def refused(network, values=SPIKES, **options):
     """Why Lava's graph can't run a network whose inputs send these values; empty if it can."""
     try:
-        lava(**options)._runner().neurons(network, values)
+        lava(**options).runner().neurons(network, values)
     except NetworkError as error:
         return str(error)
     return ""

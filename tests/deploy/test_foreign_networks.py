@@ -12,7 +12,7 @@ from same import differences
 import deploy
 from deploy.imported import Imported
 from deploy.interchange.nir import read
-from deploy.interchange.real_inputs import as_events, measure, scale_of
+from deploy.interchange.real_inputs import measure, rounded_events, scale_of
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.double import run_in_double
 
@@ -105,7 +105,7 @@ def test_without_what_was_lost_the_spikes_are_others() -> None:
 def test_parity_is_exact_with_the_source_and_from_training_to_the_emulator(name: str) -> None:
     inputs = recorded(name)["inputs"].astype(float)
     scale = scale_of(inputs)
-    largest = int(np.abs(as_events(inputs, scale)).max())
+    largest = int(np.abs(rounded_events(inputs, scale)).max())
     more = {"one_spike": True} if name in SEVERAL else {}
     found = imported(name, input_scale=scale, largest_event=largest, **more)
     model = deploy.Model(network=found.network, imported=found)
@@ -156,7 +156,7 @@ def test_lava_computes_the_emulators_spikes(name: str) -> None:
     more = {"one_spike": True} if name in SEVERAL else {}
     inputs = recorded(name)["inputs"].astype(float)[:100, :1]
     scale = scale_of(recorded(name)["inputs"].astype(float))
-    events = as_events(inputs, scale)
+    events = rounded_events(inputs, scale)
     found = imported(name, input_scale=scale, largest_event=int(np.abs(events).max()), **more)
     report = deploy.parity(found.network, deploy.LoihiSim(), inputs=events)
     assert report.levels["P2"].exact

@@ -13,9 +13,12 @@ from nir_graphs import each, graph_of, linear
 
 import deploy
 from cli import main
+from deploy.api import player_of
 from deploy.interchange.nir import read
+from deploy.player import LatePlayer, TargetPlayer
 from lsnn_neuro import load_recipe, make_task
 from lsnn_neuro.network.double import run_in_double
+from lsnn_neuro.player import FloatPlayer
 
 
 def run(*words: Any, fails: bool = False) -> str:
@@ -55,6 +58,42 @@ def imported(tmp_path: Path) -> Path:
         tmp_path / "a",
     )
     return tmp_path / "a"
+
+
+class WholeInputs:
+    """A player that answers with the inputs of the step before, and notes what it is asked."""
+
+    records = False
+
+    def run(self, inputs: Any) -> Any:
+        self.asked = inputs
+        return np.concatenate([np.zeros_like(inputs[:1]), inputs[:-1]]).astype(float)
+
+
+def test_answers_that_come_late_are_read_late() -> None:
+    player = WholeInputs()
+    inputs = np.random.default_rng(0).random((9, 2, 3)) < 0.5
+    np.testing.assert_array_equal(LatePlayer(player, 1).run(inputs), inputs)
+    np.testing.assert_array_equal(player.asked[:9], inputs)
+    assert player.asked.dtype == np.bool_
+    assert player.asked.shape == (10, 2, 3)
+
+
+def test_an_imported_network_is_scored_as_its_framework_would(imported: Path) -> None:
+    model = deploy.load(imported)
+    late = model.imported.late if model.imported else 0
+    assert late == 1  # a step from layer to layer, none from inputs and to the readout
+    inputs = np.random.default_rng(0).random((40, 3, 4)) < 0.4
+    padded = np.concatenate([inputs, np.zeros((late, 3, 4), bool)])
+    for target in ("float", deploy.Emulator()):
+        plain = (
+            FloatPlayer(model.float_network)
+            if target == "float"
+            else TargetPlayer(model.integers, deploy.Emulator())
+        )
+        found = player_of(model, target).run(inputs)
+        np.testing.assert_array_equal(found, plain.run(padded)[late:])
+        assert found.any()
 
 
 def test_import_says_how_it_read_and_what_the_file_may_have_lost(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_more_synapses_than_can_be_held_are_counted_and_refused(tmp_path):
     with pytest.raises(NetworkError, match=f"unrolled it has {count} synapses, at most 10000000"):
         load(write(tmp_path / "a", layer))
     layer = IMAGE | {"shape": [1, 2**19, 2**19]}
-    with pytest.raises(NetworkError, match="has 274877906944 neurons behind images"):
+    with pytest.raises(NetworkError, match="unrolled it has 1099511627776 synapses"):
         load(write(tmp_path / "b", layer))
 
 
