@@ -101,7 +101,8 @@ class SourceRun:
         inputs = np.concatenate([self.inputs / found.input_scale, silent])
         spikes, readout = run_in_double(found.spec, inputs)
         layers = [layer_of(key, found.layers) for key in self.spikes]
-        if not DIALECTS[found.reading["dialect"]].several:  # else the import took several as one
+        dialect = DIALECTS.get(str(found.reading.get("dialect")))
+        if dialect is None or not dialect.several:  # else the import took several as one
             for key, train in self.spikes.items():
                 self._refuse_first(f"{SPIKES}{key}", train, train > 1, "allowed are 0 and 1")
         for layer in layers:

@@ -134,13 +134,16 @@ class EventEncoder(Encoder):
 def steps_of(times: npt.NDArray[Any], width: float) -> npt.NDArray[np.float64]:
     """The step of each time, floor(time / width), rounding errors of times and width aside.
 
-    A time that lies before the beginning of a step by no more than its own type rounds off belongs to that
-    step: 0.3 is the beginning of step 3 of 0.1, in float32 as in float64. At most a tenth of a step is given.
+    A time that is the beginning of a step in its own type, whether k * width was rounded once or computed in
+    that type, belongs to that step: 0.3 is the beginning of step 3 of 0.1, in float32 as in float64, and the
+    last float32 before 1 is still in step 9. At most a tenth of a step is given.
     """
     exact = times.astype(np.float64) / width
-    eps = np.finfo(np.float64).eps
-    own = np.finfo(times.dtype).eps if times.dtype.kind == "f" else 0.0
-    found: npt.NDArray[np.float64] = np.floor(exact + np.minimum((own + 4 * eps) * exact, 0.1))
+    found: npt.NDArray[np.float64] = np.floor(exact + np.minimum(4 * np.finfo(np.float64).eps * exact, 0.1))
+    if times.dtype.kind == "f":
+        own = times.dtype.type
+        begin = np.minimum(((found + 1) * width).astype(own), (found + 1).astype(own) * own(width))
+        found += (times >= begin) & (exact >= found + 0.9)
     return found
 
 
