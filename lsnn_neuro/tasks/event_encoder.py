@@ -139,7 +139,9 @@ def steps_of(times: npt.NDArray[Any], width: float) -> npt.NDArray[np.float64]:
     last float32 before 1 is still in step 9. At most a tenth of a step is given.
     """
     exact = times.astype(np.float64) / width
-    found: npt.NDArray[np.float64] = np.floor(exact + np.minimum(4 * np.finfo(np.float64).eps * exact, 0.1))
+    found: npt.NDArray[np.float64] = np.floor(
+        exact + np.minimum(4 * np.finfo(np.float64).eps * exact, 0.1)
+    )
     if times.dtype.kind == "f":
         own = times.dtype.type
         begin = np.minimum(((found + 1) * width).astype(own), (found + 1).astype(own) * own(width))
