@@ -5,13 +5,15 @@ Accuracies on the complete MNIST test set, as fractions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from experiments.families import Families
 
+NOT_RUN = "not run"
 PAPER = "Bellec et al. 2018"
 INTEL = "Intel's Loihi 1 module"
+WHOLE_EPISODE = "linear, fitted to the whole episode"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +103,43 @@ class Claim:
 
     - published: their number; ours: gives our number, None if a run is missing
     - both in points of per cent, or per cent; the claim holds if ours is at least theirs
+    - differs: what else is not as in theirs, so that a number below says nothing of the claim
     """
 
     text: str
     source: str
     published: float
     ours: Callable[[Families], float | None]
+    differs: str = ""
+
+    @property
+    def theirs(self) -> str:
+        """Their number."""
+        return f"{self.published}"
 
     def verdict(self, families: Families) -> tuple[str, str]:
         """Our number and what it says of the claim, in words."""
         ours = self.ours(families)
         if ours is None:
-            return "", "not run"
+            return "", NOT_RUN
+        but = f"; but: {self.differs}" if self.differs else ""
         if round(ours, 1) >= self.published:
-            return f"{ours:.2f}", "**holds**"
-        return f"{ours:.2f}", f"**does not hold**: {self.published - ours:.2f} short"
+            return f"{ours:.2f}", f"**holds**{but}"
+        found = "**not decided**" if self.differs else "**does not hold**"
+        return f"{ours:.2f}", f"{found}: {self.published - ours:.2f} short{but}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something others found that no single number decides.
+
+    - verdict: our number and what it says of the claim, in words
+    """
+
+    text: str
+    source: str
+    theirs: str
+    verdict: Callable[[Families], tuple[str, str]]
 
 
 def _best(families: Families, *names: str) -> float | None:
@@ -146,30 +170,64 @@ def _gain(families: Families, by: str) -> float | None:
     return None if lead is None else -lead
 
 
-CLAIMS = (
+def _learns_to_learn(families: Families) -> tuple[str, str]:
+    """From which example on its error, in means of ten, stays below that of the best plane."""
+    if (family := families.get("teacher-networks")) is None:
+        return "", NOT_RUN
+    curves = family.first.card.curves
+    net, plane = (_tens(curves[name]) for name in ("network, integers", WHOLE_EPISODE))
+    behind = [index for index, (a, b) in enumerate(zip(net, plane, strict=True)) if a >= b]
+    first = 10 * (behind[-1] + 1) + 1 if behind else 1
+    if first > 10 * len(net):
+        return "", "**does not hold**: it never is"
+    return f"from {first}", "**later**; but: teachers, code and sizes of ours, one seed"
+
+
+def _tens(curve: Sequence[float]) -> list[float]:
+    """Means of ten values each."""
+    return [sum(curve[at : at + 10]) / 10 for at in range(0, len(curve) // 10 * 10, 10)]
+
+
+def _navigates(families: Families) -> tuple[str, str]:
+    """Goals of an episode's second half beside the first, on integers."""
+    if (family := families.get("navigation")) is None:
+        return "", NOT_RUN
+    found = family.first.card.episodes["network, integers"]
+    first, second = found["goals_first_half"], found["goals_second_half"]
+    return f"{first:.2f}, then {second:.2f} goals", (
+        "**it does**, in an arena of ours: no number to compare; the setting was chosen after many, and "
+        "where recurrent loops abound LIF neurons are ahead"
+    )
+
+
+CLAIMS: tuple[Claim | Finding, ...] = (
     Claim(
         text="An LSNN of 220 neurons with 12 % of its synapses reaches 94.7 % (best run)",
         source=PAPER,
         published=94.7,
         ours=lambda families: _best(families, *LSNN_FAMILIES),
+        differs="delays to 62 ms, drawn anew in rewiring, and refractory for 2 ms",
     ),
     Claim(
         text="... in the paper's own setting, delays and refractory period too",
         source=PAPER,
         published=94.7,
         ours=lambda families: _best(families, "smnist-1ms-paper"),
+        differs="one seed, a third of their iterations",
     ),
     Claim(
         text="... and 94.2 % in the mean over runs",
         source=PAPER,
         published=94.2,
         ours=lambda families: _mean(families, *LSNN_FAMILIES),
+        differs="as in the first row",
     ),
     Claim(
         text="Shown 2 ms a pixel it reaches 96.4 %",
         source=PAPER,
         published=96.4,
         ours=lambda families: _best(families, "smnist-2ms"),
+        differs="delays to 62 ms, drawn anew in rewiring; one seed",
     ),
     Claim(
         text="With 700 neurons it reaches 96.1 %",
@@ -188,23 +246,56 @@ CLAIMS = (
         source=PAPER,
         published=1.7,
         ours=lambda families: _lead(families, "smnist-dense"),
+        differs=(
+            "our dense network has free signs and fewer iterations, and both have delays to 62 ms; one seed "
+            "against the best of three"
+        ),
     ),
     Claim(
         text="Adaptation is what matters: without it, 31.4 points are lost",
         source=PAPER,
         published=31.4,
         ours=lambda families: _lead(families, "smnist-lif"),
+        differs=(
+            "with delays to 62 ms LIF neurons see two rows of the image at once; one seed against the best "
+            "of three"
+        ),
     ),
     Claim(
         text="The best LSTM is 3.8 points ahead of the LSNN",
         source=PAPER,
         published=3.8,
         ours=lambda families: _gain(families, "smnist-lstm"),
+        differs=(
+            "our LSTM hears counts of 8 ms, has 108,810 parameters and one seed; our LSNN has longer delays"
+        ),
     ),
     Claim(
         text="On Loihi's integers an LSNN reaches 94.1 %",
         source=INTEL,
         published=94.1,
         ours=lambda families: _best_on_integers(families, *LSNN_FAMILIES),
+        differs=(
+            "120 + 100 neurons at 12 % instead of 140 + 100 at 19.8 %, other delays, on the emulator, not on "
+            "a chip"
+        ),
+    ),
+    Finding(
+        text="Learning to learn: after 5 to 20 examples it errs less than a plane fitted to all of them",
+        source=PAPER,
+        theirs="from 5 to 20",
+        verdict=_learns_to_learn,
+    ),
+    Finding(
+        text="Meta reinforcement learning: it finds a goal, and then goes straight back to it",
+        source=PAPER,
+        theirs="",
+        verdict=_navigates,
+    ),
+    Finding(
+        text="TIMIT: 33.2 % of the frames are wrong",
+        source=PAPER,
+        theirs="33.2",
+        verdict=lambda families: ("", f"{NOT_RUN}: the data are licensed"),
     ),
 )

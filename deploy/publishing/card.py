@@ -67,7 +67,7 @@ class Card(_Part):
     - iterations, max_iterations: how many were run, and how many the recipe asks for; best_iteration: the
       one that was kept, by validation score
     - seconds: time the training steps took
-    - active_parameters, total_parameters: learnt numbers that are not 0, and all there is room for
+    - active_parameters, total_parameters: learnt numbers that are not 0 in float, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
     - curves: of learning to learn, the mean squared error by example, of the network and its rivals
     - episodes: of navigation, goals and reward per episode, of the network and of a random walk
@@ -168,7 +168,7 @@ class Card(_Part):
         rows = [
             (f"test {name} in float, {self.test_samples:,} samples", self.format(self.score)),
             (
-                "parameters that are not 0",
+                "active parameters in float",
                 f"{self.active_parameters:,} of {self.total_parameters:,}",
             ),
         ]
@@ -191,7 +191,7 @@ class Card(_Part):
             rows.append((f"test {name}, emulator, rounded after training", widths))
         rates = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in i.rates_hz.items())
         rows += [
-            ("synapses on the chip", f"{i.synapses:,}"),
+            ("synapses on the chip, the other active ones round to 0", f"{i.synapses:,}"),
             ("firing rates", rates),
             ("synaptic operations per sample", f"{i.operations:,.0f}"),
         ]

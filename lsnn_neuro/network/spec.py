@@ -1,4 +1,4 @@
-"""The float description of a network: the only door between training and quantization.
+"""The float description of a network, which passes from training to quantization.
 
 Frozen, NumPy only, no torch. What stands here is all that the later stages know of a network, and all
 that training, rewiring and a resumed run need of it: a network drawn, imported or trained is a

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. python tests/interchange/digits.py FILE
 
-writes an NPZ: ``train_inputs`` and ``test_inputs`` (time, sample, input), ``train_labels`` and
-``test_labels`` (sample,), and ``window``: the steps at the end whose readout decides.
+writes an NPZ: ``train_inputs``, ``validation_inputs`` and ``test_inputs`` (time, sample, input),
+``train_labels`` and so on (sample,), and ``window``: the steps at the end whose readout decides.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ TRAIN = 14_000
 
 
 def write(file: Path) -> None:
-    """Write training digits, and all test digits in order."""
+    """Write training digits, and all validation and test digits in order."""
     task = SequentialMNIST(load_recipe(RECIPE).task)
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     splits: dict[str, Batch] = {
         "train": task.train_batch(TRAIN, np.random.default_rng(0)),
-        "test": next(task.batches("test", task.n_samples("test"))),
+        **{s: next(task.batches(s, task.n_samples(s))) for s in ("validation", "test")},
     }
     for split, batch in splits.items():
         arrays[f"{split}_inputs"] = batch.inputs.astype(np.uint8)

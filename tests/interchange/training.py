@@ -23,30 +23,30 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """Training and test digits, and how many steps at the end decide."""
+    """Digits to train on and to score, and how many steps at the end decide."""
 
     train: tuple[torch.Tensor, torch.Tensor]
-    test: tuple[torch.Tensor, torch.Tensor]
+    scored: tuple[torch.Tensor, torch.Tensor]
     window: int
 
     @classmethod
-    def read(cls, file: Path) -> Digits:
-        """Read what digits.py wrote."""
+    def read(cls, file: Path, split: str) -> Digits:
+        """Read what digits.py wrote; those of a split are scored."""
         with np.load(file) as found:
-            splits = {
-                split: (
-                    torch.as_tensor(found[f"{split}_inputs"]).float(),
-                    torch.as_tensor(found[f"{split}_labels"]),
+            train, scored = (
+                (
+                    torch.as_tensor(found[f"{name}_inputs"]).float(),
+                    torch.as_tensor(found[f"{name}_labels"]),
                 )
-                for split in ("train", "test")
-            }
-            return cls(window=int(found["window"]), **splits)
+                for name in ("train", split)
+            )
+            return cls(window=int(found["window"]), train=train, scored=scored)
 
 
 def train_and_export(
     make: Callable[[int], tuple[nn.Module, Forward, Callable[[], nir.NIRGraph]]], scale: float = 1.0
 ) -> None:
-    """The command: DIGITS FILE.nir --seed --epochs --lr; prints the accuracy on all test digits.
+    """The command: DIGITS FILE.nir --seed --epochs --lr --split; prints the accuracy on all its digits.
 
     - make: number of inputs -> parameters, the network, its export
     - scale: of the logits in the loss
@@ -57,10 +57,11 @@ def train_and_export(
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--split", default="test")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
-    digits = Digits.read(options.digits)
+    digits = Digits.read(options.digits, options.split)
     module, forward, graph = make(digits.train[0].shape[2])
     optimizer = torch.optim.Adam(module.parameters(), lr=options.lr)
     n_batches = options.epochs * len(digits.train[1]) // BATCH
@@ -89,8 +90,8 @@ def means(digits: Digits, readout: torch.Tensor) -> torch.Tensor:
 
 
 def accuracy(digits: Digits, forward: Forward) -> float:
-    """Share of test digits that are told right."""
-    inputs, labels = digits.test
+    """Share of the scored digits that are told right."""
+    inputs, labels = digits.scored
     with torch.no_grad():
         said = means(digits, forward(inputs)).argmax(1)
     return float((said == labels).double().mean())
