@@ -42,7 +42,7 @@ from deploy.target import FLOAT
 from lsnn_neuro.errors import LSNNError
 
 GOLDEN_OR_TEST = (
-    "Number of test samples, the first ones; default an artifact's golden ones and its probe."
+    "Number of test samples, the first ones; default an artifact's golden ones and its probe, else 16."
 )
 
 
@@ -59,7 +59,7 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
               help="Show the version and what computes here.")  # fmt: skip
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Train LSNNs, quantize them, run them on Loihi through Lava, prove it is the same network.
+    """Train spiking networks, quantize them to Loihi's integers, run them on Lava, compare spike by spike.
 
     \b
     A first run:
@@ -134,7 +134,7 @@ def evaluate(
     path: Path, target: str | None, split: Any, samples: int | None, batch_size: int, task: str | None,
     data: str | None, options: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Score the network at PATH (run folder, checkpoint or artifact) on held-out samples.
+    """Score the network at PATH (run, model, checkpoint, artifact, network file) on held-out samples.
 
     \b
     Examples:
@@ -182,10 +182,10 @@ def export(
     path: Path, target: str, out: Path, given: Given, weight_bits: int | None, chip: str,
     allow: tuple[str, ...], overwrite: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Quantize the run or checkpoint at PATH and write an artifact folder for a target.
+    """Quantize the run, model or checkpoint at PATH and write an artifact folder for a target.
 
-    A network file that `import` made is exported as it is. The network must keep the design rules
-    and find a place on the chip.
+    What holds integers already (a network file, an artifact) is exported as it is. The network must keep
+    the design rules, but for those that --allow names, and find a place on the chip.
 
     \b
     Examples:
@@ -210,7 +210,7 @@ def export(
 
 @main.command()
 @click.argument("path", type=EXISTING)
-@click.option("--target", type=TargetName(), help="Default: what it was exported for.")
+@click.option("--target", type=TargetName(), help="Default: an artifact's own, else the emulator.")
 @click.option("--source", type=FILE, metavar="FILE.npz", help="Of an imported network: what its own "
               "framework did, inputs and spikes, for the level source.")  # fmt: skip
 @given_options(GOLDEN_OR_TEST)
@@ -220,14 +220,14 @@ def parity(
     path: Path, target: str | None, source: Path | None, given: Given, options: tuple[str, ...],
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Prove spike by spike that the artifact, run or model at PATH is the same network everywhere.
+    """Compare spike by spike what runs the artifact, run, model or network file at PATH.
 
-    P0 float against quantized (distance), P1 quantization-aware forward against emulator, P2 emulator
-    against Lava, P3 emulator against the chip: exact, or exit code 1. Before them, with --source: what an
-    imported network's own framework did against float, exact too.
+    Against the emulator, each exact, or exit code 1: of an artifact the golden spikes kept in it and its
+    probe, P1 the quantization-aware forward pass, P2 Lava, P3 the chip; P0, the float network, is a distance.
+    With --source also what an imported network's own framework did against the float network, exact too.
 
     \b
-    Example:
+    Examples:
       lsnn-neuro parity artifacts/first --target loihi-sim --json
       lsnn-neuro parity models/smnist-1ms --samples 200
       lsnn-neuro parity imported.safetensors --source recorded.npz
@@ -254,21 +254,20 @@ def _demand(failed: list[str]) -> None:
 
 @main.command()
 @click.argument("path", type=EXISTING)
-@click.option("--target", type=TargetName(), help="Default: what it was exported for.")
+@click.option("--target", type=TargetName(), help="Default: an artifact's own, else the emulator.")
 @given_options(GOLDEN_OR_TEST)
 @chip_option
-@click.option("--out", type=FILE, help="HTML file; default report.html in the artifact.")
+@click.option("--out", type=FILE, help="HTML file; an artifact's is by default its report.html.")
 @click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
 @target_options
 def report(
     path: Path, target: str | None, given: Given, chip: str, out: Path | None, open_it: bool,
     options: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Write the parity of the artifact, run or model at PATH as one HTML file: verdict, spikes, states,
-    distances, resources.
+    """Write the parity of the artifact, run, model or network file at PATH as one HTML file: verdict,
+    spikes, states, distances, resources.
 
-    Runs what `parity` runs, and ends with exit code 1 where that does; the report is written all
-    the same.
+    Runs what `parity` runs. Where a level fails the report is written all the same, and the exit code is 1.
 
     \b
     Example:
@@ -291,8 +290,8 @@ def report(
 @chip_option
 @as_json
 def inspect(path: Path | None, system: bool, chip: str, as_json: bool) -> None:
-    """Show what a run, checkpoint or artifact holds, what quantization makes of it, and where it goes
-    on a chip; of an artifact also energy and latency on its golden samples.
+    """Show what a run, model, checkpoint, artifact or network file holds, what quantization makes of it, and
+    where it goes on a chip; of an artifact also an estimate of energy and latency on its golden samples.
 
     \b
     Examples:

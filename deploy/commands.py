@@ -80,14 +80,17 @@ def nir_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("form", metavar="FORMAT", type=click.Choice(("loihi1-lsnn", "netx", "nir")))
 @click.argument("path", type=EXISTING)
 @click.option("--out", type=FILE, required=True, help="File to write.")
-@click.option("--recipe", help="Built-in recipe of its task, for evaluate, parity and export.")
+@click.option("--recipe", help="Built-in recipe of its task, for evaluate, parity, report and export.")
 @nir_options
 @overwrite
 def import_(
     form: str, path: Path, out: Path, recipe: str | None, overwrite: bool, put: tuple[str, ...],
     inputs: Path | None, **reading: Any,
 ) -> None:  # fmt: skip
-    """Make a file, for evaluate, inspect, parity, export and train, of a network that was made elsewhere.
+    """Make a network file of a network that was made elsewhere.
+
+    inspect and convert take it as it is; evaluate, parity, report and export also want its task (--recipe
+    here, or --task) or, but for evaluate, --inputs. `train --start` takes what came from a foreign NIR graph.
 
     \b
     FORMAT and PATH:
@@ -152,8 +155,8 @@ def publish(
 ) -> None:
     """Make a small folder out of the finished RUN: network, recipe, log, and a card.
 
-    The card says what the network reaches on the complete test set, in float and on integers. That
-    is where the test set is looked at, so publish when nothing is left to choose.
+    The card says what the network reaches on the complete test set, in float and on integers. So publish
+    when nothing is left to choose; until then `evaluate --split validation` leaves the test set alone.
 
     \b
     Example:

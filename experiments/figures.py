@@ -107,7 +107,7 @@ def connectivity(families: Families) -> Figure | None:
 
 
 def weight_bits(families: Families) -> Figure | None:
-    """Emulated test accuracy of the paper's network against the bits its weights may have.
+    """Emulated test accuracy of the LSNN_FAMILIES against the bits their weights may have.
 
     A line for each family whose weights were rounded after training, a marker for each that was
     trained with so many bits.
@@ -170,7 +170,7 @@ def navigation(families: Families) -> Figure | None:
 
 
 def raster(families: Families) -> Figure | None:
-    """What the paper's network does with one test sample, on integers."""
+    """What one of the LSNN_FAMILIES does with one test sample, on integers."""
     model = next((families[n].first for n in LSNN_FAMILIES if n in families), None)
     if model is None:
         return None
@@ -297,7 +297,7 @@ def _but_for_connectivity(model: Model) -> str:
 
 
 def _is_the_papers(family: Family, families: Families) -> bool:
-    """Whether it is one of the paper's networks, or the same network trained another way."""
+    """Whether it is one of the LSNN_FAMILIES, or the same network trained another way."""
     networks = [families[name].first.recipe for name in LSNN_FAMILIES if name in families]
     recipe = family.first.recipe
     return any((recipe.network, recipe.task) == (r.network, r.task) for r in networks)

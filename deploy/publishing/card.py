@@ -69,6 +69,7 @@ class Card(_Part):
     - seconds: time the training steps took
     - active_parameters, total_parameters: learnt numbers that are not 0 in float, and all there is room for
     - integers: None for what can't be quantized (an LSTM)
+    - tool_version: the release that measured it
     - curves: of learning to learn, the mean squared error by example, of the network and its rivals
     - episodes: of navigation, goals and reward per episode, of the network and of a random walk
     - sha256: of the model's other files; a card belongs to exactly these
@@ -154,8 +155,8 @@ class Card(_Part):
         return [
             f"Recipe `{self.recipe}`, seed {self.seed}, trained {how}{start} for {self.iterations:,} "
             f"iterations ({self.seconds / 60:,.0f} min). Kept is iteration {self.best_iteration:,}, the best "
-            f"on the validation split ({self.format(self.validation_score)}).{unfinished} Its log repeats "
-            f"with release {self.tool_version}.",
+            f"on the validation split ({self.format(self.validation_score)}).{unfinished} Measured with "
+            f"release {self.tool_version}.",
             *(["", f"Data: {self.splits}."] if self.splits else []),
         ]
 
@@ -191,7 +192,7 @@ class Card(_Part):
             rows.append((f"test {name}, emulator, rounded after training", widths))
         rates = ", ".join(f"{name} {rate:.1f} Hz" for name, rate in i.rates_hz.items())
         rows += [
-            ("synapses on the chip, the other active ones round to 0", f"{i.synapses:,}"),
+            ("synapses on the chip, without those that round to 0", f"{i.synapses:,}"),
             ("firing rates", rates),
             ("synaptic operations per sample", f"{i.operations:,.0f}"),
         ]
