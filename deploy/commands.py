@@ -80,7 +80,9 @@ def nir_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("form", metavar="FORMAT", type=click.Choice(("loihi1-lsnn", "netx", "nir")))
 @click.argument("path", type=EXISTING)
 @click.option("--out", type=FILE, required=True, help="File to write.")
-@click.option("--recipe", help="Built-in recipe of its task, for evaluate, parity, report and export.")
+@click.option(
+    "--recipe", help="Built-in recipe of its task, for evaluate, parity, report and export."
+)
 @nir_options
 @overwrite
 def import_(

@@ -54,7 +54,7 @@ ROWS = (
     ),
     Row(
         family="smnist-1ms-paper",
-        network="LSNN, 120 + 100, DEEP R 12 %, in the paper's own setting, shorter schedule",
+        network="LSNN, 120 + 100, DEEP R 12 %, the paper's delays and refractory period, shorter schedule",
         published=_LSNN_1MS,
     ),
     Row(

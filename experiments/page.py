@@ -163,7 +163,7 @@ def _other_tasks(families: Sequence[Family]) -> str:
     text = (
         "Accuracy and goals per episode: more is better. Squared error and error rate: less is better. One "
         "run each; that of `delayed-xor` was at its best early and then forgot. The speech is no benchmark: "
-        "`phones` is a single speaker's, aligned by machine, with one word (\"first\") recorded for training "
+        '`phones` is a single speaker\'s, aligned by machine, with one word ("first") recorded for training '
         "and for the test, and in `fsdd` all speakers are in all splits."
     )
     return f"## Other tasks\n\n{text}\n\n{table(head, rows) if rows else 'There are none yet.'}\n"
@@ -207,7 +207,7 @@ def _models(families: Families) -> str:
         "Each name leads to its card. Active synapses, rates and synaptic operations (a spike meets a "
         "synapse) are those of the integer network, over the whole test split. P1 is the "
         "quantization-aware forward pass, P2 is Lava. Minutes are of training steps, on a core or two of an "
-        "AMD EPYC that had other work to do (`smnist-1ms-seed1` was halted for more than an hour); \"to\" says "
+        'AMD EPYC that had other work to do (`smnist-1ms-seed1` was halted for more than an hour); "to" says '
         "after which iteration and minute a validation, on 1,024 to 5,000 images, first showed what the "
         "paper's best run reached on the test."
     )
