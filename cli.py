@@ -41,7 +41,10 @@ from deploy.console import (
 from deploy.target import FLOAT
 from lsnn_neuro.errors import LSNNError
 
-GOLDEN_OR_TEST = "Number of test samples, the first ones; default an artifact's golden ones and its probe, else 16."
+GOLDEN_OR_TEST = (
+    "Number of test samples, the first ones; default an artifact's golden ones and its probe, "
+    "else 16."
+)
 
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

@@ -91,8 +91,8 @@ def import_(
 ) -> None:  # fmt: skip
     """Make a network file of a network that was made elsewhere.
 
-    inspect and convert take it as it is; evaluate, parity, report and export also want its task (--recipe
-    here, or --task) or, but for evaluate, --inputs. `train --start` takes what came from a foreign NIR graph.
+    inspect and convert take it as it is; evaluate wants a task too (--recipe here, or --task), parity, report
+    and export a task or --inputs. `train --start` takes what came from a foreign NIR graph.
 
     \b
     FORMAT and PATH:

@@ -197,8 +197,9 @@ def _navigates(families: Families) -> tuple[str, str]:
     found = family.first.card.episodes["network, integers"]
     first, second = found["goals_first_half"], found["goals_second_half"]
     return f"{first:.2f}, then {second:.2f} goals", (
-        "**in part**: it comes back sooner than it found the goal, not straight; an arena of ours, no number to "
-        "compare; the setting was chosen after many, and where recurrent loops abound LIF neurons are ahead"
+        "**in part**: it comes back sooner than it found the goal, not straight; an arena of ours, no number "
+        "to compare; the setting was chosen after many, and where recurrent loops abound LIF neurons "
+        "are ahead"
     )
 
 

@@ -30,8 +30,8 @@ CAPTIONS = {
     "connectivity.svg": (
         "Accuracy against connectivity",
         "Networks that are alike but for the share of active synapses (the dense one has no fixed "
-        "signs, weaker initial weights, nothing to rewire, a lower learning rate, and fewer iterations, which "
-        "take longer).",
+        "signs, weaker initial weights, nothing to rewire, a lower learning rate, and fewer iterations, "
+        "which take longer).",
     ),
     "weight-bits.svg": (
         "Accuracy against weight bits",
@@ -45,8 +45,8 @@ CAPTIONS = {
     "navigation.svg": (
         "Navigation",
         "Paths in the arena in the first test episodes, and how many actions the trials of an episode take: "
-        "means of those of 256 episodes that got so far, as long as half of them do. Spiking networks play on "
-        "integers, the LSTM in float.",
+        "means of those of 256 episodes that got so far, as long as half of them do. Spiking networks play "
+        "on integers, the LSTM in float.",
     ),
     "raster.svg": (
         "What it looks like",
@@ -95,9 +95,9 @@ def _beside_the_literature(families: Families) -> str:
         "single grey level. `smnist-1ms` and its kin differ from the paper in their delays (to 62 ms "
         "instead of 9), in that rewired synapses draw a new delay, in the refractory period (2 ms "
         "instead of 5; at 2 ms a pixel 5), and in how they are trained: on integers, on other and shorter "
-        "schedules, logits times 20. `smnist-1ms-paper` has the paper's neurons, delays and refractory period, "
-        "in float, with a shorter schedule and logits times 20. Of the three runs of `smnist-1ms` two are of "
-        "release 0.1.0, whose DEEP R drew other synapses."
+        "schedules, logits times 20. `smnist-1ms-paper` has the paper's neurons, delays and refractory "
+        "period, in float, with a shorter schedule and logits times 20. Of the three runs of `smnist-1ms` "
+        "two are of release 0.1.0, whose DEEP R drew other synapses."
     )
     return f"## Beside the literature\n\n{text}\n\n{table(head, rows)}"
 
@@ -207,8 +207,8 @@ def _models(families: Families) -> str:
         "Each name leads to its card. Active synapses, rates and synaptic operations (a spike meets a "
         "synapse) are those of the integer network, over the whole test split. P1 is the "
         "quantization-aware forward pass, P2 is Lava. Minutes are of training steps, on a core or two of an "
-        'AMD EPYC that had other work to do (`smnist-1ms-seed1` was halted for more than an hour); "to" says '
-        "after which iteration and minute a validation, on 1,024 to 5,000 images, first showed what the "
+        'AMD EPYC that had other work to do (`smnist-1ms-seed1` was halted for more than an hour); "to" '
+        "says after which iteration and minute a validation, on 1,024 to 5,000 images, first showed what the "
         "paper's best run reached on the test."
     )
     return f"## All models\n\n{text}\n\n{table(head, rows) if rows else 'There are none yet.'}\n"
