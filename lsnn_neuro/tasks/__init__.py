@@ -31,7 +31,6 @@ def as_trained(task: Any, encoder: EncoderConstants | None, class_names: tuple[s
     Raises DataError over a class that the network does not know, and over a task that can't take constants.
     """
     own = task.encoder
-    same_kind = encoder is not None and own is not None and own.fitted and own.name == encoder.name
-    if same_kind and not encoder.same_as(EncoderConstants.of(own)):
-        task = task.recoded(encoder)
+    if encoder is not None and own is not None and own.fitted and own.name == encoder.name:
+        task = task if encoder.same_as(EncoderConstants.of(own)) else task.recoded(encoder)
     return task.relabelled(class_names) if class_names else task
