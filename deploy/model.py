@@ -143,10 +143,11 @@ class Model:
         """
         constants, encoder = self.encoder_constants, task.encoder
         if constants is None and encoder is not None and encoder.arrays() and self._moved(task):
-            self.notes += (
+            said = (
                 f"{self.name}: an older release wrote it, without the constants of its encoder; they are "
-                "computed from these data, which changes inputs",
+                "computed from these data, which changes inputs"
             )
+            self.notes = tuple(dict.fromkeys([*self.notes, said]))
         trained: Task = as_trained(task, constants, self.class_names)
         return trained
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ def anchored(recipe: Recipe) -> Recipe:
     Places of the package's own recipes stay as they are, and so do names of what is no file or folder.
     """
     data = getattr(recipe.task, "data", None)
-    if not isinstance(data, str) or is_default_place(recipe.task, recipe.name):
+    if (
+        not isinstance(data, str)
+        or Path(data).expanduser().is_absolute()
+        or not Path(data).exists()
+    ):
         return recipe
-    place = Path(data).expanduser()
-    return with_data(recipe, str(place.resolve())) if place.exists() else recipe
+    if is_default_place(recipe.task, recipe.name):
+        return recipe
+    return with_data(recipe, os.path.abspath(data))
 
 
 def with_data(recipe: Recipe, data: str) -> Recipe:

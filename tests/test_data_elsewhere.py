@@ -1,4 +1,4 @@
-"""Data that are not those of training: coded as in training, classes by name, and found where they are now."""
+"""Data that are not those of training: coded as in training, classes by name, found where they are now."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ DOOR = tuple(
     for name in (
         "__version__", "arrays", "checkpoint", "errors", "files", "lazy", "migrations", "network.dynamics",
         "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
-        "network.spec_file", "neurons", "recipe", "registry", "section",
-        "session", "tasks",
+        "network.spec_file", "neurons", "places", "recipe", "registry", "section",
+        "session", "silence", "tasks",
     )
 )  # fmt: skip
 """What the later stages use of the float side; none of it needs torch."""

@@ -107,8 +107,8 @@ class Trainer:
             "gradient_norm": norm,
             "lr": self.optimizer.param_groups[0]["lr"],
         }
-        self._rate = judged.output.rate
         if judged.output.rate is not None:
+            self._rate = judged.output.rate.detach()
             metrics["rate_hz"] = judged.output.rate.mean().item() * 1000 / self.dt
         if self.deep_r:
             metrics["active_synapses"] = self.deep_r.n_active
