@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def anchored(recipe: Recipe) -> Recipe:
         return recipe
     if is_default_place(recipe.task, recipe.name):
         return recipe
-    return with_data(recipe, os.path.abspath(data))
+    return with_data(recipe, str(Path(data).resolve()))
 
 
 def with_data(recipe: Recipe, data: str) -> Recipe:

@@ -55,8 +55,8 @@ DOOR = tuple(
     for name in (
         "__version__", "arrays", "checkpoint", "errors", "files", "lazy", "migrations", "network.dynamics",
         "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
-        "network.spec_file", "neurons", "places", "recipe", "registry", "section",
-        "session", "silence", "tasks",
+        "network.spec_file", "neurons", "recipe", "registry", "section",
+        "session", "tasks",
     )
 )  # fmt: skip
 """What the later stages use of the float side; none of it needs torch."""
@@ -76,12 +76,16 @@ def test_quantize_comes_through_the_named_door(path):
         assert not under(name, "torch") or path.name == "aware.py", name
 
 
-JUDGES = tuple(f"lsnn_neuro.{name}" for name in ("data", "evaluation", "player", "recipe_page"))
+JUDGES = tuple(
+    f"lsnn_neuro.{name}"
+    for name in ("data", "evaluation", "places", "player", "recipe_page", "silence")
+)
 """What deploy uses of the float side beside the door; none of it needs torch."""
 ASK_FOR_A_FLOAT_NETWORK = {
     "deploy/exporting.py",
     "deploy/levels.py",
     "deploy/publishing/measurement.py",
+    "deploy/quiet.py",
 }
 """Files of deploy in which a float network is asked for, within functions; publishing needs one anyway."""
 
