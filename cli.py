@@ -84,11 +84,12 @@ def main(debug: bool) -> None:
               "the recipe's, or a run, model or checkpoint of the same network.")  # fmt: skip
 @click.option("--quantize", is_flag=True, help="Train with the integer model as forward pass.")
 @click.option("--resume", is_flag=True, help="Go on where the run folder's last checkpoint stands.")
+@data_option
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @as_json
 def train(
     recipe: str, out: Path | None, overrides: tuple[str, ...], start: Path | None, quantize: bool,
-    resume: bool, device: str, as_json: bool,
+    resume: bool, data: str | None, device: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE: a .toml file, or the name of a built-in recipe.
 
@@ -100,6 +101,7 @@ def train(
       lsnn-neuro train store-recall
       lsnn-neuro train recipes/smnist-rows.toml --set training.lr=0.005 --set seed=1
       lsnn-neuro train runs/smnist-rows/recipe.toml --resume
+      lsnn-neuro train runs/words/recipe.toml --resume --data /mnt/words.h5
       lsnn-neuro train smnist-rows --start imported.safetensors --quantize --set training.lr=0.0005
     """
     from lsnn_neuro.checkpoint import LAST
@@ -113,7 +115,9 @@ def train(
     own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
     resumed = resume and Path(recipe).is_file() and (own / LAST).is_file()
     run_dir = out or (own if resumed else Path("runs") / loaded.name)
-    trainer = lsnn_neuro.train(loaded, run_dir, resume=resume, device=device, progress=not as_json)
+    trainer = lsnn_neuro.train(
+        loaded, run_dir, resume=resume, device=device, progress=not as_json, data=data
+    )
     warn(deploy.load(run_dir))
     show({"run": str(run_dir), **summary(trainer)}, as_json)
 
@@ -155,7 +159,13 @@ def evaluate(
     warn(model)
     start = time.perf_counter()
     found = deploy.evaluate(
-        model, where, task=played, split=split, max_samples=samples, batch_size=batch_size
+        model,
+        where,
+        task=played,
+        split=split,
+        max_samples=samples,
+        batch_size=batch_size,
+        tell=tell,
     )
     seconds = time.perf_counter() - start
     about: dict[str, Any] = {
@@ -200,11 +210,11 @@ def export(
     check_rules(allow)
     placed_on, where = load_chip(chip), target_of_user(target)
     model = deploy.load(path, weight_bits=weight_bits)
+    chosen = given.resolved(model)
     tell(model.notes)
     tell(f"quantization: {flag}" for flag in (model.report.flags() if model.report else ()))
     found = deploy.export(
-        model, out, target=where, chip=placed_on, allow=allow, overwrite=overwrite, tell=tell,
-        **given.resolved(model),
+        model, out, target=where, chip=placed_on, allow=allow, overwrite=overwrite, tell=tell, **chosen
     )  # fmt: skip
     show(found.summary(), as_json)
 
@@ -240,6 +250,7 @@ def parity(
     warn(model, chosen["inputs"])
     found = deploy.parity(model, where, source=source, **chosen)
     tell(f"{level} left out: {reason}" for level, reason in found.skipped.items())
+    tell(found.silent)
     if as_json:
         click.echo(json.dumps(parity_json(found), indent=2))
     else:
@@ -278,7 +289,10 @@ def report(
 
     placed_on, model = load_chip(chip), deploy.load(path)
     where = chosen_target(target, options, model)
-    written, found = deploy.report(model, where, out=out, chip=placed_on, **given.resolved(model))
+    chosen = given.resolved(model)
+    tell(model.notes)
+    written, found = deploy.report(model, where, out=out, chip=placed_on, **chosen)
+    tell(found.silent)
     click.echo(written)
     if open_it:
         click.launch(str(written))

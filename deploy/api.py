@@ -16,6 +16,8 @@ from deploy.exporting import (
     Export,
     about,
     check_rules,
+    check_trained,
+    encoder_of,
     files_of,
     golden_samples,
     refuse,
@@ -28,17 +30,19 @@ from deploy.model import Model
 from deploy.parity_report import ParityReport
 from deploy.player import LatePlayer, TargetPlayer
 from deploy.probe import make_probe
+from deploy.quiet import silence_on, spikes_of
 from deploy.samples import SAMPLES, Samples, batches_of, check_samples, samples_of
 from deploy.source import SourceRun
 from deploy.target import FLOAT, Target
 from deploy.targets import TARGETS, get_target
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.errors import DataError, NetworkError, RecipeError
+from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.evaluation import evaluate as score
 from lsnn_neuro.files import check_new_folder, write_text
 from lsnn_neuro.player import FloatPlayer, Player
+from lsnn_neuro.silence import silence
 from lsnn_neuro.tasks.score import Score
-from lsnn_neuro.tasks.task import Split, Task
+from lsnn_neuro.tasks.task import Split, Task, Trials
 from quantize.design_rules import Violation, check
 from quantize.network import SPIKES, QuantizedNetwork, value_range
 from quantize.record import SpikeRecord
@@ -84,19 +88,31 @@ def run(
 def evaluate(
     model: Model | QuantizedNetwork, target: Target | str | None = None, *, task: Task | None = None,
     split: Split = "test", max_samples: int | None = None, batch_size: int = 250,
+    tell: Callable[[Iterable[object]], None] = lambda lines: None,
 ) -> Score:  # fmt: skip
     """Score a network on held-out samples of its task.
 
     - target: what runs it: a target, "float", or by default an artifact's own target, else float, or the
       emulator where there are integers alone
     - task: by default the one it was trained on; max_samples: None for all
+    - tell: is given what a user should know beside the score: populations that do not spike
     """
     model = _model(model)
     task = model.task if task is None else model.with_task(task)
     check_samples(task, split, max_samples)
-    return score(
-        task, player_of(model, target), split, batch_size=batch_size, max_samples=max_samples
-    )
+    seen: list[Events] = []
+
+    def watch(trials: Trials) -> None:
+        if not seen:
+            seen.append(trials.inputs[:, :SAMPLES])
+
+    found = score(
+        task, player_of(model, target), split, batch_size=batch_size, max_samples=max_samples,
+        watch=watch,
+    )  # fmt: skip
+    in_float = (default_target(model) if target is None else target) == FLOAT
+    tell(line for inputs in seen for line in silence_on(model, inputs, in_float=in_float))
+    return found
 
 
 def player_of(model: Model, target: Target | str | None = None) -> Player:
@@ -198,7 +214,7 @@ def _matching_task(model: Model, artifact: Artifact) -> tuple[Task | None, Sampl
     try:
         task = model.task
         found = next(samples_of(task, model.integers, batch_size=n, max_samples=n))
-    except (DataError, RecipeError):
+    except (DataError, FileFormatError, RecipeError):
         return None, Samples(inputs=artifact.inputs)
     if not np.array_equal(found.inputs, artifact.inputs):
         return None, Samples(inputs=artifact.inputs)
@@ -247,12 +263,14 @@ def export(
     """
     model, target = _model(model), _target(target)
     check_rules(allow)
+    check_trained(model)
     _check_alone(inputs, task, max_samples)
     check_new_folder(Path(folder), MANIFEST, "an artifact", overwrite=overwrite)
     played = None if inputs is not None else task or model.task
     samples = golden_samples(model, inputs, played, max_samples)
     golden = emulator_side(model.integers, samples).record
     activity, why_not = watch(model, samples.inputs[:, :WATCHED])
+    tell(silence(spikes_of(golden), f"the {samples.inputs.shape[1]} golden samples"))
     tell(f"rates in float are left out: {reason}" for reason in why_not)
     tell(f"quantization: {flag}" for a in activity for flag in a.flags())
     placed_on = _chip(chip)
@@ -264,7 +282,7 @@ def export(
         Path(folder), model.integers, target=target.name, inputs=samples.inputs, golden=golden,
         about=about(model, samples, played, violations), files=files_of(model, found),
         probe=make_probe(model.integers, value_range(samples.inputs)),
-        encoder=None if played is None else played.encoder, overwrite=overwrite,
+        encoder=encoder_of(model, played), overwrite=overwrite,
     )  # fmt: skip
     return Export(
         artifact=load_artifact(Path(folder)), chip=placed_on, resources=found, activity=activity,

@@ -43,7 +43,7 @@ from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
 from lsnn_neuro.files import new_folder, read, sha256, write, write_bytes, write_text
 from lsnn_neuro.migrations import conversion_report
 from lsnn_neuro.registry import ENCODERS
-from lsnn_neuro.tasks.encoder import Encoder
+from lsnn_neuro.tasks.encoder import Encoder, EncoderConstants
 from quantize import file_format
 from quantize.conversion_report import ConversionReport
 from quantize.design_rules import Violation
@@ -91,24 +91,37 @@ class Artifact:
     probe: tuple[Events, SpikeRecord] | None = None
 
     @cached_property
+    def encoder_constants(self) -> EncoderConstants | None:
+        """What made its inputs in training, where the task has an encoder."""
+        about = self.manifest.get("encoder")
+        if about is None:
+            return None
+        listed = ENCODER in self.manifest["sha256"]
+        arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
+        try:
+            name, settings = str(about["name"]), dict(about["settings"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unusable(error) from error
+        return EncoderConstants(name=name, settings=settings, arrays=arrays)
+
+    @cached_property
     def encoder(self) -> Encoder | None:
         """How raw data become inputs, where the task has an encoder; it is one of those in the registry.
 
         FileFormatError says which one is not installed here, or what can't be read.
         """
-        about = self.manifest.get("encoder")
-        if about is None:
+        if (constants := self.encoder_constants) is None:
             return None
-        listed = ENCODER in self.manifest["sha256"]
         try:
-            arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
-            kind: type[Encoder] = ENCODERS[str(about["name"])]
-            return kind.of(dict(about["settings"]), arrays)
-        except (KeyError, TypeError, ValueError, LSNNError) as error:
-            raise FileFormatError(
-                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
-                "that has it, or export again"
-            ) from error
+            return constants.build(ENCODERS[constants.name])
+        except LSNNError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> FileFormatError:
+        return FileFormatError(
+            f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package that "
+            "has it, or export again"
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -165,8 +165,10 @@ def publish(
       lsnn-neuro publish runs/smnist-1ms --out models/smnist-1ms
     """
     from deploy.publishing.folder import publish as make_model
+    from lsnn_neuro.silence import silence
 
     card = make_model(run, out, lava_samples=lava_samples, data=data, overwrite=overwrite)
+    tell(silence(card.integers.rates_hz, "the test split") if card.integers else ())
     show({"model": str(out), **card.model_dump(mode="json")}, as_json)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from deploy.divergence import LABEL, READOUT, Divergence, differing_labels, first_divergence
 from lsnn_neuro.arrays import BoolArray
 from lsnn_neuro.errors import TargetFailedError
+from lsnn_neuro.network.graph import INPUT
 from quantize.record import PopulationState, SpikeRecord
 
 States = Callable[[int, int], tuple[PopulationState, ...]]
@@ -114,6 +115,26 @@ class Comparison:
     def mismatches(self) -> int:
         """Mismatched spikes of all populations."""
         return sum(p.mismatches for p in self.populations)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Populations without a spike on either side: of them nothing was compared."""
+        return tuple(
+            p.name for p in self.populations if p.name != INPUT and not (p.spikes or p.other_spikes)
+        )
+
+    @property
+    def all_silent(self) -> bool:
+        """Whether there are populations, and none of them spikes: equality proves nothing of neurons."""
+        neurons = [p for p in self.populations if p.name != INPUT]
+        return bool(neurons) and len(self.silent) == len(neurons)
+
+    @property
+    def verdict(self) -> str:
+        """Whether both sides are the same, in words."""
+        if not self.exact:
+            return "not exact"
+        return "exact, but no neuron spikes" if self.all_silent else "exact"
 
     @property
     def exact(self) -> bool:

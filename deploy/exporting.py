@@ -14,7 +14,9 @@ from deploy.samples import SAMPLES, Samples, check_samples, samples_of
 from deploy.target import FLOAT
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.checkpoint import BEST
-from lsnn_neuro.errors import DesignRuleError, RecipeError
+from lsnn_neuro.errors import DesignRuleError, NetworkError, RecipeError
+from lsnn_neuro.registry import ENCODERS
+from lsnn_neuro.tasks.encoder import Encoder
 from lsnn_neuro.tasks.task import Task
 from quantize.activity import PopulationActivity, measure_activity, rates_of
 from quantize.design_rules import Violation
@@ -85,6 +87,16 @@ def about(
     return found
 
 
+def encoder_of(model: Model, task: Task | None) -> Encoder | None:
+    """How raw data become inputs: the task's way, else as in training, if that is installed here."""
+    if task is not None:
+        return task.encoder
+    known = model.encoder_constants
+    if known is None or known.name not in ENCODERS:
+        return None
+    return known.build(ENCODERS[known.name])
+
+
 def files_of(model: Model, found: Resources) -> dict[str, bytes]:
     """What an artifact holds beside the network and its spikes."""
     files = resources_files(found)
@@ -117,6 +129,15 @@ def check_rules(allow: Collection[str]) -> None:
     if unknown:
         raise RecipeError(
             f"--allow {unknown[0]}: there is no such design rule; there are {', '.join(sorted(rule_names()))}"
+        )
+
+
+def check_trained(model: Model) -> None:
+    """Refuse the network of a run that has not made an iteration."""
+    if model.checkpoint is not None and model.checkpoint.is_untrained:
+        raise NetworkError(
+            f"{model.name}: its run has made no iteration, so its network is not trained; train it first "
+            "(train --resume)"
         )
 
 

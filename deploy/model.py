@@ -16,8 +16,10 @@ from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeEr
 from lsnn_neuro.files import IMPORTED, kind_of, sha256
 from lsnn_neuro.network.imported import module_of
 from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.places import is_default_place
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
-from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks import as_trained, make_task
+from lsnn_neuro.tasks.encoder import EncoderConstants
 from lsnn_neuro.tasks.task import Task
 from quantize import file_format
 from quantize.conversion import convert
@@ -96,6 +98,13 @@ class Model:
         return () if self.checkpoint is None else self.checkpoint.class_names
 
     @property
+    def encoder_constants(self) -> EncoderConstants | None:
+        """What made its inputs in training, as far as that is known."""
+        if self.artifact is not None and self.artifact.encoder_constants is not None:
+            return self.artifact.encoder_constants
+        return None if self.checkpoint is None else self.checkpoint.encoder
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe, which names the task; RecipeError where it is not known."""
         if self.known_recipe is None:
@@ -114,8 +123,8 @@ class Model:
         """
         if (place := self.place_to_name) is not None:
             raise DataError(
-                f"{self.name}: its recipe reads {place!r}; files open no folders by themselves, so name it: "
-                f"--data {shlex.quote(place)}"
+                f"{self.name}: its recipe reads {place!r}; files open no folders by themselves, so name it, "
+                f"wherever it is now: --data {shlex.quote(place)}"
             )
         return self.with_task(make_task(self.recipe.task))
 
@@ -128,20 +137,30 @@ class Model:
         return None if default else str(place)
 
     def with_task(self, task: Task) -> Task:
-        """A task with the network's own classes, in its order; DataError where that can't be."""
-        return task.relabelled(self.class_names) if self.class_names else task
+        """A task with what the network's encoder learnt in training, and with its own classes, in its order.
 
+        DataError where that can't be.
+        """
+        constants, encoder = self.encoder_constants, task.encoder
+        if constants is None and encoder is not None and encoder.arrays() and self._moved(task):
+            said = (
+                f"{self.name}: an older release wrote it, without the constants of its encoder; they are "
+                "computed from these data, which changes inputs"
+            )
+            self.notes = tuple(dict.fromkeys([*self.notes, said]))
+        trained: Task = as_trained(task, constants, self.class_names)
+        return trained
 
-def is_default_place(config: Any, recipe: str) -> bool:
-    """Whether a task of this kind may read its data unasked: where the package's own recipes do.
-
-    - recipe: its name, which is looked at first
-    """
-    if config.data == type(config).model_fields["data"].default:
-        return True
-    names = sorted(built_in(), key=lambda name: name != recipe)
-    tasks = (load_recipe(name).task for name in names)
-    return any(task.name == config.name and task.data == config.data for task in tasks)
+    def _moved(self, task: Task) -> bool:
+        """Whether a task reads other data than the recipe says, as far as that is known."""
+        theirs, ours = (
+            getattr(config, "data", None)
+            for config in (
+                getattr(task, "config", None),
+                self.known_recipe and self.known_recipe.task,
+            )
+        )
+        return theirs != ours
 
 
 def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = False) -> Model:
@@ -207,11 +226,15 @@ def _of_run(path: Path, weight_bits: int | None, max_exp: int) -> Model:
     recipe = checkpoint.recipe
     network, report, why_not = None, None, ""
     notes = [] if path == file else _edited(path / RECIPE, recipe)
-    if file.name == LAST and path != file:
-        done = checkpoint.progress.get("iteration", 0)
+    if checkpoint.is_untrained:
         notes.append(
-            f"{path}: was never validated; this is the network of iteration {done} of "
+            f"{path}: was never trained: this is the network that its run began with, iteration 0 of "
             f"{recipe.training.iterations}"
+        )
+    elif (file.name == LAST and path != file) or checkpoint.never_validated:
+        notes.append(
+            f"{path}: was never validated; this is the network of iteration "
+            f"{checkpoint.progress.get('iteration', 0)} of {recipe.training.iterations}"
         )
     if checkpoint.spec is None:
         why_not = f"{file}: an LSTM can't be quantized; only spiking networks run on Loihi"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from deploy.comparison import Comparison, Side
 from deploy.divergence import LABEL, Divergence
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.network.graph import INPUT
+from lsnn_neuro.silence import who_is_silent
 from lsnn_neuro.tasks.score import Score
 from quantize.record import SpikeRecord
 
@@ -41,6 +43,25 @@ class ParityReport:
     def failed(self) -> list[str]:
         """Levels that must be exact and are not."""
         return [level for level, c in self.levels.items() if level != DISTANCE_ONLY and not c.exact]
+
+    @property
+    def silent(self) -> list[str]:
+        """A line for each set of silent populations: which they are, and on which levels."""
+        levels: dict[str, list[str]] = {}
+        for level, c in self.levels.items():
+            if c.silent:
+                neurons = [p.name for p in c.populations if p.name != INPUT]
+                levels.setdefault(who_is_silent(c.silent, neurons), []).append(level)
+        return [
+            f"silent: {who} in what is compared ({', '.join(on)}), so equality proves nothing there"
+            for who, on in levels.items()
+        ]
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether no neuron spikes on any level that must be exact."""
+        exact = [c for level, c in self.levels.items() if level != DISTANCE_ONLY]
+        return bool(exact) and all(c.all_silent for c in exact)
 
     @property
     def shown(self) -> str:

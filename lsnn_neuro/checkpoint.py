@@ -21,6 +21,8 @@ from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, parse_recipe
+from lsnn_neuro.tasks import as_trained, make_task
+from lsnn_neuro.tasks.encoder import EncoderConstants
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +34,7 @@ Array = npt.NDArray[Any]
 
 KIND = files.CHECKPOINT
 BEST, LAST = "best.safetensors", "last.safetensors"
-_SPEC, _MODULE = "spec.", "network."
+_SPEC, _MODULE, _ENCODER = "spec.", "network.", "encoder."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +46,7 @@ class Checkpoint:
     - progress: iteration, best validation accuracy and the like; JSON values only
     - n_inputs, n_outputs: the network's
     - class_names: what the outputs stand for, where the task's classes have names
+    - encoder: what made its inputs in training; None where the task makes them, or an older release wrote it
     - resumable: whether this release wrote it with all that a run needs to go on
 
     Read with ``Checkpoint.load(find_checkpoint(run))``; FileFormatError over what is none.
@@ -56,6 +59,7 @@ class Checkpoint:
     arrays: Mapping[str, Array] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    encoder: EncoderConstants | None = None
     resumable: bool = False
 
     def save(self, path: Path | str) -> None:
@@ -67,6 +71,9 @@ class Checkpoint:
         if self.class_names:
             header["class_names"] = list(self.class_names)
         arrays = dict(self.arrays)
+        if self.encoder is not None:
+            header["encoder"] = {"name": self.encoder.name, "settings": dict(self.encoder.settings)}
+            arrays |= {f"{_ENCODER}{name}": a for name, a in self.encoder.arrays.items()}
         if self.spec is not None:
             header["spec"], packed = spec_file.pack(self.spec)
             arrays |= {f"{_SPEC}{name}": array for name, array in packed.items()}
@@ -84,18 +91,16 @@ class Checkpoint:
         _check_finite(arrays, path)
         if found.version < KIND.version:
             return _of_older_release(recipe, header, arrays, path)
-        spec = None
+        spec = encoder = None
         try:
             if "spec" in header:
-                packed = {
-                    k.removeprefix(_SPEC): v for k, v in arrays.items() if k.startswith(_SPEC)
-                }
-                spec = spec_file.unpack(header["spec"], packed)
+                spec = spec_file.unpack(header["spec"], _part(arrays, _SPEC))
+            if "encoder" in header:
+                encoder = EncoderConstants(**header["encoder"], arrays=_part(arrays, _ENCODER))
+            others = {k: v for k, v in arrays.items() if not k.startswith((_SPEC, _ENCODER))}
             return cls(
-                recipe=recipe, spec=spec, progress=header["progress"],
-                arrays=migrations.run_state(
-                    {k: v for k, v in arrays.items() if not k.startswith(_SPEC)}
-                ),
+                recipe=recipe, spec=spec, encoder=encoder, progress=header["progress"],
+                arrays=migrations.run_state(others),
                 n_inputs=header["n_inputs"], n_outputs=header["n_outputs"],
                 class_names=tuple(map(str, header.get("class_names", ()))),
                 resumable=header["resumable"],
@@ -120,9 +125,28 @@ class Checkpoint:
         load_tensors(network, self.module_arrays(), path)
         return network
 
+    @property
+    def never_validated(self) -> bool:
+        """Whether its run was not yet scored."""
+        return self.resumable and self.progress.get("best") is None
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its run has not made an iteration: the network is as it was drawn, or started from."""
+        return self.progress.get("iteration") == 0
+
     def module_arrays(self) -> dict[str, Array]:
         """The tensors of the module, by their names in it."""
-        return {k.removeprefix(_MODULE): v for k, v in self.arrays.items() if k.startswith(_MODULE)}
+        return _part(self.arrays, _MODULE)
+
+    def as_trained(self, task: Any) -> Any:
+        """A task with the encoder's constants and the classes of training; see :mod:`lsnn_neuro.tasks`."""
+        return as_trained(task, self.encoder, self.class_names)
+
+
+def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin so, without that."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _check_finite(arrays: Mapping[str, Array], path: Path) -> None:
@@ -139,8 +163,6 @@ def _of_older_release(
     """A checkpoint of version 1 to 3, which holds a network's tensors."""
     n_inputs, n_outputs = header.get("n_inputs"), header.get("n_outputs")
     if n_inputs is None or n_outputs is None:  # from before they were kept
-        from lsnn_neuro.tasks import make_task
-
         task = make_task(recipe.task)
         n_inputs, n_outputs = task.n_inputs, task.n_outputs
     tensors = {k: v for k, v in arrays.items() if k.startswith(_MODULE)}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import savgol_filter
 
+from lsnn_neuro.data.samples import NUMBERS, check_finite
 from lsnn_neuro.errors import DataError
 
 Kind = Literal["fbank", "mfcc"]
@@ -36,14 +37,21 @@ def samples_per_frame(rate: int) -> int:
 
 
 def speech_features(
-    samples: FloatArray, rate: int, *, kind: Kind, bands: int, derivatives: int
+    samples: npt.ArrayLike,
+    rate: int,
+    *,
+    kind: Kind,
+    bands: int,
+    derivatives: int,
+    at: str = "sound",
 ) -> FloatArray:
     """Features of each frame of 10 ms, shape (frame, feature).
 
     Frame i describes a window of 25 ms around the middle of samples [i frame, (i + 1) frame); at the
     ends the sound is continued by its mirror image.
 
-    - samples: -1 to 1, shape (sample,), at least one frame long
+    - samples: -1 to 1, shape (sample,), at least one frame long; DataError names ``at`` and the index of
+      what is not finite, as a sample or as a feature
     - rate: sampling rate in Hz
     - kind: "fbank", the logarithms of ``bands`` mel-spaced filters, or "mfcc", 13 cepstral
       coefficients of those, the first of which is the energy
@@ -53,8 +61,11 @@ def speech_features(
     import kaldi_native_fbank as knf  # here, so that tasks without sound don't need it
 
     frame = samples_per_frame(rate)
+    samples = sound_of(samples, at)
     if len(samples) < frame:
-        raise DataError(f"speech of {len(samples)} samples; a frame is {frame}")
+        raise DataError(
+            f"{at}: {len(samples)} samples, fewer than a frame ({frame}, {FRAME_MS} ms)"
+        )
     options = knf.FbankOptions() if kind == "fbank" else knf.MfccOptions()
     options.frame_opts.samp_freq = rate
     options.frame_opts.frame_shift_ms = FRAME_MS
@@ -74,7 +85,18 @@ def speech_features(
             savgol_filter(parts[-1], DERIVATIVE_FRAMES, 1, deriv=1, axis=0, mode="nearest")
         )
     features: FloatArray = np.concatenate(parts, axis=1).astype(np.float32)
+    check_finite(features, f"{at}: features")  # of samples that are far too loud
     return features
+
+
+def sound_of(samples: npt.ArrayLike, at: str) -> FloatArray:
+    """Samples of a sound, (sample,), float32; DataError names ``at`` and the index of what is not finite."""
+    sound = np.asarray(samples)
+    if sound.ndim != 1 or sound.dtype.kind not in NUMBERS:
+        raise DataError(f"{at}: {sound.dtype} of shape {sound.shape}, expected numbers, (sample,)")
+    check_finite(sound, f"{at}: samples")
+    with np.errstate(over="ignore"):  # what is too large for float32 is noticed in its features
+        return sound.astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +114,8 @@ class QuantileScale:
 
     @classmethod
     def of(cls, features: FloatArray) -> QuantileScale:
-        """The scale of some training frames, shape (frame, feature)."""
+        """The scale of some training frames, shape (frame, feature), all finite."""
+        check_finite(features, "training frames")  # one NaN would be in every edge
         shares = (np.arange(TOP) + 0.5) / TOP
         return cls(edges=np.quantile(features, shares, axis=0).T.astype(np.float32))
 

@@ -76,12 +76,16 @@ def test_quantize_comes_through_the_named_door(path):
         assert not under(name, "torch") or path.name == "aware.py", name
 
 
-JUDGES = tuple(f"lsnn_neuro.{name}" for name in ("data", "evaluation", "player", "recipe_page"))
+JUDGES = tuple(
+    f"lsnn_neuro.{name}"
+    for name in ("data", "evaluation", "places", "player", "recipe_page", "silence")
+)
 """What deploy uses of the float side beside the door; none of it needs torch."""
 ASK_FOR_A_FLOAT_NETWORK = {
     "deploy/exporting.py",
     "deploy/levels.py",
     "deploy/publishing/measurement.py",
+    "deploy/quiet.py",
 }
 """Files of deploy in which a float network is asked for, within functions; publishing needs one anyway."""
 

@@ -58,7 +58,7 @@ def test_the_data_of_a_run_can_be_elsewhere(tmp_path: Path) -> None:
     utterance(moved / "TEST" / "DR1" / "MAAAE" / "SX9.WAV")
     failed = lsnn_neuro("evaluate", out, "--data", data)
     assert failed.exit_code == 1
-    assert "no such folder; task.data must name your copy of TIMIT" in failed.output
+    assert "no such folder; task.data, or --data, must name your copy of TIMIT" in failed.output
     result = json.loads(succeed("evaluate", out, "--data", moved, "--json").stdout)
     assert result["decisions"] == 3 * 40
 

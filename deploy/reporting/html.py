@@ -68,7 +68,7 @@ def parity_page(report: Report) -> Page:
     return Page(
         title=f"Parity of {network.provenance.recipe or report.name}",
         passed=not failed,
-        headline="Not the same network" if failed else "The same network, spike by spike",
+        headline=_headline(report),
         lead=_verdict(report),
         facts=tuple(facts),
         sections=tuple(sections),
@@ -92,6 +92,14 @@ def _value(score: Score) -> str:
     return score.text
 
 
+def _headline(report: Report) -> str:
+    if report.failed:
+        return "Not the same network"
+    if report.proves_nothing:
+        return "Nothing differs, but no neuron spikes"
+    return "The same network, spike by spike"
+
+
 def _verdict(report: Report) -> str:
     levels, failed = report.levels, report.failed
     if not failed:
@@ -103,6 +111,8 @@ def _verdict(report: Report) -> str:
         exact = exact or [levels[GOLDEN]]
         *names, last = dict.fromkeys(name for c in exact for name in (c.reference, c.other))
         shown = levels[report.shown]
+        if report.proves_nothing:
+            return "No neuron spikes on any side, so that they are the same is not shown; give other inputs."
         return (
             f"{', '.join(names)} and {last} agree in {_agreed(shown)}, over {shown.samples} samples of "
             f"{shown.steps} steps."
@@ -131,7 +141,7 @@ def _levels(report: Report) -> Section:
     rows: list[tuple[str, ...]] = []
     populations: list[tuple[str, ...]] = []
     for level, c in levels.items():
-        verdict = "not exact" if level in failed else "exact" if c.exact else "a distance"
+        verdict = "a distance" if level not in failed and not c.exact else c.verdict
         rows.append(
             (level, verdict, number(c.spikes), number(c.other_spikes), number(c.mismatches),
              number(c.readout_mismatches))
@@ -153,6 +163,7 @@ def _levels(report: Report) -> Section:
                     for level, c in levels.items()
                 ),
                 *(f"{level} is left out: {why}." for level, why in report.skipped.items()),
+                *(f"{line}." for line in report.silent),
             ]
         ),
         marked=frozenset(i for i, level in enumerate(levels) if level in failed),

@@ -18,7 +18,7 @@ UNLIMITED = 10_000
 
 
 def parity_json(report: ParityReport) -> dict[str, Any]:
-    """Per level: exact, samples, spikes, mismatches, first_divergence and more; or why it is left out."""
+    """Per level: exact, silent, samples, spikes, mismatches, first_divergence ...; or why it is left out."""
     left_out = {
         level: {"exact": None, "skipped": reason} for level, reason in report.skipped.items()
     }
@@ -40,6 +40,7 @@ def _level_json(comparison: Comparison) -> dict[str, Any]:
     where = comparison.first_divergence
     return {
         "exact": comparison.exact,
+        "silent": list(comparison.silent),
         "reference": comparison.reference,
         "other": comparison.other,
         "samples": comparison.samples,
@@ -81,7 +82,8 @@ def print_parity(report: ParityReport) -> None:
         for row in rows:
             console.print(_as_line(row), soft_wrap=True, highlight=False)
     for level, c in report.levels.items():
-        verdict = "NOT EXACT" if level in report.failed else "exact" if c.exact else "a distance"
+        failed = level in report.failed
+        verdict = "NOT EXACT" if failed else c.verdict if c.exact else "a distance"
         text = (
             f"{level}: {c.reference} against {c.other}: {verdict}, {c.mismatches} spikes differ, of "
             f"{c.spikes} and {c.other_spikes}"

@@ -192,8 +192,8 @@ def _load_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     """Training and test set in the four IDX files of a folder."""
     if not folder.is_dir():
         raise DataError(
-            f"data {str(folder)!r}: no such folder; allowed are 'mnist-5k', 'mnist' and a folder "
-            f"with {', '.join(SHA256)}"
+            f"data {str(folder)!r}: no such folder; task.data, or --data, may be 'mnist-5k', 'mnist' and a "
+            f"folder with {', '.join(SHA256)}"
         )
     train = _load_pair(folder, TRAIN_IMAGES, TRAIN_LABELS)
     return train, _load_pair(folder, TEST_IMAGES, TEST_LABELS)

@@ -142,6 +142,16 @@ def signal_of(array: Any, at: str) -> npt.NDArray[Any]:
     return signal
 
 
+def check_finite(numbers: npt.NDArray[Any], what: str) -> None:
+    """Refuse NaN and infinity: DataError names ``what`` and the index of the first."""
+    wrong = ~np.isfinite(numbers)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise DataError(
+            f"{what}[{', '.join(map(str, at))}] is {numbers[at]}, expected a finite number; mend or remove it"
+        )
+
+
 def texts(array: npt.NDArray[Any], what: str) -> tuple[str, ...]:
     """Names as texts, in C order, whether a file has them as bytes, texts or numbers.
 
@@ -175,6 +185,8 @@ def groups_of(array: npt.NDArray[Any], n: int, what: str) -> tuple[str, ...]:
     array = _one_each(array, n, what)
     if array.ndim != 1:
         raise DataError(f"{what}: has shape {array.shape}, expected one name a sample, ({n},)")
+    if array.dtype.kind in "fc":
+        check_finite(array, what)
     return texts(array, what)
 
 

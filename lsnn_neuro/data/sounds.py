@@ -14,7 +14,14 @@ from pydantic import Field
 from lsnn_neuro.data.samples import Samples, files_read
 from lsnn_neuro.data.speech import FloatArray, read_samples
 from lsnn_neuro.errors import DataError
-from lsnn_neuro.features import FRAME_MS, Kind, n_features, samples_per_frame, speech_features
+from lsnn_neuro.features import (
+    FRAME_MS,
+    Kind,
+    n_features,
+    samples_per_frame,
+    sound_of,
+    speech_features,
+)
 from lsnn_neuro.section import Section
 
 WIDTH = "PCM_16"
@@ -50,15 +57,20 @@ class SoundConfig(Section):
         """Values in time of a sound of so many samples."""
         return n_samples // self.shortest
 
-    def features_of(self, samples: npt.NDArray[Any]) -> FloatArray:
-        """The signal of a sound, (time, channel); samples: -1 to 1, shape (sample,)."""
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise DataError(f"a sound of shape {samples.shape}: expected finite ones, (sample,)")
-        sound = samples.astype(np.float32)
+    def features_of(self, samples: npt.ArrayLike, at: str) -> FloatArray:
+        """The signal of a sound, (time, channel); DataError names the place ``at`` and the index.
+
+        - samples: -1 to 1, shape (sample,)
+        """
         if self.features == "samples":
-            return sound[:, None]
+            return sound_of(samples, at)[:, None]
         return speech_features(
-            sound, self.rate, kind=self.features, bands=self.bands, derivatives=self.derivatives
+            samples,
+            self.rate,
+            kind=self.features,
+            bands=self.bands,
+            derivatives=self.derivatives,
+            at=at,
         )
 
 
@@ -84,7 +96,8 @@ class SoundSamples(Samples):
 
     def read(self, index: int) -> FloatArray:
         """The features of a sound, (time, channel)."""
-        return self.config.features_of(read_samples(self.files[index], self.config.rate))
+        sound = read_samples(self.files[index], self.config.rate)
+        return self.config.features_of(sound, self.at(index))
 
 
 def open_sounds(

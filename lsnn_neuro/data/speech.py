@@ -4,7 +4,8 @@ Two layouts:
 
 - :func:`find_phones`: TIMIT's. ``TRAIN`` and ``TEST``, below them folders of any depth; each
   recording a ``.WAV`` (RIFF or NIST SPHERE) with a ``.PHN`` of the same name beside it, a line
-  "first sample, sample after the last, phone" for each phone. Upper and lower case are the same.
+  "first sample, sample after the last, phone" for each phone. Names of files and folders may be in upper or
+  lower case.
 - :func:`find_digits`: the Free Spoken Digit Dataset's, ``recordings/{digit}_{speaker}_{index}.wav``.
 
 Nothing is downloaded: TIMIT is licensed, and users name the folder of their own copy.
@@ -22,6 +23,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.data.samples import check_finite
 from lsnn_neuro.data.timit import CORE_TEST_SPEAKERS
 from lsnn_neuro.errors import DataError
 
@@ -92,8 +94,8 @@ def find_digits(folder: Path, validation: int | None = None) -> SpeechSplits[Spo
     recordings = folder / "recordings"
     if not recordings.is_dir():
         raise DataError(
-            f"{folder}: no folder 'recordings' in it; task.data must name a copy of the Free Spoken "
-            "Digit Dataset"
+            f"{folder}: no folder 'recordings' in it; task.data, or --data, must name a copy of the "
+            "Free Spoken Digit Dataset"
         )
     digits: dict[Path, int] = {}
     test: list[Path] = []
@@ -121,7 +123,7 @@ def find_digits(folder: Path, validation: int | None = None) -> SpeechSplits[Spo
 
 
 def read_samples(file: Path, rate: int) -> FloatArray:
-    """The samples of a mono recording, -1 to 1, shape (sample,).
+    """The samples of a mono recording, -1 to 1, shape (sample,); all are finite.
 
     - rate: the sampling rate it must have, in Hz
     """
@@ -137,6 +139,7 @@ def read_samples(file: Path, rate: int) -> FloatArray:
     if samples.shape[1] != 1:
         raise DataError(f"{file}: {samples.shape[1]} channels, expected 1; mix them down")
     mono: FloatArray = samples[:, 0]
+    check_finite(mono, f"{file}: samples")
     return mono
 
 
@@ -152,7 +155,7 @@ def read_segments(file: Path) -> tuple[Segment, ...]:
             continue
         try:
             start, stop, phone = line.split()
-            segment = Segment(start=int(start), stop=int(stop), phone=phone.lower())
+            segment = Segment(start=int(start), stop=int(stop), phone=phone)
         except ValueError as error:
             raise DataError(
                 f"{file}, line {number}: {line.strip()!r}, expected 'START STOP PHONE' in samples"
@@ -194,7 +197,9 @@ def phone_of_frames(
 def _recordings(folder: Path, part: str) -> list[Path]:
     """The ``.WAV`` files below TRAIN or TEST, SA sentences left out, in the order of their names."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; task.data must name your copy of TIMIT")
+        raise DataError(
+            f"{folder}: no such folder; task.data, or --data, must name your copy of TIMIT"
+        )
     found = [f for f in folder.iterdir() if f.is_dir() and f.name.upper() == part]
     files = [
         file
@@ -207,8 +212,8 @@ def _recordings(folder: Path, part: str) -> list[Path]:
     ]
     if not files:
         raise DataError(
-            f"{folder}: no .WAV files in a folder {part} below it; task.data must name a complete "
-            "copy of TIMIT, the folder that holds TRAIN and TEST"
+            f"{folder}: no .WAV files in a folder {part} below it; task.data, or --data, must name a "
+            "complete copy of TIMIT, the folder that holds TRAIN and TEST"
         )
     return sorted(files, key=lambda file: _name(file, folder))
 

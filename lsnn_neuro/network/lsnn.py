@@ -139,9 +139,11 @@ def lsnn(
     read = SynapseRule(connectivity=of_readout, signs=_free_unless(signs))
     outputs = [(READOUT, n_outputs)]
     projections = [
-        *draw_group("input", inputs, [(INPUT, n_inputs)], sizes, generator),
-        *draw_group("recurrent", usual, sizes, sizes, generator),
-        *draw_group("readout", read, sizes, outputs, generator),
+        *draw_group(
+            "input", inputs, [(INPUT, n_inputs)], sizes, generator, "network.input_connectivity"
+        ),
+        *draw_group("recurrent", usual, sizes, sizes, generator, "network.recurrent_connectivity"),
+        *draw_group("readout", read, sizes, outputs, generator, "network.readout_connectivity"),
     ]
     feedback = draw_feedback(n_outputs, n, generator) if learning == "random-feedback" else None
     return NetworkSpec(
@@ -187,7 +189,16 @@ def stack(
     links += [(b, a, rule) for a, b in pairwise(sizes) if feedback]
     links += [(a, (READOUT, n_outputs), read) for a in (sizes if skip else sizes[-1:])]
     projections = [
-        p for a, b, how in links for p in draw_group(f"{a[0]}->{b[0]}", how, [a], [b], generator)
+        p
+        for a, b, how in links
+        for p in draw_group(
+            f"{a[0]}->{b[0]}",
+            how,
+            [a],
+            [b],
+            generator,
+            "network.readout_connectivity" if how is read else "network.connectivity",
+        )
     ]
     return NetworkSpec(
         n_inputs=n_inputs, populations=(*populations, readout(n_outputs, tau_out, dt=dt)),
@@ -247,11 +258,16 @@ def draw_feedback(n_outputs: int, n_neurons: int, generator: torch.Generator) ->
 
 
 def draw_group(
-    group: str, rule: SynapseRule, sources: Ends, targets: Ends, generator: torch.Generator
+    group: str,
+    rule: SynapseRule,
+    sources: Ends,
+    targets: Ends,
+    generator: torch.Generator,
+    field: str,
 ) -> list[Projection]:
     """Projections from all of some sources onto all of some targets, drawn as one matrix.
 
-    Raises NetworkError where the connectivity rounds to no synapse at all.
+    Raises NetworkError where the connectivity, which is the recipe's ``field``, rounds to no synapse.
     """
     shape = sum(n for _, n in targets), sum(n for _, n in sources)
     allowed = torch.ones(shape, dtype=torch.bool)
@@ -260,8 +276,8 @@ def draw_group(
     n_active = round(rule.connectivity * int(allowed.sum()))
     if n_active == 0:
         raise NetworkError(
-            f"group {group!r}: a connectivity of {rule.connectivity:g} of {int(allowed.sum())} pairs rounds "
-            "to 0 synapses; raise it, or leave the projection out"
+            f"{field} is {rule.connectivity:g}, which of the {int(allowed.sum())} pairs of group {group!r} "
+            "rounds to 0 synapses; raise it"
         )
     if rule.signs == "dale":  # a fixed share of the sources, in random order
         order = torch.randperm(shape[1], generator=generator)
@@ -347,7 +363,10 @@ def draw_graph(
         how["autapses"] = q.autapses or q.source != q.target
         name = f"{q.source}->{q.target}"
         ends = [(q.source, sizes[q.source])], [(q.target, sizes[q.target])]
-        drawn = draw_group(q.group or q.name or name, SynapseRule(**how), *ends, generator)
+        drawn = draw_group(
+            q.group or q.name or name, SynapseRule(**how), *ends, generator,
+            f"network.projections[{i}].connectivity",
+        )  # fmt: skip
         projections += [replace(d, name=q.name or name) for d in drawn]
     spec = NetworkSpec(
         n_inputs=n_inputs, populations=tuple(populations), projections=tuple(projections),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from lsnn_neuro.data.arrays import open_arrays
@@ -17,6 +16,7 @@ from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.registry import ENCODERS
 from lsnn_neuro.tasks.dataset import DatasetTask
 from lsnn_neuro.tasks.dataset_config import DatasetConfig
+from lsnn_neuro.tasks.encoder import EncoderConstants
 from lsnn_neuro.tasks.signal_encoder import CodingConfig, Frame, Signal, SignalEncoder
 
 
@@ -113,9 +113,7 @@ class Arrays(DatasetTask):
         sound = self.config.sound
         if sound is None:
             return PairSamples(data, f"data set {name!r}", signal_of)
-        return PairSamples(
-            data, f"data set {name!r}", lambda array, at: sound.features_of(np.asarray(array))
-        )
+        return PairSamples(data, f"data set {name!r}", sound.features_of)
 
     def fit(self, base: Samples, train: Part) -> SignalEncoder:
         """See :class:`DatasetTask`."""
@@ -133,6 +131,11 @@ class Arrays(DatasetTask):
             config.encoder, frame, Signals(train, frame)
         )
         return encoder
+
+    def recoded(self, encoder: EncoderConstants) -> Arrays:
+        """See :class:`lsnn_neuro.tasks.task.Task`; the data must have the channels of training."""
+        trained = self.encoder.refitted(encoder, steps=self.config.steps)
+        return self if trained is self.encoder else self._coded_by(trained, trained.frame.steps)
 
     def first_step(self, n_values: int) -> int:
         """See :class:`DatasetTask`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from lsnn_neuro.tasks.task import (
     sample_ranges,
 )
 
+T = TypeVar("T", bound="DatasetTask")
 KEPT = 2**27
 """Bytes of checked samples that are kept in memory; further ones are read whenever they are needed."""
 
@@ -93,11 +94,7 @@ class DatasetTask(SupervisedTask):
             name: given.get(name) or getattr(config, name) for name in ("test", "validation")
         }
         self._parts = split(base, rules, self.open, seed=config.split_seed)
-        self._kept: dict[tuple[int, int], npt.NDArray[Any]] = {}
-        self._room = KEPT
-        self.encoder = self.fit(base, self._parts["train"])
-        self.n_inputs = self.encoder.n_inputs
-        self.n_steps = self.data_steps + config.lag_steps
+        self._set_encoder(self.fit(base, self._parts["train"]))
         channels = self.n_inputs // self.encoder.per_channel
         check_shifts(config, channels, self.n_steps, f"task {self.name!r}")
         self._set_targets(self._names(base))
@@ -298,13 +295,35 @@ class DatasetTask(SupervisedTask):
         start = self.first_step(shape[1]) + at[1] * self.value_steps + self.config.lag_steps
         return {"sample": at[0], "start": start, "stop": start + self.value_steps}
 
+    # --- as a network was trained ----------------------------------------------------------------
+
+    def _set_encoder(self, encoder: SampleEncoder) -> None:
+        """Code samples by an encoder; those that were coded before are read again."""
+        self._kept: dict[tuple[int, int], npt.NDArray[Any]] = {}
+        self._room = KEPT
+        self.encoder = encoder
+        self.n_inputs = encoder.n_inputs
+        self.n_steps = self.data_steps + self.config.lag_steps
+
+    def _coded_by(self: T, encoder: SampleEncoder, data_steps: int) -> T:
+        """The same data with another encoder."""
+        moved = copy(self)
+        moved.data_steps = data_steps
+        moved._set_encoder(encoder)
+        moved._set_targets(self.class_names)
+        return moved
+
     def relabelled(self, class_names: tuple[str, ...]) -> DatasetTask:
-        """Data whose labels are names, with a network's classes in its order; unknown ones are refused."""
+        """Data that name their classes, with those of a network in its order; unknown ones are refused."""
         if class_names == self.class_names:
             return self
-        if any(p.samples.labels.dtype.kind not in "SU" for p in self._parts.values()):
-            super().relabelled(class_names)
-            return self
+        for samples in (part.samples for part in self._parts.values()):
+            if not samples.class_names and samples.labels.dtype.kind not in "SU":
+                super().relabelled(class_names)
+                raise DataError(
+                    f"{samples.name}: its labels are numbers, but the network's classes have names "
+                    f"({', '.join(class_names)}); name them in the file too, or by task.classes"
+                )
         moved = copy(self)
         moved._set_targets(class_names)
         return moved

@@ -50,6 +50,7 @@ class EventEncoder(Encoder):
     name = "events"
     raw = "spikes: a pair of arrays for each sample, times and units"
     per_channel = 1
+    fitted = False
 
     def __init__(self, config: EventConfig):
         """Count spikes as the settings say."""

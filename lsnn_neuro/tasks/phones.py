@@ -19,6 +19,7 @@ from lsnn_neuro.data.speech import (
 )
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import QuantileScale, samples_per_frame
+from lsnn_neuro.tasks.encoder import EncoderConstants
 from lsnn_neuro.tasks.labels import ClassLabels, Labels, SequenceLabels
 from lsnn_neuro.tasks.phones_encoder import (
     Chunk,
@@ -51,9 +52,9 @@ class Phones(SupervisedTask):
     followed by silence, in which nothing is decided. Frames without a label, and those of the
     glottal stop q, are inputs without a decision.
 
-    Labels that are TIMIT's are folded into 39, 48 or 60 classes (61 without q) for training and
-    into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or not. Of other
-    label sets every label that is found is a class.
+    Labels that are TIMIT's, in upper or lower case, are folded into 39, 48 or 60 classes (61 without q)
+    for training and into 39 for scoring (:mod:`lsnn_neuro.data.timit`), whether all of them occur or
+    not. Of other label sets every label that is found is a class, and ``E`` is another one than ``e``.
 
     With ``answer = "sequence"`` the same windows give the phones in their order
     (:class:`lsnn_neuro.tasks.labels.SequenceLabels`); the score is the phone error rate. Neighbours that
@@ -72,8 +73,8 @@ class Phones(SupervisedTask):
     name = "phones"
     encoder: PhonesEncoder
 
-    def __init__(self, config: PhonesConfig) -> None:
-        """Read all recordings and keep their features."""
+    def __init__(self, config: PhonesConfig, *, scale: QuantileScale | None = None) -> None:
+        """Read all recordings and keep their features, coded on a scale, by default the training split's."""
         self.config = config
         found = find_phones(Path(config.data).expanduser(), config.validation)
         parts = (found.train, found.validation, found.test)
@@ -81,7 +82,7 @@ class Phones(SupervisedTask):
         self.runs = 1 + config.bidirectional  # samples per chunk
         self.n_inputs = config.n_features * config.levels + config.bidirectional
         self.n_steps = config.n_steps
-        self._labelled = self._read(parts)
+        self._labelled = self._read(parts, scale)
         self._fold(fold_labels(self._labels, config.phones))
 
     def _fold(self, folding: Folding) -> None:
@@ -89,7 +90,7 @@ class Phones(SupervisedTask):
         self.folding, names = folding, folding.classes
         self.class_names = (*names, BLANK) if self.config.answer == "sequence" else names
         self.n_outputs = len(self.class_names)
-        of_label = [folding.index.get(label, UNLABELLED) for label in self._labels]
+        of_label = [folding.class_of(label) for label in self._labels]
         index = np.array([*of_label, UNLABELLED])
         self.recordings = {
             name: tuple(replace(r, target=index[r.target]) for r in part)
@@ -136,7 +137,14 @@ class Phones(SupervisedTask):
             )
         return samples // self.runs
 
-    def _read(self, parts: Sequence[Sequence[LabelledSpeech]]) -> list[tuple[Recording, ...]]:
+    def recoded(self, encoder: EncoderConstants) -> Phones:
+        """See :class:`lsnn_neuro.tasks.task.Task`."""
+        scale = self.encoder.trained_scale(encoder)
+        return self if scale is None else type(self)(self.config, scale=scale)
+
+    def _read(
+        self, parts: Sequence[Sequence[LabelledSpeech]], scale: QuantileScale | None
+    ) -> list[tuple[Recording, ...]]:
         """The recordings of each part, the first of which is the training split; their targets are labels."""
         rate, index = self.config.sample_rate, {name: i for i, name in enumerate(self._labels)}
         features: list[list[FloatArray]] = [[] for _ in parts]
@@ -150,7 +158,7 @@ class Phones(SupervisedTask):
                 targets[i].append(
                     np.array([UNLABELLED if phone is None else index[phone] for phone in phones])
                 )
-        scale = QuantileScale.of(np.concatenate(features[0]))
+        scale = scale or QuantileScale.of(np.concatenate(features[0]))
         self.encoder = PhonesEncoder(self.config, rate, scale)
         return [
             tuple(
@@ -166,9 +174,7 @@ class Phones(SupervisedTask):
             return self
         names = class_names[: len(class_names) - (self.config.answer == "sequence")]
         folding = folding_to(names, self.config.phones)
-        unknown = [
-            label for label in self._labels if label not in folding.index and label != timit.Q
-        ]
+        unknown = [label for label in self._labels if not folding.knows(label)]
         if unknown:
             raise DataError(
                 f"task {self.name!r}: the data have the class {unknown[0]!r}, which the network was not "
@@ -241,16 +247,28 @@ class Folding:
     - classes: their names, in order
     - index: from label to class; labels that are not scored are missing
     - class_map: what each class counts as, shape (class,)
+    - of_timit: whether the labels are TIMIT's, in which upper and lower case are the same
     """
 
     classes: tuple[str, ...]
-    index: dict[str | None, int]
+    index: dict[str, int]
     class_map: IntArray
+    of_timit: bool = False
+
+    def class_of(self, label: str) -> int:
+        """The class of a label, UNLABELLED where it has none."""
+        return self.index.get(label.lower() if self.of_timit else label, UNLABELLED)
+
+    def knows(self, label: str) -> bool:
+        """Whether a label has a class, or is known not to be scored."""
+        not_scored = self.of_timit and label.lower() == timit.Q
+        return not_scored or self.class_of(label) != UNLABELLED
 
 
 def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Folding:
     """The classes of a label set; see :class:`Phones`."""
-    if set(labels) <= timit.PHONES:  # then all its classes, whichever of them occur here
+    of_timit = {label.lower() for label in labels} <= timit.PHONES
+    if of_timit:  # then all its classes, whichever of them occur here
         labels, scored = timit.FOLD_39.keys(), timit.FOLD_39
         trained = {39: scored, 48: timit.FOLD_48, 61: {label: label for label in labels}}[n_classes]
     else:
@@ -262,12 +280,13 @@ def fold_labels(labels: Collection[str], n_classes: Literal[39, 48, 61]) -> Fold
         classes=classes,
         index={label: classes.index(name) for label, name in trained.items()},
         class_map=np.array([class_map[name] for name in classes]),
+        of_timit=of_timit,
     )
 
 
 def folding_to(classes: tuple[str, ...], n_classes: Literal[39, 48, 61]) -> Folding:
     """The folding that gives such classes in such an order; names of classes count as labels too."""
-    by_name: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
+    by_name = {name: i for i, name in enumerate(classes)}
     whole = fold_labels(timit.PHONES, n_classes)
     if classes == whole.classes:
         return replace(whole, index=by_name | whole.index)

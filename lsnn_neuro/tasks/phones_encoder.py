@@ -98,8 +98,8 @@ class PhonesEncoder(SpeechEncoder):
     def encode(self, raw: Sequence[Any]) -> npt.NDArray[np.bool_]:
         """See :class:`lsnn_neuro.tasks.encoder.Encoder`; all recordings' chunks, one after the other."""
         chunks = []
-        for sound in raw:
-            frames = self.frames_of(sound)
+        for i, sound in enumerate(raw):
+            frames = self.frames_of(sound, f"sample {i}")
             recording = Recording(frames=frames, target=np.zeros(len(frames), np.int64))
             chunks += split_into_chunks(recording, self.config.max_frames)
         return self.place(chunks)

@@ -141,6 +141,7 @@ class ImageEncoder(Encoder):
 
     name = "image-sequence"
     raw = f"images, uint8, shape (sample, {SIDE}, {SIDE})"
+    fitted = False
     _FIELDS = (
         "layout", "downsample", "permutation", "ms_per_pixel", "coding", "thresholds", "cue_steps",
         "decision_steps",

@@ -19,7 +19,7 @@ from lsnn_neuro.data.samples import NUMBERS
 from lsnn_neuro.data.sounds import SoundConfig
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.encoder import Arrays, Encoder
+from lsnn_neuro.tasks.encoder import Arrays, Encoder, EncoderConstants
 
 Signal = npt.NDArray[Any]
 """Numbers, shape (time, channel)."""
@@ -146,12 +146,26 @@ class SignalEncoder(Encoder):
             first = error.errors()[0]
             raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
+    def refitted(self, constants: EncoderConstants, *, steps: int | None) -> SignalEncoder:
+        """The encoder with what another learnt from its training samples; itself where that codes otherwise.
+
+        - steps: of a sample, where a recipe says them
+        """
+        trained = constants.build(type(self))
+        assert isinstance(trained, SignalEncoder)
+        if trained.config != self.config:
+            return self
+        learnt = {"n_channels": trained.frame.n_channels, "steps": steps or trained.frame.steps}
+        frame = self.frame.model_copy(update=learnt)
+        return type(self)(self.config, frame, trained.constants)
+
     def encode(self, raw: Sequence[Any]) -> Events:
         """See :class:`lsnn_neuro.tasks.encoder.Encoder`."""
         sound, signals = self.frame.sound, []
         for i, one in enumerate(raw):
-            signal = np.asarray(one) if sound is None else sound.features_of(np.asarray(one))
-            signals.append(self.checked(signal, f"sample {i}"))
+            at = f"sample {i}"
+            signal = np.asarray(one) if sound is None else sound.features_of(one, at)
+            signals.append(self.checked(signal, at))
         return self.place(signals)
 
     def checked(self, signal: Signal, at: str) -> npt.NDArray[np.float32]:

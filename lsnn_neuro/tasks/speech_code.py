@@ -23,7 +23,7 @@ from lsnn_neuro.features import (
     speech_features,
 )
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.encoder import Arrays, Encoder
+from lsnn_neuro.tasks.encoder import Arrays, Encoder, EncoderConstants
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -64,8 +64,9 @@ class SpeechConfig(Section):
                 f"{file}: {len(samples)} samples, shorter than a frame of {FRAME_MS} ms; remove it"
             )
         features = speech_features(
-            samples, rate, kind=self.features, bands=self.bands, derivatives=self.derivatives
-        )
+            samples, rate, kind=self.features, bands=self.bands, derivatives=self.derivatives,
+            at=str(file),
+        )  # fmt: skip
         return features, len(samples)
 
     def augment(
@@ -134,15 +135,18 @@ class SpeechEncoder(Encoder):
             )
         return cls(config, int(settings["rate"]), QuantileScale(edges=edges))
 
-    def frames_of(self, sound: npt.ArrayLike) -> ByteArray:
-        """Coded features of a sound, shape (frame, feature)."""
-        samples = np.asarray(sound, np.float32)
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise DataError(
-                f"sound of shape {samples.shape}: expected finite samples of shape (sample,)"
-            )
+    def trained_scale(self, constants: EncoderConstants) -> QuantileScale | None:
+        """The scale among a network's constants; None where its features are others than these."""
+        trained = constants.build(type(self))
+        assert isinstance(trained, SpeechEncoder)
+        names = ("features", "bands", "derivatives")
+        ours, theirs = ([getattr(e.config, n) for n in names] for e in (self, trained))
+        return trained.scale if (ours, self.rate) == (theirs, trained.rate) else None
+
+    def frames_of(self, sound: npt.ArrayLike, at: str) -> ByteArray:
+        """Coded features of a sound, shape (frame, feature); DataError names ``at`` and the index."""
         c = self.config
         features = speech_features(
-            samples, self.rate, kind=c.features, bands=c.bands, derivatives=c.derivatives
+            sound, self.rate, kind=c.features, bands=c.bands, derivatives=c.derivatives, at=at
         )
         return self.scale.codes(features)

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits
 from lsnn_neuro.encoders import cue
 from lsnn_neuro.features import QuantileScale
+from lsnn_neuro.tasks.encoder import EncoderConstants
 from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.tasks.speech_code import ByteArray, SpeechConfig, SpeechEncoder
 from lsnn_neuro.tasks.task import (
@@ -82,7 +83,9 @@ class DigitsEncoder(SpeechEncoder):
 
     def encode(self, raw: Sequence[Any]) -> npt.NDArray[np.bool_]:
         """See :class:`lsnn_neuro.tasks.encoder.Encoder`; of longer recordings the end is cut."""
-        return self.place([self.frames_of(sound)[: self.config.max_frames] for sound in raw])
+        return self.place(
+            [self.frames_of(s, f"sample {i}")[: self.config.max_frames] for i, s in enumerate(raw)]
+        )
 
     def place(
         self, frames: Sequence[ByteArray], rng: np.random.Generator | None = None
@@ -112,8 +115,8 @@ class SpokenDigits(SupervisedTask):
     class_names = tuple(map(str, range(N_CLASSES)))
     encoder: DigitsEncoder
 
-    def __init__(self, config: SpokenDigitsConfig) -> None:
-        """Read all recordings and keep their features."""
+    def __init__(self, config: SpokenDigitsConfig, *, scale: QuantileScale | None = None) -> None:
+        """Read all recordings and keep their features, coded on a scale, by default the training split's."""
         self.config = config
         self.n_inputs = config.n_features * config.levels + 1
         self.n_outputs = N_CLASSES
@@ -121,7 +124,7 @@ class SpokenDigits(SupervisedTask):
         found = find_digits(Path(config.data).expanduser(), config.validation)
         parts = [found.train, found.validation, found.test]
         features = [[config.load_features(r.file, DIGITS_RATE)[0] for r in part] for part in parts]
-        scale = QuantileScale.of(np.concatenate(features[0]))
+        scale = scale or QuantileScale.of(np.concatenate(features[0]))
         self.encoder = DigitsEncoder(config, DIGITS_RATE, scale)
         self._train, validation, test = (
             _Recordings(
@@ -131,6 +134,11 @@ class SpokenDigits(SupervisedTask):
             for part, found_features in zip(parts, features, strict=True)
         )
         self._splits = {"validation": validation, "test": test}
+
+    def recoded(self, encoder: EncoderConstants) -> SpokenDigits:
+        """See :class:`lsnn_neuro.tasks.task.Task`."""
+        scale = self.encoder.trained_scale(encoder)
+        return self if scale is None else type(self)(self.config, scale=scale)
 
     def train_batch(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """``batch_size`` training recordings drawn at random, with replacement."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.section import Section
-from lsnn_neuro.tasks.encoder import Encoder
+from lsnn_neuro.tasks.encoder import Encoder, EncoderConstants
 from lsnn_neuro.tasks.labels import FloatArray, IntArray, Labels
 from lsnn_neuro.tasks.score import Score
 
@@ -128,6 +128,17 @@ class Task(ABC):
                 f"trained on {', '.join(class_names)}"
             )
         return self
+
+    def recoded(self, encoder: EncoderConstants) -> Task:
+        """The task with what a network's encoder learnt in training, which these data would make otherwise.
+
+        A task whose encoder learns from its data overrides this. It keeps its own encoder where its settings
+        ask for another coding, as they may where a user names it for a network of another task.
+        """
+        raise DataError(
+            f"task {self.name!r}: these data give its encoder {encoder.name!r} other constants than the "
+            "network was trained with, and it does not take those; its class must have a method recoded"
+        )
 
 
 class SupervisedTask(Task):

@@ -7,14 +7,16 @@ After each iteration they are called in this order, in which they also start; th
 3. :class:`Log` writes ``metrics.jsonl``
 4. :class:`lsnn_neuro.training.tensorboard.TensorBoard` writes what TensorBoard shows
 5. :class:`ProgressBar`, unless it is turned off
-6. :class:`Interrupt` stops the run after SIGINT or SIGTERM
-7. :class:`Checkpoints` writes what the run can be resumed from
+6. :class:`Silence` says which populations do not spike
+7. :class:`Interrupt` stops the run after SIGINT or SIGTERM
+8. :class:`Checkpoints` writes what the run can be resumed from
 """
 
 from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, LAST
+from lsnn_neuro.silence import silence
 
 if TYPE_CHECKING:
     from lsnn_neuro.training.trainer import Trainer
@@ -127,6 +130,27 @@ class ProgressBar(Callback):
     def end(self, trainer: Trainer) -> None:
         """Leave it as it stands."""
         self.bar.stop()
+
+
+class Silence(Callback):
+    """Says on stderr, at a validation, which populations do not spike in the last training batch.
+
+    Nothing is said again until others, or none, are silent.
+    """
+
+    def __init__(self) -> None:
+        self.said: tuple[str, ...] = ()
+
+    def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Look at the rates if the network was scored."""
+        if not trainer.validated:
+            return
+        rates = trainer.rates()
+        quiet = tuple(name for name, rate in rates.items() if rate == 0)
+        if quiet and quiet != self.said:
+            batch = f"the training batch of iteration {trainer.iteration}"
+            print(*silence(rates, batch), file=sys.stderr)
+        self.said = quiet
 
 
 class Interrupt(Callback):

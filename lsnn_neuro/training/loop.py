@@ -10,13 +10,16 @@ from typing import Any
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.errors import TrainingError
+from lsnn_neuro.places import anchored, with_data
 from lsnn_neuro.recipe import Recipe
+from lsnn_neuro.tasks import make_task
 from lsnn_neuro.training.callbacks import (
     Callback,
     Checkpoints,
     Interrupt,
     Log,
     ProgressBar,
+    Silence,
     Validation,
 )
 from lsnn_neuro.training.tensorboard import TensorBoard
@@ -34,6 +37,7 @@ def train(
     callbacks: Iterable[Callback] = (),
     progress: bool = True,
     task: Any = None,
+    data: str | None = None,
 ) -> Trainer:
     """Train a recipe in a run folder, to its last iteration or the accuracy it stops at.
 
@@ -45,14 +49,21 @@ def train(
     - callbacks: what else is to happen, see :mod:`lsnn_neuro.training.callbacks`
     - progress: show a bar
     - task: the recipe's, made by ``make_task(recipe.task, train=...)`` of data sets in memory
+    - data: where the task's data are, in place of what the recipe says: a run can go on where they have
+      moved, with the constants and the classes that it began with
     """
     run_dir = Path("runs") / recipe.name if run_dir is None else Path(run_dir)
+    recipe = anchored(recipe) if data is None else anchored(with_data(recipe, data))
+    saved = Checkpoint.load(run_dir / LAST) if resume else None
+    if saved is not None:
+        _check_resumable(recipe, saved, run_dir, moved=data is not None)
+        task = saved.as_trained(make_task(recipe.task) if task is None else task)
     trainer = Trainer(recipe, device=device, task=task)
-    _begin(trainer, run_dir, resume=resume)
+    _begin(trainer, run_dir, saved)
     bar = [ProgressBar()] if progress else []
     called = [
-        Validation(run_dir), *callbacks, Log(run_dir), TensorBoard(run_dir), *bar, Interrupt(),
-        Checkpoints(run_dir),
+        Validation(run_dir), *callbacks, Log(run_dir), TensorBoard(run_dir), *bar, Silence(),
+        Interrupt(), Checkpoints(run_dir),
     ]  # fmt: skip
     with ExitStack() as ends:
         for callback in called:
@@ -70,12 +81,10 @@ def train(
     return trainer
 
 
-def _begin(trainer: Trainer, run_dir: Path, *, resume: bool) -> None:
+def _begin(trainer: Trainer, run_dir: Path, saved: Checkpoint | None) -> None:
     """Bring a trainer to where its run stands, and write the run's recipe."""
     recipe, last = trainer.recipe, run_dir / LAST
-    if resume:
-        saved = Checkpoint.load(last)
-        _check_resumable(recipe, saved, run_dir)
+    if saved is not None:
         trainer.restore(saved)
     elif last.exists():
         raise TrainingError(f"{run_dir}: already holds a run; use --resume or another --out")
@@ -86,8 +95,8 @@ def _begin(trainer: Trainer, run_dir: Path, *, resume: bool) -> None:
     files.write_text(run_dir / "recipe.toml", recipe.to_toml())
 
 
-def _check_resumable(recipe: Recipe, saved: Checkpoint, run_dir: Path) -> None:
-    """Refuse a checkpoint that a run of the recipe can't go on from."""
+def _check_resumable(recipe: Recipe, saved: Checkpoint, run_dir: Path, *, moved: bool) -> None:
+    """Refuse a checkpoint that a run of the recipe can't go on from; ``moved``: its data may be elsewhere."""
     last = run_dir / LAST
     if not saved.resumable:
         raise TrainingError(
@@ -100,12 +109,13 @@ def _check_resumable(recipe: Recipe, saved: Checkpoint, run_dir: Path) -> None:
             f"{last}: has come to iteration {done}, beyond training.iterations = "
             f"{recipe.training.iterations}; resume with more"
         )
-    change = recipe.change(saved.recipe, done)
+    before = with_data(saved.recipe, recipe.task.data) if moved else saved.recipe
+    change = recipe.change(before, done)
     if change is not None:
         raise TrainingError(
             f"{last}: belongs to another recipe: {change}; resume with {run_dir / 'recipe.toml'} (only "
             "training.iterations, restarts and stop_at_accuracy may change, and the learning rates so "
-            "far must stay what they were)"
+            "far must stay what they were; where data have moved, --data PATH says it)"
         )
 
 

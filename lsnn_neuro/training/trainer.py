@@ -27,6 +27,7 @@ from lsnn_neuro.network.module import NetworkOutput
 from lsnn_neuro.penalties import rate_penalty
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
+from lsnn_neuro.tasks.encoder import EncoderConstants
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.training.objectives import Objective, Supervised
 from lsnn_neuro.training.optimizers import Schedule, build_optimizer
@@ -68,6 +69,7 @@ class Trainer:
         self.seconds = 0.0
         self.stopped: str | None = None
         self.interrupted = self.validated = False
+        self._rate: Tensor | None = None
 
     @property
     def finished(self) -> bool:
@@ -106,10 +108,19 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
         }
         if judged.output.rate is not None:
+            self._rate = judged.output.rate.detach()
             metrics["rate_hz"] = judged.output.rate.mean().item() * 1000 / self.dt
         if self.deep_r:
             metrics["active_synapses"] = self.deep_r.n_active
         return metrics
+
+    def rates(self) -> dict[str, float]:
+        """Firing rates in the last training batch, Hz, by population; of networks that spike."""
+        if self._rate is None:
+            return {}
+        rate, spec = to_numpy(self._rate), self.network.spec
+        places = spec.places()
+        return {p.name: float(rate[places[p.name]].mean()) * 1000 / self.dt for p in spec.spiking}
 
     def validate(self) -> Score:
         """Score the network on the validation split; the score becomes the best one if it is better."""
@@ -180,6 +191,7 @@ class Trainer:
         return Checkpoint(
             recipe=self.recipe, spec=spec, arrays=arrays, progress=progress, resumable=resumable,
             n_inputs=self.task.n_inputs, n_outputs=self.task.n_outputs, class_names=self.task.class_names,
+            encoder=None if self.task.encoder is None else EncoderConstants.of(self.task.encoder),
         )  # fmt: skip
 
     def start_from(self, path: Path) -> None:

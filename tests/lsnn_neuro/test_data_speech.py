@@ -136,7 +136,9 @@ def test_an_incomplete_folder_is_refused(tmp_path, missing):
 def test_empty_and_absent_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no \.WAV files"):
         find_phones(tmp_path)
-    with pytest.raises(DataError, match=r"no such folder; task\.data must name your copy"):
+    with pytest.raises(
+        DataError, match=r"no such folder; task\.data, or --data, must name your copy"
+    ):
         find_phones(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no folder 'recordings'"):
         find_digits(tmp_path)
