@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
 from lsnn_neuro.data.hdf5 import check_dataset
+from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.data.samples import (
     WHOLE,
     ArraySamples,
@@ -223,11 +223,8 @@ def _lists(dataset: Any, name: str) -> Any:
 
 def _of_npz(path: Path, labels: str, groups: str | None) -> Samples:
     more = [labels, *([groups] if groups else [])]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            there = {n.removesuffix(".npy") for n in archive.namelist()}
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: can't be read as .npz ({error}); save it again") from error
+    with open_npz(path) as archive:
+        there = set(archive.names)
     dense = "spikes" in there
     if dense and there >= set(LISTED):
         raise DataError(
