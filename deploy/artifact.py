@@ -216,7 +216,8 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: artifact version {found}, this release reads {OLDEST_FORMAT} to "
             f"{FORMAT_VERSION}; {advice}"
         )
-    if found > 1 and manifest.pop(_OWN_HASH, None) != _hash(manifest):
+    own = manifest.pop(_OWN_HASH, None)  # format 1 had none
+    if (found > 1 or own is not None) and own != _hash(manifest):
         raise FileFormatError(f"{path}: was changed since the export (SHA-256); export it again")
     return manifest
 

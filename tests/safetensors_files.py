@@ -23,15 +23,18 @@ def about(path: Path) -> dict[str, Any]:
     return found
 
 
+def sealed(data: bytes, said: Mapping[str, Any]) -> bytes:
+    """The bytes of a file with a seal that is right; where it has none, as they are."""
+    seal = said.get("file_sha256")
+    if not isinstance(seal, str) or len(seal) != len(UNSEALED):
+        return data
+    data = data.replace(seal.encode(), UNSEALED.encode(), 1)
+    return data.replace(UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+
+
 def put_together(
     path: Path, said: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
 ) -> None:
     """Write a file anew; by default its arrays stay."""
-    data = save(
-        dict(load_file(path) if arrays is None else arrays), {"lsnn-neuro": json.dumps(said)}
-    )
-    seal = said.get("file_sha256")
-    if isinstance(seal, str):
-        data = data.replace(seal.encode(), UNSEALED.encode(), 1)
-        data = data.replace(UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
-    path.write_bytes(data)
+    found = dict(load_file(path) if arrays is None else arrays)
+    path.write_bytes(sealed(save(found, {"lsnn-neuro": json.dumps(said)}), said))
