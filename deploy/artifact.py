@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,10 +38,11 @@ from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
-from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
+from lsnn_neuro.bounded import parse_json, parse_table, read_text
+from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
-from lsnn_neuro.files import new_folder, read, sha256, write, write_bytes, write_text
+from lsnn_neuro.files import new_folder, parts_of, read, sha256, write, write_bytes, write_text
 from lsnn_neuro.migrations import conversion_report
 from lsnn_neuro.registry import ENCODERS
 from lsnn_neuro.tasks.encoder import Encoder, EncoderConstants
@@ -57,6 +59,8 @@ PROBE, ENCODER = "probe.safetensors", "encoder.safetensors"
 SOURCE = "imported.safetensors"
 FORMAT_VERSION, OLDEST_FORMAT = 3, 1
 _OWN_HASH = "manifest_sha256"
+_PARTS = {"target": str, "encoder": dict, "probe": dict, "class_names": list}
+"""What else of a manifest is read here, and what it is."""
 _LIBRARIES = ("lava-nc", "numpy", "scipy", "safetensors")
 
 _SCRIPT_TEXT = '''\
@@ -98,10 +102,8 @@ class Artifact:
             return None
         listed = ENCODER in self.manifest["sha256"]
         arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
-        try:
+        with parts_of(str(self.folder / MANIFEST), "encoder"):
             name, settings = str(about["name"]), dict(about["settings"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._unusable(error) from error
         return EncoderConstants(name=name, settings=settings, arrays=arrays)
 
     @cached_property
@@ -113,15 +115,13 @@ class Artifact:
         if (constants := self.encoder_constants) is None:
             return None
         try:
-            return constants.build(ENCODERS[constants.name])
-        except LSNNError as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> FileFormatError:
-        return FileFormatError(
-            f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package that "
-            "has it, or export again"
-        )
+            with parts_of(str(self.folder / MANIFEST), "encoder"):
+                return constants.build(ENCODERS[constants.name])
+        except FileFormatError as error:
+            raise FileFormatError(
+                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
+                "that has it, or export again"
+            ) from error
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -214,9 +214,9 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an artifact of a format that this release reads."""
     path = folder / MANIFEST
     try:
-        manifest = dict(json.loads(path.read_text(encoding="utf-8")))
-        found, _ = int(manifest["format_version"]), dict(manifest["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+        manifest = parse_table(read_text(path, str(path), FileFormatError))
+        found = _checked(manifest)
+    except ValueError as error:
         raise FileFormatError(f"{path}: not a readable manifest ({error})") from error
     if not OLDEST_FORMAT <= found <= FORMAT_VERSION:
         advice = "upgrade lsnn-neuro" if found > FORMAT_VERSION else "export it again"
@@ -224,14 +224,35 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: artifact version {found}, this release reads {OLDEST_FORMAT} to "
             f"{FORMAT_VERSION}; {advice}"
         )
-    if found > 1 and manifest.pop(_OWN_HASH, None) != _hash(manifest):
+    own = manifest.pop(_OWN_HASH, None)  # format 1 had none
+    if (found > 1 or own is not None) and own != _hash(manifest):
         raise FileFormatError(f"{path}: was changed since the export (SHA-256); export it again")
     return manifest
 
 
+def _checked(manifest: Mapping[str, Any]) -> int:
+    """The format of a manifest whose parts have the types that they should have; else ValueError."""
+    version, listed = manifest.get("format_version"), manifest.get("sha256")
+    if type(version) is not int:
+        raise ValueError(f"its format_version is {version!r}, expected a whole number")
+    if version > FORMAT_VERSION:
+        return version  # its parts may be others
+    if not isinstance(listed, dict) or not {NETWORK, GOLDEN} <= listed.keys():
+        raise ValueError(f"it lists no SHA-256 of {NETWORK} and {GOLDEN}")
+    for name in listed:
+        if name != Path(name).name:
+            raise ValueError(f"it lists {name!r}, which lies in another folder")
+    wrong = [
+        part for part, kind in _PARTS.items() if not isinstance(manifest.get(part), kind | None)
+    ]
+    for part in wrong:
+        raise ValueError(f"its {part} is a {type(manifest[part]).__name__}")
+    return version
+
+
 def _hash(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of a manifest without its hash, however it is laid out."""
-    as_read = json.loads(json.dumps(manifest))
+    as_read = parse_json(json.dumps(manifest))
     return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
@@ -280,9 +301,12 @@ def load_golden(path: Path) -> tuple[Events, SpikeRecord]:
     header, arrays = found.header, found.arrays
 
     def unpack(name: str, shape: list[int]) -> BoolArray:
-        return np.unpackbits(arrays[name], count=int(np.prod(shape))).reshape(shape).astype(bool)
+        count = math.prod(shape)
+        if not 0 <= count <= 8 * arrays[name].size:
+            raise ValueError(f"{name} of shape {shape} holds {arrays[name].size} bytes")
+        return np.unpackbits(arrays[name], count=count).reshape(shape).astype(bool)
 
-    try:
+    with parts_of(str(path), GOLDEN_KIND.name):
         graded = arrays["inputs"].dtype == np.int8
         record = SpikeRecord(
             spikes=tuple(
@@ -294,8 +318,6 @@ def load_golden(path: Path) -> tuple[Events, SpikeRecord]:
             seconds=0.0,
         )
         return arrays["inputs"] if graded else unpack("inputs", header["inputs"]), record
-    except (KeyError, ValueError, TypeError, NetworkError) as error:
-        raise FileFormatError(f"{path}: golden spikes with a wrong part: {error}") from error
 
 
 def versions() -> dict[str, str]:

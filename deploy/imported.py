@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lsnn_neuro import files
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.imported import KIND, SPEC, spec_of
@@ -104,7 +104,7 @@ class Imported:
             k.removeprefix(NETWORK): v for k, v in found.arrays.items() if k.startswith(NETWORK)
         }
         spec = spec_of(found, str(path))
-        try:
+        with files.parts_of(str(path), KIND.name):
             network = file_format.unpacked(
                 found.header["network"], arrays, file_format.KIND.version, str(path)
             )
@@ -114,10 +114,6 @@ class Imported:
                 notes=tuple(map(str, found.header["notes"])),
                 report=convert(in_single(spec), weight_bits=network.provenance.weight_bits)[1],
             )  # fmt: skip
-        except (KeyError, TypeError) as error:
-            raise FileFormatError(
-                f"{path}: {KIND.name} with a missing or unknown part: {error}"
-            ) from error
 
 
 def with_room(spec: NetworkSpec, largest_event: int) -> NetworkSpec:

@@ -20,7 +20,6 @@ t of the inputs: who writes the file takes out by how many steps the chip answer
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +28,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deploy.samples import check_size
+from deploy.samples import LARGEST, check_size
 from lsnn_neuro.arrays import Events
+from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.files import write_bytes
 
@@ -210,12 +210,6 @@ def _listed(array: Array) -> tuple[Any, ...]:
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for entry in file.zip.infolist():
-                check_size(path, entry.file_size)
-            return {name: file[name] for name in file.files}
-    except (AttributeError, TypeError) as error:  # an .npy file is an array, not an archive
-        raise DataError(f"{path}: is no .npz file") from error
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: can't be read as .npz ({error})") from error
+    with open_npz(path, most=LARGEST) as file:
+        check_size(path, sum(map(file.size, file.names)))
+        return {name: file.whole(name) for name in file.names}

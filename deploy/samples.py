@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
 from lsnn_neuro.arrays import EVENT_MAX, EVENT_MIN, Events, as_events
+from lsnn_neuro.data.npz import is_npz, open_npz, read_npy
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.tasks.labels import Labels
 from lsnn_neuro.tasks.task import Split, SupervisedTask, Task
@@ -118,30 +118,21 @@ def read_array(file: Path, name: str) -> npt.NDArray[Any]:
     if not file.is_file():
         raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file, or {RANDOM!r}")
     check_size(file, file.stat().st_size)
-    try:
-        found: Any = np.load(file, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            if name not in found.files:
-                raise DataError(f"{file}: holds no array {name!r}, only {', '.join(found.files)}")
-            check_size(file, found.zip.getinfo(f"{name}.npy").file_size)
-            array: npt.NDArray[Any] = found[name]
-            return array
-    except ValueError as error:
-        reason = "holds Python objects, or is of another kind" if "pickle" in str(error) else error
-        raise DataError(f"{file}: can't be read as .npy or .npz ({reason})") from error
-    except (OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file}: can't be read as .npy or .npz ({error})") from error
+    if not is_npz(file):
+        return read_npy(file)
+    with open_npz(file, most=LARGEST) as found:
+        if name not in found.names:
+            raise DataError(f"{file}: holds no array {name!r}, only {', '.join(found.names)}")
+        check_size(file, found.size(name))
+        return found.whole(name)
 
 
 def array_names(file: Path) -> list[str]:
     """The names of the arrays in an ``.npz`` file; none of an ``.npy`` file."""
-    try:
-        with zipfile.ZipFile(file) as found:
-            return [n.removesuffix(".npy") for n in found.namelist() if n.endswith(".npy")]
-    except (OSError, zipfile.BadZipFile):
+    if not is_npz(file):
         return []
+    with open_npz(file) as found:
+        return found.names
 
 
 def check_samples(task: Task, split: Split, max_samples: int | None) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro import files, migrations
-from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
+from lsnn_neuro.arrays import whole_number
+from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network import spec_file
-from lsnn_neuro.network.spec import NetworkSpec
+from lsnn_neuro.network.spec import INDEX_MAX, NetworkSpec
 from lsnn_neuro.recipe import Recipe, parse_recipe
 from lsnn_neuro.tasks import as_trained, make_task
 from lsnn_neuro.tasks.encoder import EncoderConstants
@@ -85,14 +86,14 @@ class Checkpoint:
         path = Path(path)
         found = files.read(path, KIND)
         header, arrays = found.header, found.arrays
-        if not {"recipe", "progress"} <= header.keys():
+        if not all(isinstance(header.get(part), dict) for part in ("recipe", "progress")):
             raise FileFormatError(f"{path}: {KIND.name} without a recipe or without its progress")
         recipe = parse_recipe(header["recipe"], str(path))
         _check_finite(arrays, path)
-        if found.version < KIND.version:
-            return _of_older_release(recipe, header, arrays, path)
-        spec = encoder = None
-        try:
+        with files.parts_of(str(path), KIND.name):
+            if found.version < KIND.version:
+                return _of_older_release(recipe, header, arrays, path)
+            spec = encoder = None
             if "spec" in header:
                 spec = spec_file.unpack(header["spec"], _part(arrays, _SPEC))
             if "encoder" in header:
@@ -101,16 +102,11 @@ class Checkpoint:
             return cls(
                 recipe=recipe, spec=spec, encoder=encoder, progress=header["progress"],
                 arrays=migrations.run_state(others),
-                n_inputs=header["n_inputs"], n_outputs=header["n_outputs"],
+                n_inputs=_size("n_inputs", header["n_inputs"]),
+                n_outputs=_size("n_outputs", header["n_outputs"]),
                 class_names=tuple(map(str, header.get("class_names", ()))),
-                resumable=header["resumable"],
+                resumable=header["resumable"] is True,
             )  # fmt: skip
-        except (KeyError, TypeError) as error:
-            raise FileFormatError(
-                f"{path}: {KIND.name} with a missing or unknown part: {error}"
-            ) from error
-        except (NetworkError, RecipeError) as error:
-            raise FileFormatError(f"{path}: {error}") from error
 
     def network(self, path: Path) -> SpikingNetwork | LSTM:
         """The trained network; ``path`` names the file in errors."""
@@ -147,6 +143,10 @@ class Checkpoint:
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """The arrays whose names begin so, without that."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _size(name: str, value: Any) -> int:
+    return whole_number(KIND.name, name, value, 1, INDEX_MAX)
 
 
 def _check_finite(arrays: Mapping[str, Array], path: Path) -> None:

@@ -1,9 +1,10 @@
 """One safe file format for everything: arrays and a JSON header in a safetensors file.
 
-Each file says what it is (``kind``), in which version, which release wrote it, and carries a hash of its
-contents; reading checks them. Files are written to a temporary neighbour and then renamed, so that an
-interruption or a full disk leaves the old file whole. No pickle is involved. NumPy only, no torch. What
-older releases wrote is read here and brought to today's form by :mod:`lsnn_neuro.migrations`.
+Each file says what it is (``kind``), in which version, which release wrote it, and carries a seal, the
+SHA-256 of all its bytes with zeros for the seal; reading checks them, so that a flipped bit is noticed.
+Files are written to a temporary neighbour and then renamed, so that an interruption or a full disk leaves
+the old file whole. No pickle is involved. NumPy only, no torch. What older releases wrote is read here and
+brought to today's form by :mod:`lsnn_neuro.migrations`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from lsnn_neuro import __version__
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.bounded import parse_table
+from lsnn_neuro.errors import FileFormatError, LSNNError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _HEADER = "lsnn-neuro"  # a single metadata key, so that equal contents give equal bytes
+_HEADER_MAX = 100_000_000  # bytes, as in safetensors itself
+_SEAL, _OLD_SEAL = "file_sha256", "sha256"
+_UNSEALED = "0" * 64
+_KNOWN = {_SEAL, _OLD_SEAL, "kind", "version", "release", "header"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +118,12 @@ def write(path: Path, kind: Kind, header: Mapping[str, Any], arrays: Arrays) -> 
     """Write arrays and a JSON header atomically; the same contents give the same bytes."""
     contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     about = {
-        "kind": kind.name,
-        "version": kind.version,
-        "release": __version__,
+        _SEAL: _UNSEALED, "kind": kind.name, "version": kind.version, "release": __version__,
         "header": dict(header),
-        "sha256": _hash(header, contiguous),
-    }
-    write_bytes(path, save(contiguous, {_HEADER: json.dumps(about, sort_keys=True)}))
+    }  # fmt: skip
+    data = save(contiguous, {_HEADER: json.dumps(about, sort_keys=True)})
+    seal = hashlib.sha256(data).hexdigest()
+    write_bytes(path, data.replace(_sealed(_UNSEALED), _sealed(seal), 1))
 
 
 def read(path: Path, kind: Kind) -> Contents:
@@ -126,18 +131,20 @@ def read(path: Path, kind: Kind) -> Contents:
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; expected {_a(kind.name)}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise FileFormatError(f"{path}: not a readable {kind.name} ({error})") from error
+        about = _about(path)
+        arrays = load_file(path)
+        if _SEAL in about and about[_SEAL] != _seal_of(path, str(about[_SEAL])):
+            raise _changed(path)
+    except (SafetensorError, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise FileFormatError(f"{path}: not a readable {kind.name} ({reason})") from error
     if about.get("kind") != kind.name:
         raise FileFormatError(
             f"{path}: is {_a(about.get('kind', 'foreign file'))}, not {_a(kind.name)}"
         )
     version, release = about.get("version"), about.get("release", "")
-    if not isinstance(version, int) or not kind.oldest <= version <= kind.version:
-        newer = isinstance(version, int) and version > kind.version
+    if type(version) is not int or not kind.oldest <= version <= kind.version:
+        newer = type(version) is int and version > kind.version
         by = f" by lsnn-neuro {release}" if release else ""
         raise FileFormatError(
             f"{path}: {kind.name} version {version}{by}, this release reads {kind.oldest} to "
@@ -146,19 +153,47 @@ def read(path: Path, kind: Kind) -> Contents:
         )
     if not isinstance(header := about.get("header"), dict):
         raise FileFormatError(f"{path}: {kind.name} without a header")
-    if "sha256" in about and about["sha256"] != _hash(header, arrays):
-        raise FileFormatError(
-            f"{path}: its contents were changed since it was written (SHA-256); use another copy"
-        )
+    if not about.keys() <= _KNOWN or (
+        _OLD_SEAL in about and about[_OLD_SEAL] != _hash(header, arrays)
+    ):
+        raise _changed(path)
     return Contents(version=version, release=str(release), header=header, arrays=arrays)
+
+
+@contextmanager
+def parts_of(label: str, what: str) -> Iterator[None]:
+    """What is raised over a missing or wrong part of a file, as a FileFormatError.
+
+    - label: names the file; what: its kind. The hash of a file says that it is as it was written, not that
+      it was written by us
+    """
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except LSNNError as error:
+        raise FileFormatError(f"{label}: {error}") from error
+    except (
+        ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError
+    ) as error:  # fmt: skip
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileFormatError(
+            f"{label}: {what} with a missing or unknown part: {reason}"
+        ) from error
 
 
 def _a(noun: object) -> str:
     return f"{'an' if str(noun)[:1] in 'aeiou' else 'a'} {noun}"
 
 
+def _changed(path: Path) -> FileFormatError:
+    return FileFormatError(
+        f"{path}: its contents were changed since it was written (SHA-256); use another copy"
+    )
+
+
 def _hash(header: Mapping[str, Any], arrays: Arrays) -> str:
-    """SHA-256 of a header and arrays, in an order of their own."""
+    """SHA-256 of a header and arrays, in an order of their own: what release 0.2.0 kept at first."""
     digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -166,16 +201,44 @@ def _hash(header: Mapping[str, Any], arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
+def _sealed(digest: str) -> bytes:
+    """The place of the seal in a file's bytes: a text in a text, and the first of its names."""
+    return rf"{{\"{_SEAL}\": \"{digest}\"".encode()
+
+
+def _seal_of(path: Path, seal: str) -> str:
+    """The SHA-256 of a whole file whose seal is replaced by zeros."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER_MAX + 8)
+        digest = hashlib.sha256(start.replace(_sealed(seal), _sealed(_UNSEALED), 1))
+        while more := file.read(2**24):
+            digest.update(more)
+    return digest.hexdigest()
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What a file says of itself; ValueError and the like over one that is no safetensors file."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(path.stat().st_size - 8, _HEADER_MAX):
+            raise ValueError(f"its header should have {length} bytes")
+        found = parse_table(file.read(length)).get("__metadata__", {})
+    return parse_table(found.get(_HEADER, "{}"))
+
+
 def kind_of(path: Path) -> str | None:
     """What a file says it is; None if it is not one of these files."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            about = dict(json.loads((file.metadata() or {}).get(_HEADER, "{}")))
-    except (SafetensorError, OSError, ValueError, TypeError):
+        kind = _about(path).get("kind")
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return about.get("kind")
+    return kind if isinstance(kind, str) else None
 
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**24):
+            digest.update(part)
+    return digest.hexdigest()

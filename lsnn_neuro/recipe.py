@@ -9,11 +9,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import tomli
 import tomli_w
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
 from lsnn_neuro import migrations
+from lsnn_neuro.bounded import TOML_MAX, parse_toml, read_text
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network.config import NetworkConfig
 from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS, unknown
@@ -154,17 +154,14 @@ def load_recipe(
     if path.suffix == ".toml":
         if not path.is_file():
             raise RecipeError(f"{path}: no such recipe file")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: can't be read ({error})") from error
+        text = read_text(path, str(path), RecipeError, most=TOML_MAX)
     elif str(source) in built_in():
         text = _built_in_folder().joinpath(f"{source}.toml").read_text("utf-8")
     else:
         raise RecipeError(f"no recipe {unknown(str(source), built_in())}; or give a .toml file")
     try:
-        data = migrations.recipe(tomli.loads(text))
-    except tomli.TOMLDecodeError as error:
+        data = migrations.recipe(parse_toml(text))
+    except ValueError as error:
         raise RecipeError(f"{source}: not valid TOML ({error})") from error
     for override in overrides:
         _override(data, override)
@@ -273,8 +270,8 @@ def _override(data: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise RecipeError(f"--set {override!r}: expected section.field=value")
     try:
-        value = tomli.loads(f"x = {text}")["x"]
-    except tomli.TOMLDecodeError:
+        value = parse_toml(f"x = {text}")["x"]
+    except ValueError:
         value = text
     *sections, field = key.strip().split(".")
     for section in sections:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy.typing as npt
 
 from lsnn_neuro import files, migrations
-from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network.spec_file import part, split
 from lsnn_neuro.neurons.neuron import Neuron
 from lsnn_neuro.registry import NEURONS
@@ -52,8 +51,8 @@ def pack(network: QuantizedNetwork) -> tuple[dict[str, Any], Arrays]:
 def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> QuantizedNetwork:
     """The network of JSON values and arrays; every part is checked as when it was built.
 
-    Raises KeyError and TypeError over a part that is missing or unknown, NetworkError over a wrong one, and
-    RecipeError over a neuron that is not installed.
+    Raises NetworkError over a wrong part, RecipeError over a neuron that is not installed, and what Python
+    raises over one that is missing or of another type (:func:`lsnn_neuro.files.parts_of`).
     """
     populations = []
     for i, scalars in enumerate(header["populations"]):
@@ -95,11 +94,5 @@ def unpacked(
     header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], version: int, label: str
 ) -> QuantizedNetwork:
     """The network of a file's contents of any version; ``label`` names the file in errors."""
-    try:
+    with files.parts_of(label, KIND.name):
         return unpack(*migrations.network(header, arrays, version))
-    except (KeyError, TypeError) as error:
-        raise FileFormatError(
-            f"{label}: {KIND.name} with a missing or unknown part: {error}"
-        ) from error
-    except (NetworkError, RecipeError) as error:
-        raise FileFormatError(f"{label}: {error}") from error

@@ -21,6 +21,7 @@ import numpy as np
 
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import IntArray
+from lsnn_neuro.data.npz import read_npy
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.neurons.ahp import AHP
@@ -102,15 +103,12 @@ def load(folder: Path) -> QuantizedNetwork:
 
 def _matrix(path: Path, shape: tuple[int, int]) -> IntArray:
     """Whole-numbered weights (source, target) that a mantissa can hold."""
-    try:
-        found = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise FileFormatError(f"{path}: no such file; expected weights {shape}") from error
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path}: not a readable NumPy array ({error})") from error
-    if not isinstance(found, np.ndarray) or found.shape != shape:
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file; expected weights {shape}")
+    found = read_npy(path, FileFormatError)
+    if found.shape != shape:
         raise FileFormatError(
-            f"{path}: has shape {getattr(found, 'shape', None)}, the published network's is {shape}"
+            f"{path}: has shape {found.shape}, the published network's is {shape}"
         )
     if found.dtype.kind not in "iuf" or not np.array_equal(found, np.rint(found)):
         raise FileFormatError(f"{path}: holds {found.dtype} that are not all whole numbers")

@@ -11,8 +11,8 @@ import h5py
 import nir
 import numpy as np
 
-from lsnn_neuro.data.hdf5 import check_contents
-from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
+from lsnn_neuro.data.hdf5 import check_contents, readable
+from lsnn_neuro.errors import FileFormatError, NetworkError
 
 NODES_MAX = 1000
 """Nodes of a graph, at most."""
@@ -69,15 +69,10 @@ def read_graph(path: Path) -> nir.NIRGraph:
     """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; expected a NIR graph")
-    try:
+    with readable(f"{path}: not a readable NIR graph", FileFormatError):
         with h5py.File(path, "r") as file:
             _check_contents(file, path)
         graph = nir.read(path, type_check=False)
-    except LSNNError:
-        raise
-    except Exception as error:  # whatever h5py and nir raise over a foreign file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileFormatError(f"{path}: not a readable NIR graph ({reason})") from error
     if not isinstance(graph, nir.NIRGraph):
         raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
     return graph

@@ -12,6 +12,7 @@ import numpy as np
 
 from deploy.interchange.dialects import AGREE, DIALECTS, Dialect, Drive, Integration, ResetRule
 from lsnn_neuro.arrays import FloatArray
+from lsnn_neuro.data.npz import read_npy
 from lsnn_neuro.errors import FileFormatError, NetworkError
 
 RESET = "reset"
@@ -226,13 +227,9 @@ def _value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if text.endswith(".npy"):
-        try:
-            array = np.load(Path(text), allow_pickle=False)
-        except (OSError, EOFError, ValueError) as error:
-            raise FileFormatError(f"{text}: not a readable NumPy array ({error})") from error
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-            kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
-            raise FileFormatError(f"{text}: holds {kind}, expected an array of numbers")
+        array = read_npy(Path(text), FileFormatError)
+        if array.dtype.kind not in "iuf":
+            raise FileFormatError(f"{text}: holds {array.dtype}, expected an array of numbers")
         return array.astype(np.float64)
     try:
         return float(text)

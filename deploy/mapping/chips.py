@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
-import tomli
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lsnn_neuro.bounded import TOML_MAX, parse_toml, read_text
 from lsnn_neuro.errors import RecipeError
 
 T = TypeVar("T")
@@ -185,10 +185,7 @@ def load_chip(name: str) -> Chip:
             raise RecipeError(
                 f"chip is {name!r}, allowed are {', '.join(CHIPS)} or the path of a chip file"
             )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"chip {name}: can't be read ({error})") from error
+        text = read_text(path, f"chip {name}", RecipeError, most=TOML_MAX)
     return _parse(name, text)
 
 
@@ -199,12 +196,12 @@ def _builtin(name: str) -> str:
 def _parse(name: str, text: str) -> Chip:
     """A chip from TOML text; costs that only name another chip are taken from there."""
     try:
-        data: dict[str, Any] = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except ValueError as error:
         raise RecipeError(f"chip {name}: not readable as TOML ({error})") from error
     costs = data.get("costs")
     if isinstance(costs, dict) and set(costs) == {"chip"} and costs["chip"] in CHIPS:
-        lender = tomli.loads(_builtin(costs["chip"]))
+        lender = parse_toml(_builtin(costs["chip"]))
         data = data | {"costs": lender["costs"]}
     try:
         return Chip.model_validate(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lsnn_neuro import files, migrations
+from lsnn_neuro.bounded import parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.tasks.score import METRICS, Metric
 
@@ -109,19 +110,17 @@ class Card(_Part):
         """Read a folder's card."""
         file = folder / CARD
         try:
-            fields = dict(json.loads(file.read_bytes()))
+            fields = parse_table(read_text(file, str(file), FileFormatError))
             return cls.model_validate(migrations.card(fields))
-        except FileNotFoundError as error:
-            raise FileFormatError(f"{file}: no such file; `make results` measures it") from error
-        except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
-            raise FileFormatError(
-                f"{file}: not a readable card ({error}); delete it, and `make results` measures it again"
-            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise FileFormatError(
                 f"{file}: {where}: {first['msg']}; delete it, and `make results` measures it again"
+            ) from error
+        except ValueError as error:
+            raise FileFormatError(
+                f"{file}: not a readable card ({error}); delete it, and `make results` measures it again"
             ) from error
 
     def belongs_to(self, folder: Path) -> bool:

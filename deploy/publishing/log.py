@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lsnn_neuro import files
+from lsnn_neuro.bounded import parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 
 RECIPE = "recipe.toml"
@@ -23,13 +24,14 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if path is None:
         raise FileFormatError(f"{folder}: holds neither {_RAW} nor {METRICS}; is it a run?")
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.name == METRICS else data).decode()
-        lines = [dict(json.loads(line)) for line in text.splitlines()]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+        text = read_text(path, str(path), FileFormatError)
+        lines = [parse_table(line) for line in text.splitlines()]
+    except ValueError as error:
         raise FileFormatError(f"{path}: not a readable log ({error})") from error
-    if not all({"iteration", "seconds"} <= line.keys() for line in lines):
-        raise FileFormatError(f"{path}: not the log of a run: a line lacks iteration or seconds")
+    for line in lines:
+        for name in ("iteration", "seconds"):
+            if not isinstance(line.get(name), int | float):
+                raise FileFormatError(f"{path}: not the log of a run: a line lacks its {name}")
     return lines
 
 

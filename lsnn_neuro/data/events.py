@@ -8,9 +8,7 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
-from lsnn_neuro.data.hdf5 import check_dataset
+from lsnn_neuro.data.hdf5 import check_dataset, readable
+from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.data.samples import (
     WHOLE,
     ArraySamples,
@@ -201,13 +200,9 @@ def spikes_of(array: Any, at: str) -> Spikes:
     )
 
 
-@contextmanager
-def _readable(where: str) -> Iterator[None]:
+def _readable(where: str) -> AbstractContextManager[None]:
     """What h5py raises over a broken file is a DataError that names the place."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{where}: can't be read as HDF5 ({error}); copy the file again") from error
+    return readable(f"{where}: can't be read as HDF5", DataError, "; copy the file again")
 
 
 def _lists(dataset: Any, name: str) -> Any:
@@ -223,11 +218,8 @@ def _lists(dataset: Any, name: str) -> Any:
 
 def _of_npz(path: Path, labels: str, groups: str | None) -> Samples:
     more = [labels, *([groups] if groups else [])]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            there = {n.removesuffix(".npy") for n in archive.namelist()}
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: can't be read as .npz ({error}); save it again") from error
+    with open_npz(path) as archive:
+        there = set(archive.names)
     dense = "spikes" in there
     if dense and there >= set(LISTED):
         raise DataError(

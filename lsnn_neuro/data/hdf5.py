@@ -7,6 +7,7 @@ bytes stand for an array of any size (what was never written is filled in).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -19,6 +20,23 @@ EXPANSION_MAX = 2000
 """Bytes of an array for each that is stored: compression in HDF5 reaches 1032."""
 UNSTORED_MAX = 2**24
 """Bytes of an array that need not be stored."""
+DEPTH_MAX = 32
+"""Groups within one another."""
+
+
+@contextmanager
+def readable(said: str, error: type[LSNNError], remedy: str = "") -> Iterator[None]:
+    """Whatever h5py, or who reads by it, raises over a broken or foreign file, as an error in one line.
+
+    - said: the file, and what it can't be read as; error: what is raised
+    """
+    try:
+        yield
+    except LSNNError:
+        raise
+    except Exception as reason:
+        words = " ".join(str(reason).split()) or type(reason).__name__
+        raise error(f"{said} ({words}){remedy}") from reason
 
 
 def check_dataset(item: Any, where: str, error: type[LSNNError]) -> None:
@@ -47,6 +65,8 @@ def check_contents(file: h5py.File, where: str, error: type[LSNNError]) -> Itera
     waiting, found, total = [file["/"]], {h5py.h5o.get_info(file.id).addr}, 0
     while waiting:
         group = waiting.pop()
+        if group.name.count("/") > DEPTH_MAX:
+            raise error(f"{where}: its groups lie more than {DEPTH_MAX} deep within one another")
         yield group
         for name in group:
             at = f"{where}: {group.name.rstrip('/')}/{name}"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.data.samples import WHOLE
 from lsnn_neuro.errors import DataError
 
 _UNSIGNED_BYTE = 8
@@ -28,14 +29,20 @@ def read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
     - returns: read-only array of the shape in the file's header
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, EOFError, zlib.error) as error:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file")
+        content = _content(path, axes)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: can't be read ({error}); {_REMEDY}") from error
     return parse_idx(content, axes, name=str(path))
+
+
+def _content(path: Path, axes: int) -> bytes:
+    """The bytes of a file as far as its header promises, and one more where there is one."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        start = file.read(4 + 4 * axes)
+        size = math.prod(struct.unpack_from(f">{axes}I", start.ljust(4 + 4 * axes, b"\0"), 4))
+        return start + file.read(min(size, WHOLE) + 1)
 
 
 def parse_idx(content: bytes, axes: int, name: str) -> npt.NDArray[np.uint8]:
@@ -50,10 +57,12 @@ def parse_idx(content: bytes, axes: int, name: str) -> npt.NDArray[np.uint8]:
             f"{name}: magic number is {magic:#010x}, expected {expected:#010x} "
             f"(IDX, unsigned bytes, axes: {axes}); is it another file, or still gzipped?"
         )
-    if len(content) - header != math.prod(shape):
+    found, promised = len(content) - header, math.prod(shape)
+    if found != promised:
+        more = " or more" if found > promised else ""
         raise DataError(
-            f"{name}: holds {len(content) - header} values, its header promises "
-            f"{' x '.join(map(str, shape))} = {math.prod(shape)}; {_REMEDY}"
+            f"{name}: holds {found} values{more}, its header promises "
+            f"{' x '.join(map(str, shape))} = {promised}; {_REMEDY}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.bounded import unpacked
 from lsnn_neuro.data.cache import cache_folder, check_sha256, install
 from lsnn_neuro.data.idx import idx_bytes, read_idx
+from lsnn_neuro.data.samples import WHOLE
 from lsnn_neuro.errors import DataError
 
 SIDE = 28
@@ -61,7 +62,7 @@ _DOWNLOAD_FAILURES = (
     DataError,
     OSError,
     EOFError,
-    zlib.error,
+    ValueError,
     subprocess.SubprocessError,
     zipfile.BadZipFile,
 )
@@ -260,7 +261,7 @@ def _from_mirror(mirror: str) -> dict[str, bytes]:
                 file = pooch.retrieve(
                     f"{mirror}{name}.gz", None, f"{name}.gz", folder, downloader=downloader
                 )
-                files[name] = gzip.decompress(Path(file).read_bytes())
+                files[name] = unpacked(Path(file), WHOLE)
             except _DOWNLOAD_FAILURES as error:
                 raise DataError(f"{name}.gz: {' '.join(str(error).split())}") from error
     return files

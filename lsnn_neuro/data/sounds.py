@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from lsnn_neuro.bounded import read_text
 from lsnn_neuro.data.samples import Samples, files_read
-from lsnn_neuro.data.speech import FloatArray, read_samples
+from lsnn_neuro.data.speech import FloatArray, open_sound, read_samples
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.features import (
     FRAME_MS,
@@ -137,13 +139,11 @@ def _of_csv(
     folder: Path, table: Path, config: SoundConfig, groups: str | int | None
 ) -> SoundSamples:
     """Sounds by the rows of a table; every row must name a file, every sound must have a row."""
+    text = read_text(table, f"{table}: can't be read; task.labels must name it", DataError)
     try:
-        with table.open(
-            encoding="utf-8-sig", newline=""
-        ) as file:  # some programs begin with a mark
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    except csv.Error as error:
         raise DataError(f"{table}: can't be read ({error}); task.labels must name it") from error
     for column in ("file", "label", *([groups] if isinstance(groups, str) else [])):
         if column not in columns:
@@ -209,14 +209,14 @@ def _part(file: Path, number: int) -> str:
 
 def _checked(file: Path, config: SoundConfig) -> int:
     """The number of samples of a mono WAV file of 16 bits and the rate; what is none is refused by name."""
-    import soundfile  # so that tasks without sound don't depend on the system's libsndfile
-
     if file.stat().st_size == 0:
         raise DataError(f"{file}: is empty (0 bytes); remove it")
-    try:
-        found = soundfile.info(str(file))
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{file}: can't be read as WAV ({error})") from error
+    with open_sound(file) as found:
+        return _length(found, file, config)
+
+
+def _length(found: Any, file: Path, config: SoundConfig) -> int:
+    """The number of samples of an open sound; DataError over one that is none of these."""
     if found.channels != 1:
         raise DataError(f"{file}: {found.channels} channels, expected 1; mix them down")
     if found.subtype != WIDTH:

@@ -15,18 +15,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.bounded import read_text
 from lsnn_neuro.data.samples import check_finite
 from lsnn_neuro.data.timit import CORE_TEST_SPEAKERS
 from lsnn_neuro.errors import DataError
 
+FORMATS = ("WAV", "WAVEX", "RF64", "NIST")
+"""Of sounds, as libsndfile calls them."""
 DIGITS_RATE = 8000  # Hz
 DIGITS_TEST = 5  # indices 0 to 4 are the test split
 _DIGITS_NAME = re.compile(r"([0-9])_([^_]+)_([0-9]+)")
@@ -122,18 +126,30 @@ def find_digits(folder: Path, validation: int | None = None) -> SpeechSplits[Spo
     return SpeechSplits(train=train, validation=valid, test=tested)
 
 
+@contextmanager
+def open_sound(file: Path) -> Iterator[Any]:
+    """A recording, as libsndfile reads it; DataError over what can't be read, or ends before it says."""
+    # Imported here, so that tasks without sound don't depend on the system's libsndfile.
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(file)) as sound:
+            if sound.format not in FORMATS:
+                raise DataError(f"{file}: is {sound.format}, expected {' or '.join(FORMATS)}")
+            if sound.frames > 8 * file.stat().st_size:
+                raise DataError(f"{file}: says it has {sound.frames} samples, and is shorter")
+            yield sound
+    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{file}: can't be read as WAV, RIFF or NIST SPHERE ({error})") from error
+
+
 def read_samples(file: Path, rate: int) -> FloatArray:
     """The samples of a mono recording, -1 to 1, shape (sample,); all are finite.
 
     - rate: the sampling rate it must have, in Hz
     """
-    # Imported here, so that tasks without sound don't depend on the system's libsndfile.
-    import soundfile
-
-    try:
-        samples, found = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{file}: can't be read as RIFF or NIST SPHERE ({error})") from error
+    with open_sound(file) as sound:
+        samples, found = sound.read(dtype="float32", always_2d=True), sound.samplerate
     if found != rate:
         raise DataError(f"{file}: sampling rate is {found} Hz, expected {rate} Hz; resample it")
     if samples.shape[1] != 1:
@@ -146,10 +162,7 @@ def read_samples(file: Path, rate: int) -> FloatArray:
 def read_segments(file: Path) -> tuple[Segment, ...]:
     """The phones of a ``.PHN`` file."""
     segments: list[Segment] = []
-    try:
-        lines = file.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: can't be read ({error})") from error
+    lines = read_text(file, str(file), DataError, encoding="ascii").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from lsnn_neuro import files
-from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
+from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.config import SpikingConfig
 from lsnn_neuro.network.spec import NetworkSpec, Population
@@ -32,15 +32,9 @@ def read_spec(path: Path | str) -> NetworkSpec:
 
 def spec_of(found: files.Contents, label: str) -> NetworkSpec:
     """The float network in a file's contents; ``label`` names the file in errors."""
-    try:
-        arrays = {k.removeprefix(SPEC): v for k, v in found.arrays.items() if k.startswith(SPEC)}
+    arrays = {k.removeprefix(SPEC): v for k, v in found.arrays.items() if k.startswith(SPEC)}
+    with files.parts_of(label, KIND.name):
         return spec_file.unpack(found.header["spec"], arrays)
-    except (KeyError, TypeError) as error:
-        raise FileFormatError(
-            f"{label}: {KIND.name} with a missing or unknown part: {error}"
-        ) from error
-    except (NetworkError, RecipeError) as error:
-        raise FileFormatError(f"{label}: {error}") from error
 
 
 def start_overrides(path: Path) -> tuple[str, ...]:

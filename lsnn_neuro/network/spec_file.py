@@ -35,8 +35,8 @@ def pack(spec: NetworkSpec) -> tuple[dict[str, Any], Arrays]:
 def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> NetworkSpec:
     """The network of JSON values and arrays; every part is checked as when it was made.
 
-    Raises KeyError and TypeError over a part that is missing or unknown, NetworkError over a wrong one, and
-    RecipeError over a neuron that is not installed.
+    Raises NetworkError over a wrong part, RecipeError over a neuron that is not installed, and what Python
+    raises over one that is missing or of another type (:func:`lsnn_neuro.files.parts_of`).
     """
     populations = []
     for i, scalars in enumerate(header["populations"]):

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lsnn_neuro import files
+from lsnn_neuro.bounded import parse_table, read_text
 from lsnn_neuro.checkpoint import BEST, LAST
+from lsnn_neuro.errors import TrainingError
 from lsnn_neuro.silence import silence
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ class Log(Callback):
 
     def start(self, trainer: Trainer) -> None:
         """Open the file, cut to the iterations that the run has made."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        there = self.path.exists()
+        lines = read_text(self.path, str(self.path), TrainingError).splitlines() if there else []
         kept = [line for line in lines if _iteration_of(line) <= trainer.iteration]
         files.write_text(self.path, "".join(f"{line}\n" for line in kept))
         self.file = self.path.open("a")
@@ -100,8 +103,8 @@ class Log(Callback):
 def _iteration_of(line: str) -> float:
     """The iteration of a metrics line; a line cut short by a crash counts as never written."""
     try:
-        return float(json.loads(line)["iteration"])
-    except (ValueError, KeyError):
+        return float(parse_table(line)["iteration"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return float("inf")
 
 

@@ -1,13 +1,13 @@
 """The one file format: safe, atomic, hashed, byte for byte the same for the same contents."""
 
 import errno
-import json
 import os
 import pickle
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from safetensors_files import about, put_together
 
 from lsnn_neuro import __version__, files
 from lsnn_neuro.errors import FileFormatError
@@ -28,17 +28,10 @@ def write(path, **changes):
     files.write(path, **{"kind": THING, "header": HEADER, "arrays": ARRAYS} | changes)
 
 
-def about(path):
-    """What the file says of itself."""
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["lsnn-neuro"])
-
-
 def tell(path, **changes):
     """Write the file again, with changes in what it says of itself; None drops a field."""
     said = {k: v for k, v in (about(path) | changes).items() if v is not None}
-    save_file(load_file(path), path, {"lsnn-neuro": json.dumps(said)})
+    put_together(path, said)
 
 
 def test_round_trip_keeps_everything(tmp_path):
@@ -115,29 +108,52 @@ def test_a_newer_version_asks_for_a_newer_release_and_says_which_wrote_it(tmp_pa
 def test_a_file_without_hash_and_release_is_read(tmp_path):
     """Older releases wrote neither."""
     write(tmp_path / "a")
-    tell(tmp_path / "a", sha256=None, release=None)
+    tell(tmp_path / "a", file_sha256=None, release=None)
     found = files.read(tmp_path / "a", THING)
     assert (found.release, found.header) == ("", HEADER)
 
 
-def test_any_flipped_bit_of_the_arrays_is_refused(tmp_path):
+def test_every_flipped_bit_is_refused(tmp_path):
     write(tmp_path / "a")
     data = (tmp_path / "a").read_bytes()
-    first = 8 + int.from_bytes(data[:8], "little")
-    for at in range(first, len(data)):
-        (tmp_path / "a").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        assert "changed since it was written (SHA-256)" in refused(tmp_path / "a")
+    for at in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[at // 8] ^= 1 << at % 8
+        (tmp_path / "a").write_bytes(flipped)
+        refused(tmp_path / "a")
 
 
-def test_a_changed_header_or_name_of_an_array_is_refused(tmp_path):
-    write(tmp_path / "a")
-    tell(tmp_path / "a", header=HEADER | {"text": "grau"})
-    assert "SHA-256" in refused(tmp_path / "a")
-    write(tmp_path / "a")
-    said, arrays = about(tmp_path / "a"), load_file(tmp_path / "a")
+def sealed_as_before(path):
+    """Seal a file as releases did that hashed header and arrays alone."""
+    header, arrays = about(path)["header"], load_file(path)
+    tell(path, file_sha256=None, sha256=files._hash(header, arrays))
+
+
+def test_a_file_that_was_sealed_as_before_is_read_and_its_changes_are_refused(tmp_path):
+    path = tmp_path / "a"
+    write(path)
+    sealed_as_before(path)
+    assert files.read(path, THING).header == HEADER
+    tell(path, header=HEADER | {"text": "grau"})
+    assert "SHA-256" in refused(path)
+    write(path)
+    sealed_as_before(path)
+    said, arrays = about(path), load_file(path)
     arrays["more"] = arrays.pop("large")
-    save_file(arrays, tmp_path / "a", {"lsnn-neuro": json.dumps(said)})
-    assert "SHA-256" in refused(tmp_path / "a")
+    put_together(path, said, arrays)
+    assert "SHA-256" in refused(path)
+    write(path)
+    sealed_as_before(path)
+    said = about(path)
+    put_together(path, {k.replace("sha256", "sha257"): v for k, v in said.items()})
+    assert "SHA-256" in refused(path)
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 900 + "1" + "}" * 900])
+def test_what_nests_too_deeply_is_refused(tmp_path, deep):
+    save_file({"x": np.zeros(3)}, tmp_path / "a", {"lsnn-neuro": deep})
+    assert "not a readable thing (nested more than 32 deep)" in refused(tmp_path / "a")
+    assert files.kind_of(tmp_path / "a") is None
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
