@@ -108,7 +108,9 @@ def test_the_validation_size_can_be_chosen(tmp_path):
     folder = str(write_folder(tmp_path / "f"))
     assert len(load_images(folder, validation=5).validation) == 5
     for size in (0, 16):
-        with pytest.raises(DataError, match=f"validation set of {size} images.*1 to 15"):
+        with pytest.raises(
+            DataError, match=rf"task\.validation is {size} of the 16 .* allowed are 1 to 15"
+        ):
             load_images(folder, validation=size)
 
 
