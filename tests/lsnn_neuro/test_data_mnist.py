@@ -114,6 +114,14 @@ def test_the_validation_size_can_be_chosen(tmp_path):
             load_images(folder, validation=size)
 
 
+def test_a_handful_of_images_is_split_and_one_alone_is_refused(tmp_path):
+    splits = load_images(str(write_folder(tmp_path / "f", n_train=5)))
+    assert [len(splits.train), len(splits.validation)] == [4, 1]
+    one = str(write_folder(tmp_path / "g", n_train=1))
+    with pytest.raises(DataError, match=r"g': 1 training image; needed are 2 or more"):
+        load_images(one)
+
+
 def test_an_unknown_source_says_what_is_allowed():
     with pytest.raises(DataError, match=r"'mnits'.*'mnist-5k', 'mnist' and a folder"):
         load_images("mnits")
