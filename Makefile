@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all interchange sanitize neon lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange sanitize soak neon lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -53,6 +53,11 @@ interchange: $(VENV)/installed ## read what five other frameworks export, and co
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py
+
+# LSNN_NEURO_SEED draws other moments, LSNN_NEURO_KILLS and LSNN_NEURO_ROUNDS set how often.
+soak: export LSNN_NEURO_KILLS ?= 20
+soak: $(VENV)/installed ## end commands at random moments, and repeat runs in one process: nothing may be left
+	$(BIN)/python -m pytest -s tests/test_kill.py tests/test_soak.py
 
 neon: $(VENV)/installed ## the kernel built for 64-bit ARM, run under an emulator: the same bits
 	$(BIN)/python tests/neon.py

@@ -14,6 +14,8 @@ import click
 
 # Spinning OpenMP threads stall a small machine that has other work; must be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Notebooks set the backend of their own Matplotlib, which may be missing here; pictures need none.
+os.environ.pop("MPLBACKEND", None)
 
 import deploy
 import lsnn_neuro
@@ -91,7 +93,7 @@ def train(
     recipe: str, out: Path | None, overrides: tuple[str, ...], start: Path | None, quantize: bool,
     resume: bool, data: str | None, device: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train RECIPE: a .toml file, or the name of a built-in recipe.
+    """Train RECIPE: a .toml file, the name of a built-in recipe, or a run's folder.
 
     Which design rules of the chip the best network breaks, and what its quantization loses, is said at
     the end.
@@ -100,21 +102,22 @@ def train(
     Examples:
       lsnn-neuro train store-recall
       lsnn-neuro train recipes/smnist-rows.toml --set training.lr=0.005 --set seed=1
-      lsnn-neuro train runs/smnist-rows/recipe.toml --resume
-      lsnn-neuro train runs/words/recipe.toml --resume --data /mnt/words.h5
+      lsnn-neuro train runs/smnist-rows --resume
+      lsnn-neuro train runs/words --resume --data /mnt/words.h5
       lsnn-neuro train smnist-rows --start imported.safetensors --quantize --set training.lr=0.0005
     """
     from lsnn_neuro.checkpoint import LAST
     from lsnn_neuro.network.imported import start_overrides
+    from lsnn_neuro.recipe import recipe_file
     from lsnn_neuro.training import summary
 
     started = () if start is None else start_overrides(start)
     loaded = lsnn_neuro.load_recipe(
         recipe, (*started, *overrides), sections=["quantization"] if quantize else []
     )
-    own = Path(recipe).parent  # a run's recipe.toml goes on in its own folder
-    resumed = resume and Path(recipe).is_file() and (own / LAST).is_file()
-    run_dir = out or (own if resumed else Path("runs") / loaded.name)
+    file = recipe_file(recipe)  # a run's recipe goes on in its own folder
+    own = file.parent if resume and file and (file.parent / LAST).is_file() else None
+    run_dir = out or own or Path("runs") / loaded.name
     trainer = lsnn_neuro.train(
         loaded, run_dir, resume=resume, device=device, progress=not as_json, data=data
     )

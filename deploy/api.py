@@ -44,6 +44,7 @@ from lsnn_neuro.silence import silence
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.tasks.task import Split, Task, Trials
 from quantize.design_rules import Violation, check
+from quantize.emulator import check_inputs
 from quantize.network import SPIKES, QuantizedNetwork, value_range
 from quantize.record import SpikeRecord
 
@@ -163,6 +164,8 @@ def _parity(
 ) -> ParityReport:  # fmt: skip
     """Levels P0 to P3."""
     _check_alone(inputs, task, max_samples)
+    if inputs is not None:
+        check_inputs(model.integers, inputs)
     target = None if target is None else _target(target)
     sides, gathering = Sides.of(model, target), Gathering(model.integers)
     if model.artifact is not None and inputs is None and task is None and max_samples is None:

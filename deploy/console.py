@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import wraps
@@ -22,8 +23,12 @@ from deploy.tasks import task_of_user
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError
 from lsnn_neuro.registry import unknown
+from lsnn_neuro.signals import REQUESTS, EndRequest, handled, request_end
 from quantize.design_rules import check
 from quantize.network import SPIKES, value_range
+
+# how torch says it, on the CPU and on a GPU
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory")
 
 NONE = "none"
 """What stands for an empty list."""
@@ -117,23 +122,44 @@ class TargetName(click.ParamType):  # type: ignore[type-arg]  # older clicks can
 
 
 class Commands(click.Group):
-    """Shows users' errors as one line; everything else is a bug and keeps its traceback."""
+    """Shows users' errors as one line; everything else is a bug and keeps its traceback.
+
+    Signals that ask for the end are errors too, with the exit code that shells give them.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
-        except LSNNError as error:
-            if ctx.params.get("debug"):
-                raise
-            raise click.ClickException(" ".join(str(error).split())) from error
+            with handled(REQUESTS, request_end):
+                return super().invoke(ctx)
+        except EndRequest as request:
+            told, code = str(request), 128 + request.signum
         except BrokenPipeError:  # who reads has read enough
             raise
-        except OSError as error:  # a full disk, no permission ...
-            if ctx.params.get("debug"):
+        except Exception as error:
+            line = _line_of(error)
+            if line is None or ctx.params.get("debug"):
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from error
+            told, code = line, 1
+        failure = click.ClickException(told)
+        failure.exit_code = code
+        raise failure
+
+
+def _line_of(error: Exception) -> str | None:
+    """What is told of an error in one line; None of a bug."""
+    if isinstance(error, LSNNError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):  # a full disk, no permission ...
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    said = str(error)
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and _NO_MEMORY.search(said)
+    ):
+        reason = f" ({said.splitlines()[0]})" if said else ""
+        return f"out of memory{reason}; take a smaller batch or network, fewer samples, or a larger machine"
+    return None
 
 
 def chosen_target(named: str | None, options: Iterable[str], model: Model) -> Target:

@@ -87,7 +87,8 @@ def read_inputs(file: Path, network: QuantizedNetwork) -> Events:
     array = read_array(file, "inputs")
     if array.ndim != 3 or array.shape[2] != network.n_inputs or 0 in array.shape:
         raise DataError(
-            f"{file}: inputs of shape {array.shape}, expected (time, sample, {network.n_inputs})"
+            f"{file}: inputs of shape {array.shape}, expected (time, sample, {network.n_inputs}), none of "
+            "them 0"
         )
     if array.dtype in (np.bool_, np.int8):
         known: Events = array

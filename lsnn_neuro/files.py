@@ -2,9 +2,9 @@
 
 Each file says what it is (``kind``), in which version, which release wrote it, and carries a seal, the
 SHA-256 of all its bytes with zeros for the seal; reading checks them, so that a flipped bit is noticed.
-Files are written to a temporary neighbour and then renamed, so that an interruption or a full disk leaves
-the old file whole. No pickle is involved. NumPy only, no torch. What older releases wrote is read here and
-brought to today's form by :mod:`lsnn_neuro.migrations`.
+Files are written to a temporary neighbour (:mod:`lsnn_neuro.parts`) and then renamed, so that an interruption
+or a full disk leaves the old file whole. No pickle is involved. NumPy only, no torch. What older releases
+wrote is read here and brought to today's form by :mod:`lsnn_neuro.migrations`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from safetensors.numpy import load_file, save
 from lsnn_neuro import __version__
 from lsnn_neuro.bounded import parse_table
 from lsnn_neuro.errors import FileFormatError, LSNNError
+from lsnn_neuro.parts import part_file, part_folder, put_in_place
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _HEADER = "lsnn-neuro"  # a single metadata key, so that equal contents give equal bytes
@@ -69,17 +69,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically, creating its folder; nothing is left behind on failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with part_file(path.parent, path.name) as (handle, part):
+            with os.fdopen(handle, "wb", closefd=False) as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+                os.fsync(handle)
+            part.chmod(0o644)
+            part.replace(path)
     except OSError as error:
         raise FileFormatError(f"{path}: can't be written ({error.strerror})") from error
 
@@ -91,6 +87,10 @@ def write_text(path: Path, text: str) -> None:
 
 def check_new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool) -> None:
     """Refuse a folder that :func:`new_folder` would not write."""
+    if folder.is_mount():
+        raise FileFormatError(
+            f"{folder}: is a mount point, which can't be replaced; give a folder in it, e.g. {folder / 'new'}"
+        )
     if folder.exists() and not overwrite:
         raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
     if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
@@ -105,13 +105,11 @@ def new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool = False) -
     """
     check_new_folder(folder, mark, kind, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new = Path(temporary) / folder.name
+    with part_folder(folder.parent, folder.name) as part:
+        new = part / folder.name
         new.mkdir()
         yield new
-        if folder.exists():
-            folder.replace(Path(temporary) / "old")
-        new.replace(folder)
+        put_in_place(part, folder)
 
 
 def write(path: Path, kind: Kind, header: Mapping[str, Any], arrays: Arrays) -> None:

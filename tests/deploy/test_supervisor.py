@@ -1,6 +1,5 @@
 """Nothing of a run on Lava hangs, and nothing of it is left behind."""
 
-import contextlib
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from leftovers import children, memory_left, orphaned_memory
 from random_networks import random_network
 
 from deploy.lava.job import Job, Outcome
@@ -24,6 +24,7 @@ from lsnn_neuro.errors import TargetFailedError
 NETWORK = random_network(0)
 LONG = 200_000  # steps; minutes of work
 PATIENCE = 30.0
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 
@@ -41,15 +42,6 @@ def write_job(folder, n_steps):
     job.write(folder, NETWORK, np.zeros((n_steps, 1, NETWORK.n_inputs), bool))
 
 
-def children(pid):
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return sorted(found)
-
-
 def runner_pid(parent, folder):
     """The child that runs the job, once Lava's processes are up and stepping."""
     give_up = time.monotonic() + PATIENCE
@@ -64,16 +56,6 @@ def runner_pid(parent, folder):
     raise AssertionError("Lava did not start")
 
 
-def orphaned_memory():
-    """Shared memory and semaphores that no living process uses."""
-    present = {segment.name for segment in Path("/dev/shm").iterdir()}
-    used = ""
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            used += maps.read_text()
-    return {name for name in present if name not in used}
-
-
 @pytest.fixture
 def nothing_left(tmp_path_factory, monkeypatch):
     """No shared memory and no temporary folder is left behind."""
@@ -82,12 +64,7 @@ def nothing_left(tmp_path_factory, monkeypatch):
     before = orphaned_memory()
     yield
     assert list(temporary.iterdir()) == []
-    left = orphaned_memory() - before
-    give_up = time.monotonic() + 10.0
-    while left and time.monotonic() < give_up:  # what others just make or release goes by itself
-        time.sleep(0.1)
-        left &= orphaned_memory()
-    assert not left
+    assert not memory_left(before)
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -166,19 +143,99 @@ def test_exception_in_a_lava_process_reaches_the_caller_as_one_line(tmp_path):
         run_job(tmp_path, PATIENCE)
 
 
+def limited(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a job in a process that is allowed few open files."""
+    code = (
+        "import pathlib, resource, sys; from deploy.lava.supervisor import run_job; "
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; "
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, {limit}); run_job(pathlib.Path(sys.argv[1]), 30)"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE)
+
+
 @pytest.mark.usefixtures("nothing_left")
-def test_run_ends_when_its_parent_is_killed(tmp_path):
-    write_job(tmp_path, LONG)
+def test_few_open_files_are_raised_to_what_lava_needs(tmp_path):
+    write_job(tmp_path, 5)
+    done = limited("(100, hard)", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Outcome.read(tmp_path).error is None
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_too_few_open_files_are_told_before_lava_starts(tmp_path):
+    write_job(tmp_path, 5)
+    done = limited("(100, 100)", tmp_path)
+    assert done.returncode == 1
+    told = done.stderr.strip().splitlines()[-1]
+    assert re.search(
+        r"Lava needs up to \d+ open files for this network, and the system allows 100", told
+    )
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_run_ends_when_its_parent_is_killed(tmp_path, kind):
+    job = tmp_path / "job"
+    job.mkdir()
+    write_job(job, LONG)
     code = (
         "import sys, pathlib; from deploy.lava.supervisor import run_job; "
         "run_job(pathlib.Path(sys.argv[1]), 600)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    pid = runner_pid(parent.pid, tmp_path)
+    parent = subprocess.Popen([sys.executable, "-c", code, str(job)])
+    pid = runner_pid(parent.pid, job)
+    parent.send_signal(kind)
+    parent.wait()
+    gone(pid)
+    assert not job.exists()
+
+
+def gone(group: int) -> None:
+    """Wait until a process group has no members."""
+    give_up = time.monotonic() + PATIENCE
+    while group_members(group) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert group_members(group) == []
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_run_that_hangs_while_lava_starts_ends_when_its_parent_is_killed(tmp_path):
+    job = tmp_path / "job"
+    job.mkdir()
+    write_job(job, 5)
+    (job / "sitecustomize.py").write_text(
+        "import time\n"
+        "from lava.magma.runtime.runtime import Runtime\n"
+        "Runtime._build_runtime_services = lambda self: time.sleep(600)\n"
+    )
+    code = (
+        "import sys, pathlib; from deploy.lava.supervisor import run_job; "
+        "sys.path.insert(0, sys.argv[1]); run_job(pathlib.Path(sys.argv[1]), 600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(job)])
+    pid = runner_pid(parent.pid, job)
     parent.kill()
     parent.wait()
-    give_up = time.monotonic() + PATIENCE
-    while group_members(pid) and time.monotonic() < give_up:
-        time.sleep(0.1)
+    gone(pid)
+    assert not job.exists()
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_command_that_is_asked_to_end_takes_lava_with_it(tmp_path):
+    inputs = tmp_path / "long.npy"
+    np.save(inputs, np.zeros((LONG, 1, 60), bool))
+    model = str(ROOT / "models" / "delayed-xor")
+    command = ["parity", model, "--target", "loihi-sim", "--inputs", str(inputs)]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "cli.py"), *command], env=environment, stderr=subprocess.PIPE
+    ) as parent:
+        pid = runner_pid(parent.pid, tmp_path / "temporary")
+        parent.send_signal(signal.SIGTERM)
+        told = parent.stderr.read().decode()
+    assert parent.returncode == 128 + signal.SIGTERM
+    assert told.splitlines()[-1] == "Error: ended by SIGTERM"
     assert group_members(pid) == []
-    assert Outcome.read(tmp_path) is None
+    assert list((tmp_path / "temporary").iterdir()) == []

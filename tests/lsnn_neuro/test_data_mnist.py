@@ -108,8 +108,18 @@ def test_the_validation_size_can_be_chosen(tmp_path):
     folder = str(write_folder(tmp_path / "f"))
     assert len(load_images(folder, validation=5).validation) == 5
     for size in (0, 16):
-        with pytest.raises(DataError, match=f"validation set of {size} images.*1 to 15"):
+        with pytest.raises(
+            DataError, match=rf"task\.validation is {size} of the 16 .* allowed are 1 to 15"
+        ):
             load_images(folder, validation=size)
+
+
+def test_a_handful_of_images_is_split_and_one_alone_is_refused(tmp_path):
+    splits = load_images(str(write_folder(tmp_path / "f", n_train=5)))
+    assert [len(splits.train), len(splits.validation)] == [4, 1]
+    one = str(write_folder(tmp_path / "g", n_train=1))
+    with pytest.raises(DataError, match=r"g': 1 training image; needed are 2 or more"):
+        load_images(one)
 
 
 def test_an_unknown_source_says_what_is_allowed():

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import signal
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.errors import FileFormatError, TrainingError
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.module import NetworkOutput
+from lsnn_neuro.parts import owned
 from lsnn_neuro.recipe import Recipe, load_recipe, parse_recipe
 from lsnn_neuro.tasks.labels import ClassLabels
 from lsnn_neuro.training import Trainer, summary, train
@@ -58,6 +60,17 @@ def interrupt(output):
 
 def terminate(output):
     os.kill(os.getpid(), signal.SIGTERM)
+    return output
+
+
+def hang_up(output):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return output
+
+
+def time_is_up(output):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGTERM)  # a scheduler's second word: the iteration still ends
     return output
 
 
@@ -172,6 +185,8 @@ def test_another_seed_gives_another_run(tmp_path):
         ("lsnn", 3, interrupt),
         ("lsnn", 5, interrupt),
         ("lsnn", 5, terminate),
+        ("lsnn", 5, hang_up),
+        ("lsnn", 5, time_is_up),
         ("stack", 4, interrupt),
         ("graph", 5, interrupt),
         ("lstm", 5, interrupt),
@@ -188,6 +203,33 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert Checkpoint.load(tmp_path / "parts" / LAST).progress["iteration"] == iteration
     run(recipe, tmp_path / "parts", resume=True)
     assert_same_run(whole[name], tmp_path / "parts")
+
+
+def test_an_interrupted_run_gives_the_command_that_goes_on_as_a_shell_takes_it(tmp_path):
+    folder = tmp_path / "a run's folder"
+    with pytest.raises(TrainingError, match="interrupted by SIGTERM after iteration 2") as caught:
+        run(tiny_recipe(), folder, wrap=disturb(2, terminate))
+    command = shlex.split(str(caught.value).split("go on with: ")[1])
+    assert command == ["lsnn-neuro", "train", str(folder), "--resume"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert run(tiny_recipe(), tmp_path, wrap=disturb(2, hang_up)).finished
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_folder_in_which_another_trains_is_refused(tmp_path):
+    run(tiny_recipe(), tmp_path / "run")
+    with (
+        owned(tmp_path / "run"),
+        pytest.raises(TrainingError, match="run: another process is training in it"),
+    ):
+        run(tiny_recipe(), tmp_path / "run", resume=True)
+    run(tiny_recipe(), tmp_path / "run", resume=True)
 
 
 def test_rewiring_by_gradient_resumes_like_anything_else(tmp_path):

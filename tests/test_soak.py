@@ -1,0 +1,94 @@
+"""Many runs in one process end with the memory, open files, threads and processes they began with.
+
+How many rounds: LSNN_NEURO_ROUNDS; ``pytest tests/test_soak.py -s`` prints the figures.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from leftovers import children, memory_left, orphaned_memory, parts
+from random_lsnns import tiny_recipe
+from random_networks import random_network
+
+from deploy.lava.target import LoihiSim
+from lsnn_neuro.training import train
+from quantize.emulator import emulate
+
+ROUNDS = os.environ.get("LSNN_NEURO_ROUNDS")
+WARM_UP = 3
+GROWTH = 16 * 2**20
+"""Bytes by which a process may be larger in the end: what allocators keep."""
+
+NETWORK = random_network(0)
+RNG = np.random.default_rng(0)
+INPUTS = RNG.random((40, 4, NETWORK.n_inputs)) < 0.2
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+
+
+def held() -> dict[str, int]:
+    """What this process holds besides memory."""
+    return {
+        "open files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+        "children": len(children(os.getpid())),
+        "parts of files": len(parts(Path(tempfile.gettempdir()))),
+    }
+
+
+def resident() -> int:
+    """Bytes of memory in use."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def emulation(folder: Path) -> None:
+    emulate(NETWORK, INPUTS)
+
+
+def training(folder: Path) -> None:
+    train(tiny_recipe(training={"iterations": 3}), folder, progress=False)
+
+
+def lava(folder: Path) -> None:
+    found = LoihiSim().run(NETWORK, INPUTS)
+    np.testing.assert_array_equal(found.readout, emulate(NETWORK, INPUTS).readout)
+
+
+@pytest.mark.parametrize(
+    ("act", "rounds"),
+    [
+        pytest.param(emulation, 100, id="emulation"),
+        pytest.param(training, 4, id="training"),
+        pytest.param(emulation, 5000, id="many emulations", marks=pytest.mark.slow),
+        pytest.param(training, 60, id="many trainings", marks=pytest.mark.slow),
+        pytest.param(lava, 20, id="many runs on Lava", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_done_again_and_again_holds_no_more_in_the_end(
+    act: Callable[[Path], None], rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    orphans = orphaned_memory()
+    for i in range(WARM_UP):
+        act(tmp_path / f"warm {i}")
+    before, size = held(), resident()
+    rounds = int(ROUNDS or rounds)
+    for i in range(rounds):
+        act(tmp_path / str(i))
+    grown = resident() - size
+    print(
+        f"\n{act.__name__}, {rounds} times: {grown / 2**20:+.1f} MiB, {before} before, {held()} after"
+    )
+    assert held() == before
+    assert not memory_left(orphans)
+    assert grown < GROWTH
