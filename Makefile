@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all interchange sanitize soak neon lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange sanitize soak neon prove lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -61,6 +61,9 @@ soak: $(VENV)/installed ## end commands at random moments, and repeat runs in on
 
 neon: $(VENV)/installed ## the kernel built for 64-bit ARM, run under an emulator: the same bits
 	$(BIN)/python tests/neon.py
+
+prove: $(VENV)/installed ## the integer arithmetic for every number, one step from every combination of boundary states
+	$(BIN)/python tests/prove.py && $(BIN)/python -m pytest -m slow -q -s tests/deploy/test_one_step.py
 
 lint: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -312,6 +312,7 @@ static void bind(py::module_ &m, const char *name, const char *doc) {
   c.def("forward_alone", &forward_alone<T>, py::arg("inputs"), py::kw_only(), py::arg("spikes") = false, py::arg("state"));
   c.def("rest_alone", &rest_alone<T>, "The state of a sample that runs alone before the first step.");
   c.def("read_alone", &read_alone<T>, py::arg("state"));
+  c.def("write_alone", &write_alone<T>, py::arg("populations"), py::arg("inputs"), py::arg("spikes"));
   c.def("rest", &rest<T>, py::arg("samples"), "The state of some samples before the first step.");
   c.def("read_state", &read_state<T>, py::arg("state"), py::arg("samples"));
   c.def("write_state", &write_state<T>, py::arg("populations"), py::arg("inputs"), py::arg("spikes"), py::arg("samples"));

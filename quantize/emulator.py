@@ -222,14 +222,17 @@ def emulate_reference(
 
 
 class EmulatorSession:
-    """A network on the emulator, at rest at first, that runs some steps at a time: for closed loops.
+    """A network on the emulator that runs some steps at a time: for closed loops.
 
-    - record: whether to keep what it does
+    - record: whether to keep what it does; start: the state to start from, by default rest
     """
 
     lag = 0
 
-    def __init__(self, network: QuantizedNetwork, n_samples: int, *, record: bool = False):
+    def __init__(
+        self, network: QuantizedNetwork, n_samples: int, *, record: bool = False,
+        start: NetworkState | None = None,
+    ):  # fmt: skip
         self.network, self.n_samples = network, n_samples
         self._kept: list[tuple[Any, npt.NDArray[np.int32]]] = []
         self._record = record
@@ -237,9 +240,9 @@ class EmulatorSession:
         self._spikes = record or any(p.spiking for p in network.output_populations)
         self._kernel, self._loop = None, None
         if kernel_obstacle(network, ANY_EVENT) is None:  # whatever comes
-            self._kernel = KernelEmulator(network).session(n_samples)
+            self._kernel = KernelEmulator(network).session(n_samples, start)
         else:
-            self._loop = Emulator(network, n_samples)
+            self._loop = Emulator(network, n_samples, start)
 
     def step(self, inputs: Events) -> npt.NDArray[np.float64]:
         """Run on for some steps; see :class:`lsnn_neuro.session.Session`."""

@@ -120,9 +120,10 @@ class KernelEmulator:
             for p in network.spiking
         ), readout
 
-    def session(self, n_samples: int) -> KernelSession:
-        """The network to run some steps at a time."""
-        return KernelSession(self.native, self.layout, n_samples=n_samples)
+    def session(self, n_samples: int, start: NetworkState | None = None) -> KernelSession:
+        """The network to run some steps at a time, from a state or from rest."""
+        past = None if start is None else kernel.past_of(self.network, start, n_samples)
+        return KernelSession(self.native, self.layout, n_samples=n_samples, start=start, past=past)
 
     def trace(self, inputs: Events) -> Iterator[tuple[PopulationState, ...]]:
         """States of every spiking population, step by step, for one sample of shape (time, input)."""

@@ -331,11 +331,12 @@ def past_of(graph: Any, start: Any, n_samples: int) -> tuple[npt.NDArray[Any], n
 
 
 def start_of(
-    network: Any, layout: Layout, start: Any, past: tuple[Any, Any], n_samples: int
-) -> npt.NDArray[np.uint8]:
+    network: Any, layout: Layout, start: Any, past: tuple[Any, Any], n_samples: int,
+    *, alone: bool = False,
+) -> npt.NDArray[np.uint8]:  # fmt: skip
     """A ``NetworkState``, its arrays NumPy's, as the kernel's state, (block, byte).
 
-    - past: see :func:`past_of`
+    - past: see :func:`past_of`; alone: as the state of one sample that runs alone, (byte,)
 
     Raises NetworkError over a state of another network or batch.
     """
@@ -350,12 +351,14 @@ def start_of(
         if p.refractory:
             values["r"] = np.ascontiguousarray(state["r"], np.int32)
         populations.append(values)
-    inputs, spikes = past
+    inputs = np.ascontiguousarray(past[0], dtype)
+    spikes = np.ascontiguousarray(past[1], np.bool_)
+    found: npt.NDArray[np.uint8]
     try:
-        found: npt.NDArray[np.uint8] = network.write_state(
-            populations, np.ascontiguousarray(inputs, dtype),
-            np.ascontiguousarray(spikes, np.bool_), n_samples,
-        )  # fmt: skip
+        if alone:
+            found = network.write_alone(populations, inputs, spikes)
+        else:
+            found = network.write_state(populations, inputs, spikes, n_samples)
     except ValueError as error:
         raise NetworkError(str(error)) from None
     return found
@@ -372,15 +375,22 @@ def read_states(network: Any, layout: Layout, state: Any, n_samples: int) -> dic
 
 
 class KernelSession:
-    """A network that runs some steps at a time and keeps its state in between; at rest at the start.
+    """A network that runs some steps at a time and keeps its state in between.
 
     It computes the same bits as one run over all steps.
+
+    - start, past: a ``NetworkState`` to start from, and :func:`past_of` it; by default rest
     """
 
-    def __init__(self, network: Any, layout: Layout, *, n_samples: int):
+    def __init__(
+        self, network: Any, layout: Layout, *, n_samples: int, start: Any = None, past: Any = None
+    ):
         self._network, self.layout, self.n_samples = network, layout, n_samples
         self._alone = n_samples == 1  # then lanes are neurons, not samples
-        self._state = network.rest_alone() if self._alone else network.rest(n_samples)
+        if start is not None:
+            self._state = start_of(network, layout, start, past, n_samples, alone=self._alone)
+        else:
+            self._state = network.rest_alone() if self._alone else network.rest(n_samples)
         self._whole = True
 
     def run(self, inputs: Events, *, spikes: bool = False) -> Mapping[str, Any]:

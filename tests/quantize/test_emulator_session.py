@@ -15,7 +15,7 @@ from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.kernel import SWITCH
 from lsnn_neuro.network.module import SpikingNetwork
 from quantize.aware import QuantizationAware
-from quantize.emulator import EmulatorSession, emulate
+from quantize.emulator import Emulator, EmulatorSession, emulate
 from quantize.network import QuantizedNetwork
 
 cuts = st.lists(st.integers(1, 29), max_size=5, unique=True).map(sorted)
@@ -44,6 +44,22 @@ def test_graded_events_count_in_a_session(fast: bool) -> None:
     run = EmulatorSession(network, 2)
     pieces = np.concatenate([run.step(events[:7]), run.step(events[7:])])
     assert np.array_equal(pieces, read(network, events))
+
+
+@pytest.mark.parametrize("n_samples", [1, 18])
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_session_goes_on_from_any_state_of_a_run(fast: bool, n_samples: int) -> None:
+    for seed in range(8):
+        network = random_graph(seed, fast=fast, graded=True)
+        events = random_events(seed, network, n_steps=30, n_samples=n_samples)
+        before = Emulator(network, n_samples)
+        for x in events[:13]:
+            before.step(x)
+        run = EmulatorSession(network, n_samples, record=True, start=before.state)
+        assert np.array_equal(run.step(events[13:]), read(network, events)[13:])
+        spikes = emulate(network, events).spikes
+        for found, whole in zip(run.record().spikes, spikes, strict=True):
+            assert np.array_equal(found.spikes, whole.spikes[13:])
 
 
 @pytest.mark.parametrize("fast", [False, True])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import integer_oracle
 import numpy as np
 import pytest
+from boundary_steps import CASES, choices
 
 from lsnn_neuro.network.dynamics import NetworkState
 from lsnn_neuro.network.graph import INPUT
@@ -20,19 +19,6 @@ N_NEURONS, N_STATES = 50, 100
 STATE_MAX = 2**23 - 1
 EDGES = np.array([0, 1, -1, 63, -64, 4095, 4096, -4097, STATE_MAX, -STATE_MAX])
 DECAYS = np.array([0, 0, 0, 1, 6, 200, 2048, 4095, 4096])
-
-
-def choices(kind):
-    """Every combination of what a kind of neuron can choose between: resets and comparisons."""
-    roles = NEURONS[kind].Constants.roles().items()
-    options = {name: role.options for name, role in roles if role.kind == "choice"}
-    return [
-        dict(zip(options, chosen, strict=True)) for chosen in itertools.product(*options.values())
-    ]
-
-
-CASES = [(kind, chosen, current) for kind in NEURONS for chosen in choices(kind)
-         for current in (False, True) if current or not NEURONS[kind].current_wraps]  # fmt: skip
 
 
 def constants(rng, kind, chosen):
