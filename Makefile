@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all interchange sanitize neon lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange sanitize neon mutants lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -57,6 +57,9 @@ sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behav
 neon: $(VENV)/installed ## the kernel built for 64-bit ARM, run under an emulator: the same bits
 	$(BIN)/python tests/neon.py
 
+mutants: $(VENV)/installed ## change the arithmetic on purpose: a test must notice each change (half an hour)
+	$(BIN)/python tests/mutants/run.py
+
 lint: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -90,4 +93,4 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv and what was built
-	rm -rf $(VENV) .bench .interchange build dist *.egg-info
+	rm -rf $(VENV) .bench .interchange .mutants build dist *.egg-info
