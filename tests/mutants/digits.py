@@ -30,12 +30,12 @@ EXPONENTS = {"drawn": 6, "drawn-down": -3}
 
 
 def drawn(exponent: int) -> QuantizedNetwork:
-    """Every neuron but ATRLIF with every reset, both comparisons, currents, biases; weights of an exponent."""
+    """Every neuron but ATRLIF with every reset, comparison, currents and biases; weights of an exponent."""
     rng, populations = np.random.default_rng(0), []
 
     def sized(*values: int) -> np.ndarray:
         """Membrane units that grow with the weights."""
-        return np.array(values) * 2**exponent // 4
+        return (np.array(values) * 2.0 ** (exponent - 2)).astype(np.int64)
 
     for number, kind in enumerate(("lif", "if", "alif", "ahp")):
         for place, reset in enumerate(("subtract", "subtract_constant", "to", "hold")):

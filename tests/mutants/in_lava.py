@@ -5,30 +5,32 @@ from table import within
 
 D = "tests/deploy/"
 HAND = D + "test_alif_process.py::test_fixed_point_models_follow_the_integers_computed_by_hand"
-VARIANTS = D + "test_lava_parity.py::test_a_neuron_with_every_reset_comparison_current_and_bias_is_equal_on_lava"
+PARITY = D + "test_lava_parity.py::"
+VARIANTS = PARITY + "test_a_neuron_with_every_reset_comparison_current_and_bias_is_equal_on_lava"
 READOUTS = (
-    D + "test_lava_parity.py::test_readouts_with_current_bias_delays_and_inputs_of_their_own_are_equal_on_lava"
-)  # fmt: skip
-NETWORKS = D + "test_lava_parity.py::test_random_networks_of_lavas_neurons_are_equal_on_lava"
-FIRST = D + "test_lava_parity.py::test_what_acts_without_input_starts_with_the_first_step"
-EVENTS = D + "test_lava_parity.py::test_event_driven_synapses_equal_lavas_own"
+    PARITY + "test_readouts_with_current_bias_delays_and_inputs_of_their_own_are_equal_on_lava"
+)
+NETWORKS = PARITY + "test_random_networks_of_lavas_neurons_are_equal_on_lava"
+AT = PARITY + "test_exactly_at_the_threshold_a_neuron_does_on_lava_what_it_says"
+FIRST = PARITY + "test_what_acts_without_input_starts_with_the_first_step"
+EVENTS = PARITY + "test_event_driven_synapses_equal_lavas_own"
 START = D + "test_lava_start.py::test_own_processes_start_from_any_state"
-LIMITS = D + "test_extremes_on_every_engine.py::test_500_largest_sources_saturate_on_lava_too"
-DELAYS = D + "test_extremes_on_every_engine.py::test_delays_of_0_10_and_62_arrive_after_1_11_and_63_steps"
-STOCK_LIF = (
-    D + "test_lava_stock_neurons.py::test_lavas_own_lif_with_current_and_bias_equals_the_emulator_and_our_process"
-)  # fmt: skip
-STOCK_ATRLIF = (
-    D + "test_lava_stock_neurons.py::test_lavas_own_atrlif_with_current_and_bias_equals_the_emulator"
-)  # fmt: skip
+EXTREMES = D + "test_extremes_on_every_engine.py::"
+LIMITS = EXTREMES + "test_500_largest_sources_saturate_on_lava_too"
+DELAYS = EXTREMES + "test_delays_of_0_10_and_62_arrive_after_1_11_and_63_steps"
+STOCK = D + "test_lava_stock_neurons.py::"
+STOCK_LIF = STOCK + "test_lavas_own_lif_with_current_and_bias_equals_the_emulator_and_our_process"
+STOCK_ATRLIF = STOCK + "test_lavas_own_atrlif_with_current_and_bias_equals_the_emulator"
 OBSTACLES = D + "test_stock_lif.py"
-GRADED = D + "test_graded_inputs.py::test_own_stock_and_delayed_connections_carry_values_of_both_signs"
+GRADED = (
+    D + "test_graded_inputs.py::test_own_stock_and_delayed_connections_carry_values_of_both_signs"
+)
 FUSED = D + "test_fused_core.py::test_fused_network_equals_the_emulator"
 
 NEURONS = [
     *within("deploy/lava/neurons/process.py", XOR, (f"{VARIANTS}[lif]",), {
         "Lava: spikes at the threshold": (
-            "self.v >= threshold if at else self.v > threshold", "self.v >= threshold", f"{FIRST}[lif]", f"{VARIANTS}[lif]"),
+            "self.v >= threshold if at else self.v > threshold", "self.v >= threshold", AT),
         "Lava: a spike one step before the refractory time is over": (
             "free = self.r == 0", "free = self.r <= 1", HAND),
         "Lava: refractory steps are counted below 0": (
@@ -61,7 +63,7 @@ NEURONS = [
     *within("deploy/lava/neurons/ahp.py", AHP, (HAND,), {
         "Lava: AHP: adaptation raises the membrane": ("self.adapt(-self.step_a)", "self.adapt(self.step_a)"),
     }),
-    *within("deploy/lava/neurons/li.py", DRAWN, (START,), {
+    *within("deploy/lava/neurons/li.py", DRAWN, (AT,), {
         "Lava: resetting LI: starts again at its threshold": ("self.v > self.vth", "self.v >= self.vth"),
     }),
     *within("deploy/lava/neurons/own.py", DRAWN, (f"{VARIANTS}[lif]", STOCK_LIF), {
@@ -76,7 +78,8 @@ NEURONS = [
     *within("deploy/lava/neurons/stock_lif.py", "", (OBSTACLES,), {
         "Lava's LIF: is given an input that wraps": ("-(2**17) + 1, 2**17", "-(2**17), 2**17"),
         "Lava's LIF: the membrane before a bias is rounded down": (
-            "-(-np.abs(bias.astype(np.int64)) * DECAY_ONE // kept)", "np.abs(bias.astype(np.int64)) * DECAY_ONE // kept"),
+            "-(-np.abs(bias.astype(np.int64)) * DECAY_ONE // kept)",
+            "np.abs(bias.astype(np.int64)) * DECAY_ONE // kept"),
     }),
     *within("deploy/lava/neurons/stock_atrlif.py", ATRLIF, (STOCK_ATRLIF,), {
         "Lava's ATRLIF: r decays as the adaptation does": (
@@ -91,12 +94,16 @@ SUMMED = """\
         ring = self.ring.reshape(-1)
         ring[places] = ring[places] + shift(self.sums[places], self.weight_exp)
 """
-PRODUCTS = "shift(self.weight[synapses] * np.repeat(events[sources], count), self.weight_exp)"
+PRODUCTS = "self.weight[synapses] * np.repeat(events[sources], count)"
+EACH_ROUNDED = SUMMED.replace(PRODUCTS, f"shift({PRODUCTS}, self.weight_exp)").replace(
+    "shift(self.sums[places], self.weight_exp)", "self.sums[places]"
+)
 
 SYNAPSES = [
     *within("deploy/lava/synapses.py", XOR, (f"{DELAYS}[lava]", EVENTS), {
         "Lava: every delay is one step longer": (
-            "(self.head + self.delay[synapses])", "(self.head + self.delay[synapses] + (self.delay[synapses] > 0))"),
+            "(self.head + self.delay[synapses])",
+            "(self.head + self.delay[synapses] + (self.delay[synapses] > 0))"),
         "Lava: what has arrived arrives again": ("self.ring[self.head] = 0\n", "pass\n"),
         "Lava: the first synapse of a source is dropped": (
             "np.add.at(self.sums, places, self.weight[synapses]",
@@ -107,8 +114,7 @@ SYNAPSES = [
     }),
     *within("deploy/lava/synapses.py", DOWN, (EVENTS,), {
         "Lava: each synapse is rounded, not their sum": (
-            SUMMED, SUMMED.replace("self.weight[synapses] * np.repeat(events[sources], count)", PRODUCTS).replace(
-                "shift(self.sums[places], self.weight_exp)", "self.sums[places]")),
+            SUMMED, EACH_ROUNDED),
     }),
     *within("deploy/lava/synapses.py", "", (GRADED,), {
         "Lava: every graded input counts as 1": (

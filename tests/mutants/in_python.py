@@ -10,6 +10,7 @@ ARITHMETIC = Q + "test_arithmetic.py"
 START = Q + "test_emulator_start.py::test_one_step_from_any_state_equals_the_oracle"
 GRAPHS = Q + "test_emulator.py::test_graphs_of_anything_equal_the_oracle"
 NETWORKS = Q + "test_emulator.py::test_networks_that_lava_runs_equal_the_oracle"
+AT_LIMITS = Q + "test_aware.py::test_forward_its_arithmetic_is_that_of_the_integers_at_every_limit"
 HAND = Q + "test_emulator_by_hand.py"
 KERNEL = Q + "test_emulator_kernel.py"
 CONVERSION = Q + "test_conversion.py"
@@ -177,7 +178,7 @@ INTEGERS = [
         "kernel: is given currents that wrap twice": (
             "worst > CURRENT_INPUT_MAX", "worst > 2 * CURRENT_INPUT_MAX"),
     }),
-    *within("quantize/aware.py", "", (AWARE,), {
+    *within("quantize/aware.py", "", (AT_LIMITS, AWARE), {
         "training on integers: a decay rounds down": ("smooth.trunc()", "smooth.floor()"),
         "training on integers: a sum rounds toward zero": (
             "(current / STATE_ONE).floor()", "(current / STATE_ONE).trunc()"),
@@ -202,7 +203,8 @@ FLOAT_TO_INTEGER = [
             "kept = here & (weights.mant != 0)\n        kept[np.argmax(kept)] = False"),
     }),
     *within("quantize/scales.py", "", (SCALES, CONVERSION), {
-        "weights round down": ("np.rint(weight / 2.0**exponent / grid)", "np.floor(weight / 2.0**exponent / grid)"),
+        "weights round down": (
+            "np.rint(weight / 2.0**exponent / grid)", "np.floor(weight / 2.0**exponent / grid)"),
         "a weight may leave its range by the rest of its grid": (
             "-(-low // grid) * grid, high // grid * grid", "low // grid * grid, high // grid * grid"),
         "the largest mantissa is not used": (

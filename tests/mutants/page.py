@@ -10,20 +10,20 @@ from table import Mutant
 TEXT = """\
 # Mutants
 
-A test that can't fail proves nothing. `make mutants` changes the arithmetic on purpose, one thing at a time, in
-a copy of the project, and runs the quick tests that must notice: {caught} of {n} mutants are caught.
+A test that can't fail proves nothing. `make mutants` changes the arithmetic on purpose, one thing at a
+time, in a copy of the project, and runs the quick tests that must notice: {caught} of {n} mutants are
+caught.
 
-- **C++** is compiled for one instruction set, the one that every CPU has; that all give the same bits is a test
-  of its own.
-- **golden, probe**: what `lsnn-neuro parity` would say of an artifact that was exported before the change, if the
-  target computed like the mutant: whether the golden samples notice it, and whether the probe does. One golden
-  sample of `delayed-xor`, `smnist-1ms-current` and `smnist-1ms-atrlif` in `models/`, and two of networks that are
-  drawn at random for what no model has (every reset, biases, negative exponents). "-": not a change of the
-  integer model.
-- Of {n_digits} changes of the integer model golden samples alone miss {missed}; the probe notices {saved} of
-  these. What neither notices ({neither}) only the tests do: an artifact can't show what its network never does.
+- C++ is compiled for one instruction set, the one that every CPU has; that all of them give the same bits
+  is a test of its own.
+- **golden, probe**: what `lsnn-neuro parity` would say of an artifact that was exported before the change:
+  whether its golden samples notice it, and whether its probe does. One golden sample each of the models
+  `delayed-xor`, `smnist-1ms-current` and `smnist-1ms-atrlif`, two of networks that are drawn at random for
+  what none of these has: every reset, biases, negative exponents. "-": no change of the integer model.
+- Of {n_digits} changes of the integer model, golden samples alone miss {missed}; the probe notices {saved}
+  of these. Of what neither notices ({neither}) an artifact of that network can't tell, only the tests do.
 
-The table is written by `make mutants`, which judges again only what has changed (`.mutants/`).
+`make mutants` writes this page. It judges again what has changed since (`.mutants/` holds the rest).
 """
 
 
@@ -42,8 +42,16 @@ def page(mutants: Sequence[Mutant], results: Sequence[Any]) -> str:
     for mutant, result in zip(mutants, results, strict=True):
         if mutant.file != file:
             file = mutant.file
-            lines.append(f"\n## `{file}`\n\n| what is wrong | caught by | artifact | golden | probe |\n|---|---|---|---|---|")
-        caught = f"`{result.caught}`" if result.caught.startswith("test_") else result.caught or "**survived**"
+            lines += [
+                f"\n## `{file}`\n",
+                "| what is wrong | caught by | artifact | golden | probe |",
+            ]
+            lines.append("|---|---|---|---|---|")
+        caught = (
+            f"`{result.caught}`"
+            if result.caught.startswith("test_")
+            else result.caught or "**survived**"
+        )
         seen = " | ".join(_word(noticed) for noticed in (result.golden, result.probe))
         lines.append(f"| {mutant.name} | {caught} | {mutant.artifact or '-'} | {seen} |")
     return "\n".join(lines) + "\n"

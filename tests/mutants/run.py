@@ -2,10 +2,10 @@
 
 Every mutant (:mod:`table`) is judged in a copy of the project in a temporary folder, two at a time: its tests
 run until the first fails; then the golden samples and the probe of an artifact, which the unchanged code has
-exported, run on the engine that computes with the changed file. Without a change all of these must pass, which
-is judged too. What is judged is kept in ``.mutants/results.jsonl`` for as long as the code and the tests in
-question stay as they are; a second start goes on. In the end the table is written to ``docs/mutants.md``. The
-exit code is 1 where a mutant survives.
+exported, run on the engine that computes with the changed file. Without a change all of these must pass,
+which is judged too. What is judged is kept in ``.mutants/results.jsonl`` for as long as the code and the
+tests in question stay as they are; a second start goes on. In the end the table is written to
+``docs/mutants.md``. The exit code is 1 where a mutant survives.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ RESULTS = KEPT / "results.jsonl"
 PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("lsnn_neuro", "quantize", "deploy", "native", "recipes", "tests")
 """What a copy holds."""
-SECONDS = 240
+SECONDS = 600
 """After this long a test run counts as one that hangs."""
 UNCHANGED = "nothing is changed"
 
@@ -48,7 +48,7 @@ class Result:
     """What became of a mutant.
 
     - key: what it depends on, see :class:`Keys`
-    - caught: by which test, "it hangs" or "it crashes"; empty: it survived
+    - caught: see :meth:`Copy.first_failure`; empty: it survived
     - golden, probe: whether an artifact's notice it; None where none was run
     """
 
@@ -109,20 +109,22 @@ class Copy:
         )  # fmt: skip
         try:
             printed, _ = child.communicate(timeout=SECONDS)
-            return child.returncode, printed
         except subprocess.TimeoutExpired:
             return None, ""
         finally:
             _end(child)
+        return child.returncode, printed
 
     def first_failure(self, tests: Sequence[str]) -> str:
-        """The first test that fails, "it hangs" or "it crashes"; empty if all pass."""
+        """The first test that fails, or what goes wrong before one ends; empty if all pass."""
         code, printed = self.run(
             "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0",
             "-m", "not slow", *tests,
         )  # fmt: skip
-        if code in (0, None) or code < 0:
+        if code is None or code <= 0:
             return {0: "", None: "it hangs"}.get(code, "it crashes")
+        if code == 2:
+            return "it can't be collected"
         failed = re.search(r"^FAILED \S*?::(\w+)", printed, re.MULTILINE)
         if code != 1 or failed is None:
             raise SystemExit(f"mutants: pytest did not run {' '.join(tests)}:\n{printed[-3000:]}")
@@ -130,7 +132,9 @@ class Copy:
 
     def digits(self, artifact: str, engine: str) -> dict[str, bool]:
         """Whether an artifact's golden samples and probe differ from what an engine computes now."""
-        code, printed = self.run("tests/mutants/digits.py", "check", self.artifacts / artifact, engine)
+        code, printed = self.run(
+            "tests/mutants/digits.py", "check", self.artifacts / artifact, engine
+        )
         if code == 0:
             return dict(json.loads(re.findall(r"^{.*}$", printed, re.MULTILINE)[-1]))
         return {"golden": True, "probe": True}  # it crashes or hangs
@@ -155,10 +159,8 @@ class Copy:
 
 def _end(child: subprocess.Popen[str]) -> None:
     """End a child and all that it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 
@@ -169,8 +171,12 @@ class Keys:
         shared = hashlib.sha256()
         for folder in FOLDERS:
             for file in sorted((ROOT / folder).rglob("*")):
-                test = folder == "tests" and (file.name.startswith("test_") or file.parent.name == "mutants")
-                if file.suffix in (".py", ".hpp", ".cpp", ".toml") and (not test or file.name == "digits.py"):
+                test = folder == "tests" and (
+                    file.name.startswith("test_") or file.parent.name == "mutants"
+                )
+                if file.suffix in (".py", ".hpp", ".cpp", ".toml") and (
+                    not test or file.name == "digits.py"
+                ):
                     shared.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
         self.shared = shared.hexdigest()
 
@@ -224,9 +230,12 @@ def judge_all(mutants: Sequence[Mutant], keys: Keys, jobs: int) -> None:
                 keep(result)
                 print(line_of(mutant, result), flush=True)
 
-        with ThreadPoolExecutor(jobs) as pool:
+        pool = ThreadPoolExecutor(jobs)
+        try:
             for done in [pool.submit(judge, mutant) for mutant in left]:
                 done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
     print(f"{len(left)} runs in {(time.monotonic() - begin) / 60:.1f} minutes")
 
 
@@ -250,7 +259,9 @@ def line_of(mutant: Mutant, result: Result) -> str:
 def main() -> int:
     """Judge what is left, and say what became of all; gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="only mutants whose name or file holds this text")
+    parser.add_argument(
+        "--only", default="", help="only mutants whose name or file holds this text"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many are judged at once")
     options = parser.parse_args()
     mutants, keys = all_mutants(), Keys()

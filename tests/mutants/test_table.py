@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests" / "mutants"))
-
-from table import Mutant, all_mutants
+from table import ROOT, Mutant, all_mutants
 
 MUTANTS = all_mutants()
 
@@ -28,8 +23,14 @@ def test_a_mutant_that_does_not_fit_any_more_is_refused() -> None:
     mutant = Mutant(name="x", file="a.py", before="a + b", after="a - b", tests=("t",))
     assert mutant.applied("y = a + b") == "y = a - b"
     for text in ("y = a  + b", "a + b; a + b"):
-        with pytest.raises(ValueError, match="a.py.*'x'.*must be once"):
+        with pytest.raises(ValueError, match=r"a\.py.*'x'.*must be once"):
             mutant.applied(text)
+
+
+def test_every_mutant_is_still_python() -> None:
+    for mutant in MUTANTS:
+        if mutant.file.endswith(".py"):
+            ast.parse(mutant.applied((ROOT / mutant.file).read_text(encoding="utf-8")))
 
 
 def test_every_mutant_names_tests_that_there_are() -> None:
