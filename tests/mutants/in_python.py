@@ -11,7 +11,6 @@ START = Q + "test_emulator_start.py::test_one_step_from_any_state_equals_the_ora
 GRAPHS = Q + "test_emulator.py::test_graphs_of_anything_equal_the_oracle"
 NETWORKS = Q + "test_emulator.py::test_networks_that_lava_runs_equal_the_oracle"
 AT_LIMITS = Q + "test_aware.py::test_forward_its_arithmetic_is_that_of_the_integers_at_every_limit"
-HAND = Q + "test_emulator_by_hand.py"
 KERNEL = Q + "test_emulator_kernel.py"
 CONVERSION = Q + "test_conversion.py"
 SCALES = Q + "test_scales.py"
@@ -19,7 +18,7 @@ AWARE = Q + "test_aware.py::test_forward_equals_the_emulator_exactly"
 NEURONS = "tests/lsnn_neuro/neurons/test_neurons.py"
 
 EQUATIONS = [
-    *within("lsnn_neuro/neurons/alif.py", XOR, (START,), {
+    *within("lsnn_neuro/neurons/alif.py", XOR, (GRAPHS, START), {
         "ALIF: adaptation lowers the threshold": ("c.vth + a, c, ar)", "c.vth - a, c, ar)"),
         "ALIF: adaptation decays as the membrane does": (
             "ar.decay(s.a, c.decay_a)", "ar.decay(s.a, c.decay_v)"),
@@ -33,7 +32,7 @@ EQUATIONS = [
         "ALIF: alpha for rho in the step of adaptation": (
             "step_a=self.beta * (1 - self.rho)", "step_a=self.beta * (1 - self.alpha)"),
     }),
-    *within("lsnn_neuro/neurons/ahp.py", AHP, (START,), {
+    *within("lsnn_neuro/neurons/ahp.py", AHP, (GRAPHS, START), {
         "AHP: adaptation raises the membrane": ("- c.step_a * s.z", "+ c.step_a * s.z"),
         "AHP: adaptation acts a step late": ("(drive + a))", "(drive + s.a))"),
     }),
@@ -43,7 +42,7 @@ EQUATIONS = [
         "ATRLIF: r decays as the adaptation does": (
             "ar.decay(s.r, c.decay_r)", "ar.decay(s.r, c.decay_a)"),
     }),
-    *within("lsnn_neuro/neurons/lif.py", XOR, (START,), {
+    *within("lsnn_neuro/neurons/lif.py", XOR, (GRAPHS, START), {
         "LIF: the membrane wraps around": (
             "v = ar.saturate(ar.decay(s.v, c.decay_v) + drive)",
             "v = ar.wrap(ar.decay(s.v, c.decay_v) + drive)"),
@@ -52,22 +51,22 @@ EQUATIONS = [
         "LIF: gain of 1 and of 1 - alpha swapped": (
             "if self.unit_gain else 1 - self.alpha", "if not self.unit_gain else 1 - self.alpha"),
     }),
-    *within("lsnn_neuro/neurons/integrate_and_fire.py", DRAWN, (START,), {
+    *within("lsnn_neuro/neurons/integrate_and_fire.py", DRAWN, (GRAPHS, START), {
         "IF: the membrane wraps around": ("ar.saturate(s.v + drive)", "ar.wrap(s.v + drive)"),
     }),
-    *within("lsnn_neuro/neurons/li.py", XOR, (START,), {
+    *within("lsnn_neuro/neurons/li.py", XOR, (GRAPHS, START), {
         "LI: the readout does not saturate": (
             "ar.saturate(ar.decay(s.v, c.decay_v) + drive)", "ar.decay(s.v, c.decay_v) + drive"),
     }),
     *within("lsnn_neuro/neurons/resetting_li.py", DRAWN, (NEURONS, START), {
         "resetting LI: starts again at its threshold": ("v * (v <= c.vth)", "v * (v < c.vth)"),
     }),
-    *within("lsnn_neuro/neurons/firing.py", XOR, (START,), {
+    *within("lsnn_neuro/neurons/firing.py", XOR, (GRAPHS, START), {
         "a spike one step before the refractory time is over": ("free = s.r == 0", "free = s.r <= 1"),
         "a reset takes off the threshold without adaptation": (
             "v = v - z * (threshold if", "v = v - z * (c.vth if"),
     }),
-    *within("lsnn_neuro/neurons/firing.py", DRAWN, (START,), {
+    *within("lsnn_neuro/neurons/firing.py", DRAWN, (GRAPHS, START), {
         "a held membrane goes on integrating": ("kept = (1 - z) * free", "kept = 1 - z"),
         "a reset to a value is one to 0": (
             "v = (1 - z) * v + z * c.reset_to", "v = (1 - z) * v"),
@@ -146,14 +145,14 @@ INTEGERS = [
             "np.clip(state, -STATE_MAX, STATE_MAX)",
             "(state + STATE_MAX) % (2 * STATE_MAX + 1) - STATE_MAX"),
         "spikes at the threshold": (
-            "else distance > 0", "else distance >= 0", HAND, START),
+            "else distance > 0", "else distance >= 0", GRAPHS, START),
         "spikes while refractory": (
-            "crossed if allowed is None else crossed & allowed", "crossed", START),
+            "crossed if allowed is None else crossed & allowed", "crossed", GRAPHS, START),
         "the refractory time is one step longer": (
             "np.where(z > 0, n, np.maximum(left - 1, 0))",
-            "np.where(z > 0, n + 1, np.maximum(left - 1, 0))", START),
+            "np.where(z > 0, n + 1, np.maximum(left - 1, 0))", GRAPHS, START),
         "the refractory time ends after one step": (
-            "np.where(z > 0, n, np.maximum(left - 1, 0))", "np.where(z > 0, n, 0)", START),
+            "np.where(z > 0, n, np.maximum(left - 1, 0))", "np.where(z > 0, n, 0)", GRAPHS, START),
     }),
     *within("quantize/arithmetic.py", DRAWN, (ARITHMETIC,), {
         "a current wraps at 2^23": ("(state > half)", "(state >= half)"),

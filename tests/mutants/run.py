@@ -97,7 +97,8 @@ class Copy:
 
     def run(self, *arguments: str | Path) -> tuple[int | None, str]:
         """Run Python in the copy: exit code, None if it hangs, and what it printed."""
-        folders = (self.folder, self.folder / "tests", self.folder / "tests" / "deploy")
+        tests = self.folder / "tests"
+        folders = (self.folder, tests, tests / "deploy", tests / "mutants")
         child = subprocess.Popen(
             [sys.executable, *map(str, arguments)], cwd=self.folder, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -118,8 +119,8 @@ class Copy:
     def first_failure(self, tests: Sequence[str]) -> str:
         """The first test that fails, or what goes wrong before one ends; empty if all pass."""
         code, printed = self.run(
-            "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0",
-            "-m", "not slow", *tests,
+            "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "as_drawn",
+            "--hypothesis-seed=0", "-m", "not slow", *tests,
         )  # fmt: skip
         if code is None or code <= 0:
             return {0: "", None: "it hangs"}.get(code, "it crashes")
