@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all interchange sanitize soak neon prove lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange sanitize soak neon prove mutants fuzz lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -65,6 +65,9 @@ neon: $(VENV)/installed ## the kernel built for 64-bit ARM, run under an emulato
 prove: $(VENV)/installed ## the integer arithmetic for every number, one step from every combination of boundary states
 	$(BIN)/python tests/prove.py && $(BIN)/python -m pytest -m slow -q -s tests/deploy/test_one_step.py
 
+mutants: $(VENV)/installed ## change the arithmetic on purpose: a test must notice each change (half an hour)
+	$(BIN)/python tests/mutants/run.py
+
 lint: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -98,4 +101,4 @@ wheel: $(VENV)/installed ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean: ## remove .venv and what was built
-	rm -rf $(VENV) .bench .interchange build dist *.egg-info
+	rm -rf $(VENV) .bench .interchange .mutants build dist *.egg-info

@@ -33,7 +33,7 @@ from lsnn_neuro.registry import NEURONS
 from quantize.conversion import convert
 from quantize.emulator import trace_reference
 from quantize.loihi import STATE_MAX
-from quantize.network import QuantizedNetwork, QuantizedPopulation
+from quantize.network import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
 # --- every neuron with everything it can be ------------------------------------------------------------
 
@@ -131,6 +131,27 @@ def test_what_acts_without_input_starts_with_the_first_step(kind):
     reference, _ = check(network, 0, lif="own")
     assert reference.spikes[0].spikes[0, 0].tolist() == [True, True, True]
     assert reference.spikes[1].spikes[:4, 0, 0].tolist() == [True, False, False, True]
+
+
+def test_exactly_at_the_threshold_a_neuron_does_on_lava_what_it_says():
+    populations = [
+        neurons(kind, f"{kind} {at}", vth=[640], at_threshold=at, reset="to")
+        for kind in ("lif", "if", "alif", "ahp") for at in (False, True)
+    ]  # fmt: skip
+    populations.append(neurons("resetting-li", "readout", vth=[640]))
+    weight = np.array([[10]])
+    network = QuantizedNetwork(
+        n_inputs=1, populations=tuple(populations), outputs=("readout",),
+        projections=tuple(
+            QuantizedProjection.of_matrix(p.name, INPUT, p.name, weight, 0 * weight, 0, "excitatory")
+            for p in populations
+        ),
+    )  # fmt: skip
+    inputs = np.ones((2, 1, 1), bool)
+    record = lava(lif="own").run(network, inputs)
+    assert [p.spikes[:, 0, 0].tolist() for p in record.spikes] == [[False, True], [True, True]] * 4
+    assert record.readout[:, 0, 0].tolist() == [640, 0]
+    assert mismatches(emulated(network, inputs), record) == (0, 0)
 
 
 # --- random networks -----------------------------------------------------------------------------------

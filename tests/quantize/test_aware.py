@@ -25,6 +25,7 @@ from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
 from lsnn_neuro.registry import NEURONS
 from lsnn_neuro.training import train
+from quantize.arithmetic import decay, saturate, wrap
 from quantize.aware import QuantizationAware, StraightThrough, record_torch
 from quantize.conversion import convert, to_spec
 from quantize.emulator import emulate, emulate_reference, trace
@@ -324,6 +325,16 @@ def test_a_saturated_state_passes_no_gradient_and_a_wrapped_one_does():
     assert wrapped.tolist() == [1, STATE_MAX + 5 - 2**24, 2**24 - STATE_MAX - 5]
     wrapped.sum().backward()
     assert state.grad.tolist() == [1, 1, 1]
+
+
+def test_forward_its_arithmetic_is_that_of_the_integers_at_every_limit():
+    near = [-2, -1, 0, 1, 2]
+    states = np.array([end + d for end in (-(2**24), -(2**23), 0, 2**23, 2**24) for d in near])
+    aware, doubles = StraightThrough(), torch.from_numpy(states).double()
+    assert aware.saturate(doubles).tolist() == saturate(states).tolist()
+    assert aware.wrap(doubles).tolist() == wrap(states).tolist()
+    for d in (0, 1, 6, 2048, 4095, 4096):
+        assert aware.decay(doubles, torch.tensor(d)).tolist() == decay(states, d).tolist()
 
 
 @pytest.mark.parametrize("fast", [False, True])

@@ -10,6 +10,7 @@ from random_graphs import random_graph
 from random_networks import li, neurons, random_events, random_inputs
 
 from lsnn_neuro.network import kernel
+from lsnn_neuro.network.dynamics import at_rest
 from lsnn_neuro.registry import NEURONS
 from quantize.emulator import emulate, emulate_reference, trace_reference
 from quantize.emulator_kernel import KernelEmulator, kernel_obstacle
@@ -130,7 +131,10 @@ FEATURES = {
     "a delay onto a readout": lambda: changed(one_of_each(), 1, delay=[1]),
     "an input onto a readout": lambda: input_onto_readout(one_of_each()),
 }
-OBSTACLES = {"negative exponent": lambda: changed(one_of_each(), 0, weight_exp=-1)}
+OBSTACLES = {
+    "negative exponent": lambda: changed(one_of_each(), 0, weight_exp=-1),
+    "current can wrap more than once": lambda: wide(9, decay_i=100),
+}
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -151,7 +155,7 @@ def test_what_the_kernel_can_not_do_runs_on_the_loop_and_is_named(words):
     assert kernel_obstacle(one_of_each()) is None
 
 
-def wide(n_inputs):
+def wide(n_inputs, **fields):
     """So many inputs of the largest weight onto one neuron, and its spikes to the readout."""
     index, zero = np.arange(n_inputs), np.zeros(n_inputs, int)
     into = QuantizedProjection(
@@ -159,7 +163,7 @@ def wide(n_inputs):
         target_index=zero, weight_mant=np.full(n_inputs, -255), delay=zero, weight_exp=7,
         sign_mode="inhibitory",
     )  # fmt: skip
-    return replace(one_of_each(reset="to"), n_inputs=n_inputs,
+    return replace(one_of_each(reset="to", **fields), n_inputs=n_inputs,
                    projections=(into, one_of_each().projections[1]))  # fmt: skip
 
 
@@ -175,6 +179,30 @@ def test_sums_that_could_leave_32_bits_fall_back_to_the_reference(n_inputs, fits
     record = emulate(network, inputs)
     assert record.n_spikes == 8 * excitatory
     assert_equal((record.spikes, record.readout), emulate_reference(network, inputs))
+
+
+def test_a_current_wraps_at_the_ends_of_24_bits_and_nowhere_else():
+    half = 2**23
+    into = replace(one_of_each().projections[0], name="in", target="readout", weight_mant=[1])
+    readout = li("readout", [4096], decay_i=[0])
+    network = QuantizedNetwork(n_inputs=1, populations=(readout,), projections=(into,))
+    sums = np.array([half - 1, half, half + 1, -half + 1, -half, -half - 1])
+    events = np.sign(sums).astype(np.int8)[None, :, None]
+    rest = at_rest(network, lambda n: np.zeros((len(sums), n), np.int64))
+    start = replace(rest, currents={"readout": (sums - 64 * np.sign(sums))[:, None]})
+    expected = [half - 1, half - 1, 1 - half, 1 - half, half - 1, half - 1]  # cut off when read
+    _, found = KernelEmulator(network).run(events, spikes=True, start=start)
+    assert found[0, :, 0].tolist() == expected
+    assert emulate_reference(network, events, start)[1][0, :, 0].tolist() == expected
+
+
+def test_a_bias_acts_before_the_first_input():
+    network = one_of_each(bias=12)
+    inputs = np.zeros((40, 3, 1), bool)
+    inputs[35:, 1] = True
+    reference = emulate_reference(network, inputs)
+    assert reference[0][0].spikes[:16].any()
+    assert_equal(on_kernel(network, inputs), reference)
 
 
 def test_switched_off_the_reference_does_the_work(monkeypatch):

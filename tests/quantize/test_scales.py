@@ -190,6 +190,12 @@ def test_no_bias_is_clipped_at_its_scale(bias):
         np.testing.assert_allclose(to_bias(drive, 1.0), drive, rtol=2**-12, atol=0.5)
 
 
+def test_a_bias_has_the_smallest_exponent_that_holds_it():
+    exact = [4095, 4096, 4098, 8190, -4096, -4098, 4095 << 7, -4096 << 7]
+    assert to_bias(exact, 1.0).tolist() == exact
+    assert to_bias([4097, -4099, 5000 << 7], 1.0).tolist() == [4096, -4100, 4095 << 7]
+
+
 def test_a_bias_does_not_saturate_a_readout():
     scale = choose_readout_scale(readout(0.0, bias=4.0), [synapses([1.0, -2.0], "readout")])
     assert scale * 7 <= 2**23 - 1
