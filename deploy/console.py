@@ -133,17 +133,15 @@ class Commands(click.Group):
             with handled(REQUESTS, request_end):
                 return super().invoke(ctx)
         except EndRequest as request:
-            told, code = str(request), 128 + request.signum
+            click.echo(f"Error: {request}", err=True)
+            raise click.exceptions.Exit(128 + request.signum) from None
         except BrokenPipeError:  # who reads has read enough
             raise
         except Exception as error:
             line = _line_of(error)
             if line is None or ctx.params.get("debug"):
                 raise
-            told, code = line, 1
-        failure = click.ClickException(told)
-        failure.exit_code = code
-        raise failure
+            raise click.ClickException(line) from error
 
 
 def _line_of(error: Exception) -> str | None:

@@ -236,7 +236,9 @@ def test_spikes_readout_and_gradients_are_what_they_were(
         model = QuantizationAware(net, weight_bits=digests["weight_bits"])
     found = differentiated(model, net, batch(digests))
     assert found.get("spikes") == frozen.get("spikes")
-    if not exactly():
+    if (
+        not exactly() or "spikes" not in found
+    ):  # an LSTM's sums are torch's, in another order on each CPU
         assert near({k: found[k] for k in ("readout", "loss", "gradients")}, frozen, 1e-4)
         return
     assert found["readout"]["sha256"] == frozen["readout"]["sha256"]
