@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import pytest
-from published_models import MODELS, NAMES, recipe_of
+from published_models import MODELS, NAMES, ROOT, recipe_of
 
 from deploy.emulated import Emulator
 from deploy.model import load
 from deploy.player import TargetPlayer
-from deploy.publishing.card import Card
+from deploy.publishing.card import PAGE, Card
 from deploy.publishing.measurement import count_dormant, count_parameters
+from experiments.families import load_families
+from experiments.page import page
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.evaluation import evaluate
 from lsnn_neuro.player import FloatPlayer
 from lsnn_neuro.tasks import make_task
 
 QUICK = ("delayed-xor", "navigation", "navigation-lstm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_beside_a_card_says_what_the_card_says(name):
+    assert (MODELS / name / PAGE).read_text() == Card.load(MODELS / name).page(name)
+
+
+def test_the_results_page_is_the_one_that_the_models_give():
+    docs = ROOT / "docs"
+    drawn = {figure.name for figure in (docs / "figures").glob("*.svg")}
+    assert (docs / "results.md").read_text() == page(load_families(MODELS), drawn)
 
 
 @pytest.mark.parametrize("name", NAMES)
