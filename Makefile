@@ -2,7 +2,7 @@
 # make test PYTHON=python3.12 (or 3.11), with current libraries and an environment of its own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all interchange sanitize neon lint wheel golden bench bench-step results clean
+.PHONY: help setup demo test test-all interchange fuzz sanitize neon lint wheel golden bench bench-step results clean
 export OMP_WAIT_POLICY := passive
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -50,6 +50,11 @@ interchange: $(VENV)/installed ## read what five other frameworks export, and co
 	@failed=0; PYTHONPATH=. $(BIN)/python tests/interchange/environments.py || failed=1; \
 	$(BIN)/python -m pytest tests/interchange --seed $(SEED) --count $(COUNT) || failed=1; \
 	exit $$failed
+
+# Two processes read CASES changed files; FUZZ=--reader NAME takes one reader, --seed N other files.
+CASES = 100000
+fuzz: $(VENV)/installed ## changed files for every reader, within a time and a memory each (half an hour)
+	$(BIN)/python tests/fuzz/run.py --cases $(CASES) $(FUZZ)
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py

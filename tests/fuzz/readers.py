@@ -42,6 +42,7 @@ class Reader:
 
 
 OURS = (FileFormatError,)
+WITH_RECIPE = (FileFormatError, RecipeError)
 SEALED = ("lsnn_neuro.files:read", "lsnn_neuro.files:_about", "lsnn_neuro.files:_seal_of")
 CHECKPOINT = (*SEALED, "lsnn_neuro.checkpoint:Checkpoint.load")
 NPZ = (
@@ -53,7 +54,11 @@ ROWS = ("lsnn_neuro.data.npz:StoredRows._read", "lsnn_neuro.data.npz:Archive._fi
 TEXT = ("lsnn_neuro.bounded:read_text",)
 JSON = (*TEXT, "lsnn_neuro.bounded:parse_json", "lsnn_neuro.bounded:parse_table")
 TOML = (*TEXT, "lsnn_neuro.bounded:parse_toml")
-HDF5 = ("lsnn_neuro.data.hdf5:readable", "lsnn_neuro.data.hdf5:check_contents")
+HDF5 = (
+    "lsnn_neuro.data.hdf5:open_hdf5",
+    "lsnn_neuro.data.hdf5:check_heaps",
+    "lsnn_neuro.data.hdf5:check_contents",
+)
 SOUND = ("lsnn_neuro.data.speech:open_sound",)
 
 READERS: dict[str, Reader] = {
@@ -61,10 +66,10 @@ READERS: dict[str, Reader] = {
         networks.make_network, networks.read_network, OURS,
         (*SEALED, "quantize.file_format:load", "lsnn_neuro.files:kind_of"),
     ),
-    "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, OURS, CHECKPOINT),
-    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, OURS, CHECKPOINT),
-    "lstm": Reader(networks.make_lstm, networks.read_checkpoint, OURS, CHECKPOINT, share=2),
-    "resumed run": Reader(networks.make_run, networks.read_run, OURS, CHECKPOINT, share=2),
+    "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
+    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
+    "lstm": Reader(networks.make_lstm, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT, share=2),
+    "resumed run": Reader(networks.make_run, networks.read_run, WITH_RECIPE, CHECKPOINT, share=2),
     "imported": Reader(
         networks.make_imported, networks.read_imported, OURS,
         (*SEALED, "deploy.imported:Imported.load", "lsnn_neuro.network.imported:read_spec"),
@@ -130,7 +135,7 @@ READERS: dict[str, Reader] = {
     "events hdf5": Reader(
         data.make_shd, data.read_shd, (DataError,),
         (
-            "lsnn_neuro.data.hdf5:readable", "lsnn_neuro.data.events:HDF5Samples.__init__",
+            "lsnn_neuro.data.hdf5:check_heaps", "lsnn_neuro.data.events:HDF5Samples.__init__",
             "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.hdf5:check_dataset",
         ),
         share=6,

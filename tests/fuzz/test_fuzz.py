@@ -23,7 +23,7 @@ NAMES = {
     "nir.read", "np.frombuffer",
     "np.fromfile", "np.genfromtxt", "np.load", "np.loadtxt", "np.memmap", "open_npz", "open_sound",
     "parse_json", "parse_table", "parse_toml", "pickle.load", "pickle.loads", "read", "read_npy", "read_text",
-    "readable", "safe_open", "soundfile.SoundFile", "soundfile.info", "soundfile.read", "tomli.load",
+    "open_hdf5", "check_heaps", "mmap", "readable", "safe_open", "soundfile.SoundFile", "soundfile.info", "soundfile.read", "tomli.load",
     "tomli.loads", "torch.load", "unpacked", "whosmat", "zipfile.ZipFile",
 }  # fmt: skip
 """What takes in a file, or the contents of one, as it stands in the code."""
