@@ -136,7 +136,7 @@ READERS: dict[str, Reader] = {
         data.make_shd, data.read_shd, (DataError,),
         (
             "lsnn_neuro.data.hdf5:check_heaps", "lsnn_neuro.data.events:HDF5Samples.__init__",
-            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.hdf5:check_dataset",
+            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.events:_readable", "lsnn_neuro.data.hdf5:check_dataset",
         ),
         share=6,
     ),
@@ -170,7 +170,7 @@ READERS: dict[str, Reader] = {
     ),
     "images": Reader(
         data.make_images, data.read_images, (DataError,),
-        ("lsnn_neuro.data.idx:read_idx", "lsnn_neuro.data.idx:_content"),
+        ("lsnn_neuro.data.idx:read_idx", "lsnn_neuro.data.idx:parse_idx", "lsnn_neuro.data.idx:_content"),
     ),
 }  # fmt: skip
 
@@ -190,7 +190,9 @@ EXEMPT = {
     "deploy.interchange.extension:pack": OWN,
     "deploy.interchange.netx:save": OWN,
     "deploy.interchange.nir_file:graph_bytes": OWN,
-    "deploy.interchange.slayer_module:export": OWN,
+    "deploy.interchange.slayer_module:from_slayer": OWN,
+    "deploy.interchange.nir:load": "calls the reader 'nir'",
+    "deploy.mapping.chips:_builtin": "a file of the package",
     "deploy.lava.job:*": OWN,
     "deploy.lava.recording:*": OWN,
     "deploy.lava.runner:*": OWN,
