@@ -136,7 +136,8 @@ READERS: dict[str, Reader] = {
         data.make_shd, data.read_shd, (DataError,),
         (
             "lsnn_neuro.data.hdf5:check_heaps", "lsnn_neuro.data.events:HDF5Samples.__init__",
-            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.events:_readable", "lsnn_neuro.data.hdf5:check_dataset",
+            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.events:_readable",
+            "lsnn_neuro.data.hdf5:check_dataset",
         ),
         share=6,
     ),
