@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import data_readers as data
+import foreign_readers as foreign
 import network_readers as networks
 
 from lsnn_neuro.errors import DataError, FileFormatError, LSNNError, NetworkError, RecipeError
@@ -80,8 +81,8 @@ READERS: dict[str, Reader] = {
     "artifact": Reader(
         networks.make_artifact, networks.read_artifact, (FileFormatError, NetworkError, RecipeError),
         (
-            *SEALED, *JSON, "deploy.artifact:Artifact.encoder", "deploy.artifact:_load_manifest",
-            "deploy.artifact:_hash", "lsnn_neuro.files:sha256",
+            *SEALED, *JSON, "deploy.artifact:Artifact.encoder", "deploy.manifest:read_manifest",
+            "deploy.manifest:hash_of", "lsnn_neuro.files:sha256",
         ),
         mend=networks.mend_artifact,
     ),
@@ -103,23 +104,23 @@ READERS: dict[str, Reader] = {
         (*TOML, "deploy.mapping.chips:load_chip", "deploy.mapping.chips:_parse"),
     ),
     "nir": Reader(
-        networks.make_nir, networks.read_nir, (FileFormatError, NetworkError),
+        foreign.make_nir, foreign.read_nir, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.nir_file:read_graph", "deploy.interchange.nir_file:_check_contents"),
         share=8,
     ),
     "extended nir": Reader(
-        networks.make_extended, networks.read_extended, (FileFormatError, NetworkError),
+        foreign.make_extended, foreign.read_extended, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.extension:unpack"), share=2,
     ),
     "net": Reader(
-        networks.make_net, networks.read_net, (FileFormatError, NetworkError),
+        foreign.make_net, foreign.read_net, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.netx:load", "deploy.interchange.slayer:contents_of"), share=6,
     ),
     "loihi1": Reader(
-        networks.make_loihi1, networks.read_loihi1, OURS,
+        foreign.make_loihi1, foreign.read_loihi1, OURS,
         (*NPY, "deploy.interchange.loihi1:_matrix"), share=2,
     ),
-    "put": Reader(networks.make_put, networks.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
+    "put": Reader(foreign.make_put, foreign.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
     "inputs": Reader(
         data.make_inputs, data.read_inputs, (DataError,),
         (*NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz"),
