@@ -1,4 +1,4 @@
-"""The manifest of an artifact: written with a hash of its own, and checked before what it says is believed."""
+"""The manifest of an artifact: written with a hash of its own, and checked before any of it is believed."""
 
 from __future__ import annotations
 
