@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 SPREAD = -n auto --dist worksteal  # tests take one core each
 SEED = 0
 COUNT = 8
+CASES = 100000
 BESIDE = $(if $(AGAINST),--against $(AGAINST))
 
 help: ## show this list
@@ -50,6 +51,11 @@ interchange: $(VENV)/installed ## read what five other frameworks export, and co
 	@failed=0; PYTHONPATH=. $(BIN)/python tests/interchange/environments.py || failed=1; \
 	$(BIN)/python -m pytest tests/interchange --seed $(SEED) --count $(COUNT) || failed=1; \
 	exit $$failed
+
+# Two processes read CASES changed files; FUZZ=--reader NAME takes one reader, --seed N other files.
+
+fuzz: $(VENV)/installed ## changed files for every reader, within a time and a memory each (half an hour)
+	$(BIN)/python tests/fuzz/run.py --cases $(CASES) $(FUZZ)
 
 sanitize: $(VENV)/installed ## the kernel's tests under address, undefined-behaviour and thread sanitizers
 	$(BIN)/python tests/sanitize.py

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.artifact import MANIFEST, Artifact, load_artifact, versions, write_artifact
+from deploy.artifact import Artifact, load_artifact, versions, write_artifact
 from deploy.emulated import Emulator
 from deploy.exporting import (
     WATCHED,
@@ -24,6 +24,7 @@ from deploy.exporting import (
     watch,
 )
 from deploy.levels import Gathering, Sides, emulator_side
+from deploy.manifest import MANIFEST
 from deploy.mapping.chips import Chip, load_chip
 from deploy.mapping.report import Resources, resources
 from deploy.model import Model

@@ -18,11 +18,9 @@ Older formats are read too: 1, whose manifest has no hash of its own, and 2, wit
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -31,36 +29,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 
+from deploy.manifest import FORMAT_VERSION, GOLDEN, MANIFEST, NETWORK, read_manifest, write_manifest
 from deploy.probe import Probe
 from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
-from lsnn_neuro.bounded import parse_json, parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
 from lsnn_neuro.files import new_folder, parts_of, read, sha256, write, write_bytes, write_text
-from lsnn_neuro.migrations import conversion_report
 from lsnn_neuro.registry import ENCODERS
 from lsnn_neuro.tasks.encoder import Encoder, EncoderConstants
 from quantize import file_format
-from quantize.conversion_report import ConversionReport
-from quantize.design_rules import Violation
 from quantize.network import QuantizedNetwork
 from quantize.record import PopulationSpikes, SpikeRecord
 
-MANIFEST, NETWORK, GOLDEN, SCRIPT = (
-    "manifest.json", "network.safetensors", "golden.safetensors", "run.py",
-)  # fmt: skip
+SCRIPT, SOURCE = "run.py", "imported.safetensors"
 PROBE, ENCODER = "probe.safetensors", "encoder.safetensors"
-SOURCE = "imported.safetensors"
-FORMAT_VERSION, OLDEST_FORMAT = 3, 1
-_OWN_HASH = "manifest_sha256"
-_PARTS = {"target": str, "encoder": dict, "probe": dict, "class_names": list}
-"""What else of a manifest is read here, and what it is."""
 _LIBRARIES = ("lava-nc", "numpy", "scipy", "safetensors")
 
 _SCRIPT_TEXT = '''\
@@ -126,7 +113,7 @@ class Artifact:
     @property
     def class_names(self) -> tuple[str, ...]:
         """What its outputs stand for; empty if that is not known."""
-        return tuple(self.manifest.get("class_names") or ())
+        return tuple(map(str, self.manifest.get("class_names") or ()))
 
     @property
     def target(self) -> str:
@@ -168,8 +155,7 @@ def write_artifact(
             "probe": None if probe is None else _save_probe(new / PROBE, probe),
             "sha256": {file.name: sha256(file) for file in sorted(new.iterdir())},
         }
-        manifest[_OWN_HASH] = _hash(manifest)
-        write_text(new / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        write_manifest(new, manifest)
 
 
 def _save_encoder(path: Path, encoder: Encoder) -> dict[str, Any]:
@@ -193,7 +179,7 @@ def load_artifact(folder: Path) -> Artifact:
         raise FileFormatError(
             f"{folder}: not an artifact (no {MANIFEST}); make one with lsnn-neuro export"
         )
-    manifest = _load_manifest(folder)
+    manifest = read_manifest(folder)
     for name, expected in manifest["sha256"].items():
         file = folder / name
         if not file.is_file():
@@ -208,76 +194,6 @@ def load_artifact(folder: Path) -> Artifact:
     return Artifact(
         folder=folder, manifest=manifest, network=network, inputs=inputs, golden=golden, probe=probe
     )
-
-
-def _load_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an artifact of a format that this release reads."""
-    path = folder / MANIFEST
-    try:
-        manifest = parse_table(read_text(path, str(path), FileFormatError))
-        found = _checked(manifest)
-    except ValueError as error:
-        raise FileFormatError(f"{path}: not a readable manifest ({error})") from error
-    if not OLDEST_FORMAT <= found <= FORMAT_VERSION:
-        advice = "upgrade lsnn-neuro" if found > FORMAT_VERSION else "export it again"
-        raise FileFormatError(
-            f"{folder}: artifact version {found}, this release reads {OLDEST_FORMAT} to "
-            f"{FORMAT_VERSION}; {advice}"
-        )
-    own = manifest.pop(_OWN_HASH, None)  # format 1 had none
-    if (found > 1 or own is not None) and own != _hash(manifest):
-        raise FileFormatError(f"{path}: was changed since the export (SHA-256); export it again")
-    return manifest
-
-
-def _checked(manifest: Mapping[str, Any]) -> int:
-    """The format of a manifest whose parts have the types that they should have; else ValueError."""
-    version, listed = manifest.get("format_version"), manifest.get("sha256")
-    if type(version) is not int:
-        raise ValueError(f"its format_version is {version!r}, expected a whole number")
-    if version > FORMAT_VERSION:
-        return version  # its parts may be others
-    if not isinstance(listed, dict) or not {NETWORK, GOLDEN} <= listed.keys():
-        raise ValueError(f"it lists no SHA-256 of {NETWORK} and {GOLDEN}")
-    for name in listed:
-        if name != Path(name).name:
-            raise ValueError(f"it lists {name!r}, which lies in another folder")
-    wrong = [
-        part for part, kind in _PARTS.items() if not isinstance(manifest.get(part), kind | None)
-    ]
-    for part in wrong:
-        raise ValueError(f"its {part} is a {type(manifest[part]).__name__}")
-    return version
-
-
-def _hash(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest without its hash, however it is laid out."""
-    as_read = parse_json(json.dumps(manifest))
-    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
-
-
-def conversion_of(manifest: Mapping[str, Any]) -> ConversionReport | None:
-    """What the quantization lost, as the manifest of an artifact says it; None if it doesn't."""
-    report: ConversionReport | None = _part_of(manifest, ConversionReport | None, conversion_report)
-    return report
-
-
-def violations_of(manifest: Mapping[str, Any]) -> list[Violation]:
-    """The design rules that were broken at the export, as the manifest of an artifact says it."""
-    found: list[Violation] = _part_of(manifest, list[Violation], lambda m: m.get("violations", []))
-    return found
-
-
-def _part_of(
-    manifest: Mapping[str, Any], kind: Any, part: Callable[[Mapping[str, Any]], Any]
-) -> Any:
-    try:
-        return TypeAdapter(kind).validate_python(part(manifest))
-    except (ValidationError, KeyError, TypeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise FileFormatError(
-            f"artifact: its manifest holds no readable conversion report ({reason}); export it again"
-        ) from error
 
 
 def save_golden(path: Path, inputs: Events, record: SpikeRecord) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from deploy.artifact import conversion_of
 from deploy.emulated import Emulator
+from deploy.manifest import conversion_of
 from deploy.model import Model
 from deploy.samples import named_inputs
 from deploy.target import Target

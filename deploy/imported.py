@@ -6,6 +6,7 @@ no float network, and is written as a network file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from lsnn_neuro import files
+from lsnn_neuro.arrays import whole_number
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.network.imported import KIND, SPEC, spec_of
-from lsnn_neuro.network.spec import NetworkSpec, Population
+from lsnn_neuro.network.spec import INDEX_MAX, NetworkSpec, Population
 from quantize import file_format
 from quantize.conversion import convert
 from quantize.conversion_report import ConversionReport
@@ -35,6 +37,10 @@ class Layer:
     population: str
     node: str
     lag: int
+
+    def __post_init__(self) -> None:
+        """Check what a file may have wrong."""
+        whole_number(f"layer {self.node!r}", "lag", self.lag, 0, INDEX_MAX)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +114,9 @@ class Imported:
             network = file_format.unpacked(
                 found.header["network"], arrays, file_format.KIND.version, str(path)
             )
+            scale = dict(found.header["reading"]).get("input_scale", 1.0)
+            if not (isinstance(scale, int | float) and 0 < scale < math.inf):
+                raise NetworkError(f"input_scale is {scale!r}, must be a number above 0")
             return cls(
                 network=network, spec=spec, reading=dict(found.header["reading"]),
                 layers=tuple(Layer(**layer) for layer in found.header["layers"]),

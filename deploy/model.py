@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.artifact import GOLDEN, MANIFEST, NETWORK, SOURCE, Artifact, load_artifact
+from deploy.artifact import SOURCE, Artifact, load_artifact
 from deploy.imported import Imported
+from deploy.manifest import GOLDEN, MANIFEST, NETWORK
 from lsnn_neuro import __version__
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint
 from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError

@@ -198,12 +198,13 @@ def load_tensors(network: nn.Module, arrays: Mapping[str, Array], path: Path) ->
     """Put tensors into a module, whose every tensor must be there; ``path`` names the file in errors."""
     import torch
 
-    state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise FileFormatError(f"{path}: does not fit its own recipe: {reason}") from error
+    with files.parts_of(str(path), KIND.name):
+        state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise FileFormatError(f"{path}: does not fit its own recipe: {reason}") from error
 
 
 def to_numpy(tensor: Tensor) -> Array:

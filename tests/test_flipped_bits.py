@@ -11,7 +11,7 @@ import pytest
 from safetensors_files import about, put_together
 from tiny_runs import lsnn_neuro, said, succeed
 
-from deploy.artifact import MANIFEST, _load_manifest
+from deploy.manifest import MANIFEST, read_manifest
 from lsnn_neuro.checkpoint import BEST, Checkpoint
 from lsnn_neuro.errors import FileFormatError
 
@@ -77,14 +77,14 @@ def test_every_flipped_bit_of_a_manifest_changes_nothing_or_is_refused(
 ) -> None:
     """Two spellings of a number, or of a letter, say the same."""
     data = (artifact / MANIFEST).read_bytes()
-    good, file = _load_manifest(artifact), tmp_path / MANIFEST
+    good, file = read_manifest(artifact), tmp_path / MANIFEST
     same, said_of = [], set()
     for at in range(0, 8 * len(data), 11):
         changed = bytearray(data)
         changed[at // 8] ^= 1 << at % 8
         file.write_bytes(changed)
         try:
-            same.append(_load_manifest(tmp_path))
+            same.append(read_manifest(tmp_path))
         except FileFormatError as error:
             said_of.add(str(tmp_path) in str(error))
     assert said_of == {True}

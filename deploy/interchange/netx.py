@@ -41,7 +41,7 @@ from deploy.interchange.unrolled import Shape
 from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
 from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
-from lsnn_neuro.data.hdf5 import readable
+from lsnn_neuro.data.hdf5 import open_hdf5
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT, side_by_side
 from lsnn_neuro.neurons.li import LI
@@ -92,10 +92,7 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; expected an HDF5 file of lava-dl")
-    with (
-        readable(f"{path}: not a readable HDF5 file", FileFormatError),
-        h5py.File(path, "r") as file,
-    ):
+    with open_hdf5(path, f"{path}: not a readable HDF5 file", FileFormatError) as file:
         found = contents_of(file, str(path))
     if EXTENSION not in found:
         network = network_of_layers(found, str(path), input_shape=input_shape)

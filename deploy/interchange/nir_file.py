@@ -11,7 +11,7 @@ import h5py
 import nir
 import numpy as np
 
-from lsnn_neuro.data.hdf5 import check_contents, readable
+from lsnn_neuro.data.hdf5 import check_contents, open_hdf5, readable
 from lsnn_neuro.errors import FileFormatError, NetworkError
 
 NODES_MAX = 1000
@@ -69,9 +69,10 @@ def read_graph(path: Path) -> nir.NIRGraph:
     """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; expected a NIR graph")
-    with readable(f"{path}: not a readable NIR graph", FileFormatError):
-        with h5py.File(path, "r") as file:
-            _check_contents(file, path)
+    said = f"{path}: not a readable NIR graph"
+    with open_hdf5(path, said, FileFormatError) as file:
+        _check_contents(file, path)
+    with readable(said, FileFormatError):
         graph = nir.read(path, type_check=False)
     if not isinstance(graph, nir.NIRGraph):
         raise FileFormatError(f"{path}: holds a single {type(graph).__name__}, not a NIR graph")
@@ -99,15 +100,16 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     """A graph without subgraphs; their nodes are called ``subgraph.node``, as nirtorch calls them.
 
     What enters a subgraph enters its inputs, and what leaves it leaves its outputs, which pass it on.
-    NetworkError over edges between nodes that are not there, and over complex numbers.
+    NetworkError over edges between nodes that are not there, and over arrays of no real numbers.
     """
     nodes = dict(_inner_nodes(graph, ""))
     check_count(len(nodes), "NIR graph: it")
     for name, node in nodes.items():
         for field, value in vars(node).items():
-            if not isinstance(value, str | dict) and np.iscomplexobj(value):
+            if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
+                kind = "complex" if value.dtype.kind == "c" else value.dtype
                 raise NetworkError(
-                    f"NIR node {name!r}: {field} is complex, allowed are real numbers"
+                    f"NIR node {name!r}: {field} is {kind}, allowed are real numbers"
                 )
     before: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in dict.fromkeys(_inner_edges(graph, "")):

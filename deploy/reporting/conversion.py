@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deploy.artifact import conversion_of, violations_of
+from deploy.manifest import conversion_of, violations_of
 from deploy.mapping.neurons import adapting
 from deploy.reporting.page import Section, Table, number
 from quantize.conversion_report import TimeConstant

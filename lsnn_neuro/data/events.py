@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
-from lsnn_neuro.data.hdf5 import check_dataset, readable
+from lsnn_neuro.data.hdf5 import check_dataset, check_heaps, readable
 from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.data.samples import (
     WHOLE,
@@ -60,6 +60,7 @@ class HDF5Samples(Samples):
         """Open the file, which stays open, and read the labels."""
         self.name = str(path)
         with _readable(self.name):
+            check_heaps(path)
             self._file = h5py.File(path, "r")
             self._times, self._units = (
                 _lists(self._dataset(name), self.name) for name in (TIMES, UNITS)

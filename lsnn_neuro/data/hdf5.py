@@ -6,8 +6,11 @@ bytes stand for an array of any size (what was never written is filled in).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -22,6 +25,37 @@ UNSTORED_MAX = 2**24
 """Bytes of an array that need not be stored."""
 DEPTH_MAX = 32
 """Groups within one another."""
+
+
+_HEAP = struct.Struct("<4sB3xQ")  # signature, version, bytes
+_OBJECT = struct.Struct("<HHIQ")  # index, references, nothing, bytes
+
+
+@contextmanager
+def open_hdf5(
+    path: Path, said: str, error: type[LSNNError], remedy: str = ""
+) -> Iterator[h5py.File]:
+    """An open HDF5 file; see :func:`readable`."""
+    with readable(said, error, remedy):
+        check_heaps(path)
+        with h5py.File(path, "r") as file:
+            yield file
+
+
+def check_heaps(path: Path) -> None:
+    """ValueError over a heap (of arrays of variable length) with an entry of no bytes, where HDF5 hangs."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        start = -1
+        while (start := data.find(b"GCOL", start + 1)) >= 0:
+            if start + _HEAP.size > len(data):
+                return
+            _, version, size = _HEAP.unpack_from(data, start)
+            at, end = start + _HEAP.size, min(start + size, len(data))
+            while version == 1 and at + _OBJECT.size <= end:
+                index, *_, n = _OBJECT.unpack_from(data, at)
+                if index == 0 and n == 0:
+                    raise ValueError(f"its heap has an entry of no bytes at byte {at}")
+                at = end if index == 0 else at + _OBJECT.size + -(-n // 8) * 8
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.network.spec import NetworkSpec, Population, Projection
+from lsnn_neuro.arrays import whole_number
+from lsnn_neuro.errors import NetworkError
+from lsnn_neuro.network.spec import DELAY_MAX, INDEX_MAX, NetworkSpec, Population, Projection
 from lsnn_neuro.neurons.neuron import Neuron
 from lsnn_neuro.registry import NEURONS
 
 Arrays = dict[str, npt.NDArray[Any]]
+_WHOLE = {"n_inputs": (0, INDEX_MAX), "weight_exp": (-31, 31), "max_delay": (0, DELAY_MAX)}
+_TEXTS = ("name", "source", "target", "group")
 
 
 def pack(spec: NetworkSpec) -> tuple[dict[str, Any], Arrays]:
@@ -39,6 +44,8 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     raises over one that is missing or of another type (:func:`lsnn_neuro.files.parts_of`).
     """
     populations = []
+    for scalars in (header, *header["populations"], *header["projections"]):
+        _check_scalars(scalars)
     for i, scalars in enumerate(header["populations"]):
         values = dict(scalars) | part(f"populations.{i}", arrays)
         neuron = dict(values.pop("neuron")) | part(f"populations.{i}.neuron", arrays)
@@ -53,6 +60,17 @@ def unpack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
     rest = {k: v for k, v in header.items() if k not in ("populations", "projections")}
     rest |= {"outputs": tuple(rest["outputs"])} | part("network", arrays)
     return NetworkSpec(populations=tuple(populations), projections=projections, **rest)
+
+
+def _check_scalars(scalars: Mapping[str, Any]) -> None:
+    """Refuse types and ranges that whoever writes Python would not give; a file may hold any."""
+    for name, value in scalars.items():
+        if name in _TEXTS and not isinstance(value, str):
+            raise NetworkError(f"{name} is {value!r}, expected a name")
+        if name in _WHOLE and value is not None:
+            whole_number("network", name, value, *_WHOLE[name])
+        if name == "scale" and value is not None and not 0 < value < math.inf:
+            raise NetworkError(f"scale is {value!r}, must be a number above 0")
 
 
 def split(

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lsnn_neuro import files
+from lsnn_neuro.arrays import whole_number
 from lsnn_neuro.checkpoint import (
     LAST,
     Checkpoint,
@@ -215,7 +217,11 @@ class Trainer:
         load_tensors(self.network, {k: to_numpy(t) for k, t in network.state_dict().items()}, found)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the state of a resumable checkpoint."""
+        """Go back to the state of a resumable checkpoint; FileFormatError over one that lacks a part."""
+        with files.parts_of(LAST, files.CHECKPOINT.name):
+            self._restore(checkpoint)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         tensors = {name: torch.from_numpy(a.copy()) for name, a in checkpoint.arrays.items()}
         load_tensors(self.network, checkpoint.module_arrays(), Path(LAST))
         self.objective.restore(
@@ -234,12 +240,13 @@ class Trainer:
                 state.setdefault(int(index), {})[name] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.iteration = checkpoint.progress["iteration"]
+        iteration = checkpoint.progress["iteration"]
+        self.iteration = whole_number("progress", "iteration", iteration, 0, 2**62)
         self.score, self.best = (
             Score.of_dict(saved) if (saved := checkpoint.progress[name]) else None
             for name in ("score", "best")
         )
-        self.seconds = checkpoint.progress["seconds"]
+        self.seconds = float(checkpoint.progress["seconds"])
 
 
 def _device(name: str) -> torch.device:

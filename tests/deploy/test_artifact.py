@@ -10,8 +10,9 @@ import pytest
 from random_graphs import random_graph
 from random_networks import random_events, random_inputs
 
-from deploy.artifact import MANIFEST, SCRIPT, Artifact, load_artifact, write_artifact
+from deploy.artifact import SCRIPT, Artifact, load_artifact, write_artifact
 from deploy.comparison import compare
+from deploy.manifest import MANIFEST
 from deploy.reporting.conversion import conversion_section
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import FileFormatError

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from tiny_runs import lsnn_neuro, said, succeed, train_tiny
 
-from deploy.artifact import ENCODER, MANIFEST, PROBE, _hash, load_artifact, load_golden, save_golden
+from deploy.artifact import ENCODER, PROBE, load_artifact, load_golden, save_golden
+from deploy.manifest import MANIFEST, hash_of
 from deploy.probe import make_probe
 from lsnn_neuro.files import sha256
 from quantize.activity import measure_activity
@@ -47,7 +48,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 def sign(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a manifest with its hash, as an export does."""
     manifest = {k: v for k, v in manifest.items() if k != "manifest_sha256"}
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"manifest_sha256": _hash(manifest)}))
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"manifest_sha256": hash_of(manifest)}))
 
 
 def test_every_file_is_listed(artifact: Path) -> None:

@@ -38,8 +38,9 @@ from torch import Tensor, nn
 
 import lsnn_neuro
 from cli import main as command_line
-from deploy.artifact import NETWORK, load_artifact
+from deploy.artifact import load_artifact
 from deploy.interchange import netx, nir
+from deploy.manifest import NETWORK
 from lsnn_neuro import kernel
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.network import LSNN

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import data_readers as data
+import foreign_readers as foreign
 import network_readers as networks
 
 from lsnn_neuro.errors import DataError, FileFormatError, LSNNError, NetworkError, RecipeError
@@ -42,6 +43,7 @@ class Reader:
 
 
 OURS = (FileFormatError,)
+WITH_RECIPE = (FileFormatError, RecipeError)
 SEALED = ("lsnn_neuro.files:read", "lsnn_neuro.files:_about", "lsnn_neuro.files:_seal_of")
 CHECKPOINT = (*SEALED, "lsnn_neuro.checkpoint:Checkpoint.load")
 NPZ = (
@@ -53,7 +55,11 @@ ROWS = ("lsnn_neuro.data.npz:StoredRows._read", "lsnn_neuro.data.npz:Archive._fi
 TEXT = ("lsnn_neuro.bounded:read_text",)
 JSON = (*TEXT, "lsnn_neuro.bounded:parse_json", "lsnn_neuro.bounded:parse_table")
 TOML = (*TEXT, "lsnn_neuro.bounded:parse_toml")
-HDF5 = ("lsnn_neuro.data.hdf5:readable", "lsnn_neuro.data.hdf5:check_contents")
+HDF5 = (
+    "lsnn_neuro.data.hdf5:open_hdf5",
+    "lsnn_neuro.data.hdf5:check_heaps",
+    "lsnn_neuro.data.hdf5:check_contents",
+)
 SOUND = ("lsnn_neuro.data.speech:open_sound",)
 
 READERS: dict[str, Reader] = {
@@ -61,10 +67,10 @@ READERS: dict[str, Reader] = {
         networks.make_network, networks.read_network, OURS,
         (*SEALED, "quantize.file_format:load", "lsnn_neuro.files:kind_of"),
     ),
-    "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, OURS, CHECKPOINT),
-    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, OURS, CHECKPOINT),
-    "lstm": Reader(networks.make_lstm, networks.read_checkpoint, OURS, CHECKPOINT, share=2),
-    "resumed run": Reader(networks.make_run, networks.read_run, OURS, CHECKPOINT, share=2),
+    "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
+    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
+    "lstm": Reader(networks.make_lstm, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT, share=2),
+    "resumed run": Reader(networks.make_run, networks.read_run, WITH_RECIPE, CHECKPOINT, share=2),
     "imported": Reader(
         networks.make_imported, networks.read_imported, OURS,
         (*SEALED, "deploy.imported:Imported.load", "lsnn_neuro.network.imported:read_spec"),
@@ -75,8 +81,8 @@ READERS: dict[str, Reader] = {
     "artifact": Reader(
         networks.make_artifact, networks.read_artifact, (FileFormatError, NetworkError, RecipeError),
         (
-            *SEALED, *JSON, "deploy.artifact:Artifact.encoder", "deploy.artifact:_load_manifest",
-            "deploy.artifact:_hash", "lsnn_neuro.files:sha256",
+            *SEALED, *JSON, "deploy.artifact:Artifact.encoder", "deploy.manifest:read_manifest",
+            "deploy.manifest:hash_of", "lsnn_neuro.files:sha256",
         ),
         mend=networks.mend_artifact,
     ),
@@ -98,23 +104,23 @@ READERS: dict[str, Reader] = {
         (*TOML, "deploy.mapping.chips:load_chip", "deploy.mapping.chips:_parse"),
     ),
     "nir": Reader(
-        networks.make_nir, networks.read_nir, (FileFormatError, NetworkError),
+        foreign.make_nir, foreign.read_nir, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.nir_file:read_graph", "deploy.interchange.nir_file:_check_contents"),
         share=8,
     ),
     "extended nir": Reader(
-        networks.make_extended, networks.read_extended, (FileFormatError, NetworkError),
+        foreign.make_extended, foreign.read_extended, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.extension:unpack"), share=2,
     ),
     "net": Reader(
-        networks.make_net, networks.read_net, (FileFormatError, NetworkError),
+        foreign.make_net, foreign.read_net, (FileFormatError, NetworkError),
         (*HDF5, "deploy.interchange.netx:load", "deploy.interchange.slayer:contents_of"), share=6,
     ),
     "loihi1": Reader(
-        networks.make_loihi1, networks.read_loihi1, OURS,
+        foreign.make_loihi1, foreign.read_loihi1, OURS,
         (*NPY, "deploy.interchange.loihi1:_matrix"), share=2,
     ),
-    "put": Reader(networks.make_put, networks.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
+    "put": Reader(foreign.make_put, foreign.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
     "inputs": Reader(
         data.make_inputs, data.read_inputs, (DataError,),
         (*NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz"),
@@ -130,8 +136,9 @@ READERS: dict[str, Reader] = {
     "events hdf5": Reader(
         data.make_shd, data.read_shd, (DataError,),
         (
-            "lsnn_neuro.data.hdf5:readable", "lsnn_neuro.data.events:HDF5Samples.__init__",
-            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.hdf5:check_dataset",
+            "lsnn_neuro.data.hdf5:check_heaps", "lsnn_neuro.data.events:HDF5Samples.__init__",
+            "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.events:_readable",
+            "lsnn_neuro.data.hdf5:check_dataset",
         ),
         share=6,
     ),
@@ -165,7 +172,7 @@ READERS: dict[str, Reader] = {
     ),
     "images": Reader(
         data.make_images, data.read_images, (DataError,),
-        ("lsnn_neuro.data.idx:read_idx", "lsnn_neuro.data.idx:_content"),
+        ("lsnn_neuro.data.idx:read_idx", "lsnn_neuro.data.idx:parse_idx", "lsnn_neuro.data.idx:_content"),
     ),
 }  # fmt: skip
 
@@ -185,7 +192,9 @@ EXEMPT = {
     "deploy.interchange.extension:pack": OWN,
     "deploy.interchange.netx:save": OWN,
     "deploy.interchange.nir_file:graph_bytes": OWN,
-    "deploy.interchange.slayer_module:export": OWN,
+    "deploy.interchange.slayer_module:from_slayer": OWN,
+    "deploy.interchange.nir:load": "calls the reader 'nir'",
+    "deploy.mapping.chips:_builtin": "a file of the package",
     "deploy.lava.job:*": OWN,
     "deploy.lava.recording:*": OWN,
     "deploy.lava.runner:*": OWN,

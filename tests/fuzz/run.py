@@ -31,8 +31,8 @@ OURS = tuple(str(ROOT / name) for name in ("lsnn_neuro", "quantize", "deploy"))
 BATCH = 250
 MEMORY = 2**30
 """Bytes that a worker may take beyond what it has when it begins."""
-STUCK = 120.0
-"""Seconds of a clock, after which a worker that says nothing is ended."""
+STUCK, SILENT = 60.0, 900.0
+"""Seconds of a processor, and of a clock, after which a worker that is still at the same case is ended."""
 TRACED = 50
 
 
@@ -131,19 +131,33 @@ class Worker:
         self.process.start()
         theirs.close()
         self.order: tuple[str, int, int] | None = None
-        self.seen, self.since = -1, time.monotonic()
+        self.seen, self.since, self.used, self.hung = -1, time.monotonic(), 0.0, False
 
     def ask(self, order: tuple[str, int, int]) -> None:
         """Read these cases."""
-        self.order, self.since = order, time.monotonic()
+        self.order, self.seen = order, -1
+        self.now.value = -1
         self.pipe.send(order)
 
     @property
     def stuck(self) -> bool:
         """Whether it has been at one case for too long."""
+        used = self._used()
         if self.now.value != self.seen:
-            self.seen, self.since = self.now.value, time.monotonic()
-        return time.monotonic() - self.since > STUCK
+            self.seen, self.since, self.used = self.now.value, time.monotonic(), used
+        making = self.seen < 0  # files, or imports
+        self.hung = time.monotonic() - self.since > SILENT or (
+            used - self.used > STUCK and not making
+        )
+        return self.hung
+
+    def _used(self) -> float:
+        """Seconds of a processor that the process has had."""
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except OSError:
+            return 0.0
+        return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
         """Now."""
@@ -199,8 +213,7 @@ def fuzz(names: list[str], cases: int, processes: int, seed: int) -> dict[str, F
             except EOFError:
                 worker.end()
                 case = worker.now.value
-                hung = time.monotonic() - worker.since > STUCK
-                text = "hangs" if hung else f"the process ended ({worker.process.exitcode})"
+                text = "hangs" if worker.hung else f"the process ended ({worker.process.exitcode})"
                 of.add(text, case)
                 print(f"  {name} {case}: {text}", flush=True)
                 of.cases += case - first + 1

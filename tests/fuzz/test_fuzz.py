@@ -18,13 +18,13 @@ from readers import EXEMPT, READERS
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = {
-    "_about", "check_contents", "contents_of", "csv.DictReader", "csv.reader", "files.read",
-    "gzip.decompress", "gzip.open", "h5py.File", "json.load", "json.loads", "load_file", "loadmat",
-    "nir.read", "np.frombuffer",
-    "np.fromfile", "np.genfromtxt", "np.load", "np.loadtxt", "np.memmap", "open_npz", "open_sound",
-    "parse_json", "parse_table", "parse_toml", "pickle.load", "pickle.loads", "read", "read_npy", "read_text",
-    "readable", "safe_open", "soundfile.SoundFile", "soundfile.info", "soundfile.read", "tomli.load",
-    "tomli.loads", "torch.load", "unpacked", "whosmat", "zipfile.ZipFile",
+    "_by_scipy", "check_contents", "check_heaps", "contents_of", "csv.DictReader", "csv.reader",
+    "files.read", "gzip.decompress", "gzip.open", "h5py.File", "json.load", "json.loads", "load_file",
+    "loadmat", "mmap", "np.frombuffer", "np.fromfile", "np.genfromtxt", "np.load", "np.loadtxt",
+    "np.memmap", "open_hdf5", "open_npz", "open_sound", "parse_json", "parse_table", "parse_toml",
+    "pickle.load", "pickle.loads", "read", "read_npy", "read_text", "readable", "safe_open",
+    "soundfile.SoundFile", "soundfile.info", "soundfile.read", "tomli.load", "tomli.loads",
+    "torch.load", "unpacked", "whosmat", "zipfile.ZipFile",
 }  # fmt: skip
 """What takes in a file, or the contents of one, as it stands in the code."""
 METHODS = {"read_bytes", "read_text"}
