@@ -73,9 +73,12 @@ def put_in_place(part: Path, target: Path) -> None:
 def owned(folder: Path) -> Iterator[bool]:
     """Hold the lock of a folder that is there to stay; False where another has it."""
     handle = _open_lock(folder)
+    ours = _lock(handle) is not False
     try:
-        yield _lock(handle) is not False
+        yield ours
     finally:
+        if ours:
+            (folder / LOCK).unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -118,7 +118,7 @@ def test_a_signal_beside_a_callback_that_stops_is_an_interruption(tmp_path: Path
             if trainer.iteration == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(TrainingError, match="interrupted after iteration 2; nothing is lost"):
+    with pytest.raises(TrainingError, match="interrupted by SIGTERM after iteration 2; nothing is"):
         train(tiny_recipe(), tmp_path, progress=False, callbacks=[Signal(), StopAt(2)])
     assert Checkpoint.load(tmp_path / LAST).progress["iteration"] == 2
 
