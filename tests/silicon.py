@@ -7,12 +7,14 @@ there. Chips answer a step late: the inputs are moved a step on, so that no row 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deploy.recording import Recording
+from lsnn_neuro.neurons.li import LI, LIConstants
 from lsnn_neuro.neurons.lif import LIF, LIFConstants
 from lsnn_neuro.recipe import load_recipe
 from lsnn_neuro.tasks.sequential_mnist import ImageEncoder
@@ -117,3 +119,13 @@ def published_lsnn(run: str) -> Recording:
         inputs=encoder.encode(pixels), chip="Loihi 1", run=f"the {run} run", labels=labels,
         label_steps=(READ_AT, READ_AT + 1),
     )  # fmt: skip
+
+
+def without_reset(network: QuantizedNetwork) -> QuantizedNetwork:
+    """A network whose readout's neurons are not reset above their threshold."""
+
+    def plain(p: QuantizedPopulation) -> QuantizedPopulation:
+        return replace(p, neuron=LI, constants=LIConstants(decay_v=p.constants.decay_v))
+
+    populations = tuple(p if p.spiking else plain(p) for p in network.populations)
+    return replace(network, populations=populations)

@@ -16,6 +16,7 @@ from silicon import (
     one_lif,
     published_lsnn,
     two_layers,
+    without_reset,
 )
 from tiny_runs import succeed
 
@@ -23,7 +24,6 @@ import deploy
 from deploy.interchange.loihi1 import READOUT, load
 from deploy.recorded import Recorded, RecordedOptions
 from deploy.recording import write_recording
-from lsnn_neuro.neurons.li import LI, LIConstants
 from quantize.arithmetic import round_each_product, shift
 from quantize.emulator import emulate, trace
 from quantize.replay import trace_with_resets
@@ -121,17 +121,8 @@ def test_the_published_lsnn_has_200_of_200_labels_of_loihi_1_by_the_command(tmp_
 @needs(SILICON)
 def test_three_of_the_200_reach_the_readouts_reset_before_it_is_read_which_makes_a_7_a_9():
     network, chip = load(SILICON / "loihi1_smnist"), published_lsnn("performance")
-    clipped = replace(
-        network,
-        populations=tuple(
-            p
-            if p.spiking
-            else replace(p, neuron=LI, constants=LIConstants(decay_v=p.constants.decay_v))
-            for p in network.populations
-        ),
-    )
     assert network.population(READOUT).constants.vth.tolist() == [8_388_544] * 10
-    one, two = (emulate(n, chip.inputs).readout for n in (network, clipped))
+    one, two = (emulate(n, chip.inputs).readout for n in (network, without_reset(network)))
     differ = (one != two).any(axis=2)  # (time, sample)
     assert np.flatnonzero(differ[: READ_AT + 1].any(axis=0)).tolist() == [56, 143, 176]
     assert np.flatnonzero(differ.any(axis=0)).tolist() == [35, 52, 56, 74, 143, 176]
