@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lsnn_neuro.bounded import parse_json, parse_table, read_text
+from lsnn_neuro.bounded import in_a_line, parse_json, parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.files import write_text
 from lsnn_neuro.migrations import conversion_report
@@ -31,7 +31,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = parse_table(read_text(path, str(path), FileFormatError))
         found = _checked(manifest)
     except ValueError as error:
-        raise FileFormatError(f"{path}: not a readable manifest ({error})") from error
+        raise FileFormatError(f"{path}: not a readable manifest ({in_a_line(error)})") from error
     if not OLDEST_FORMAT <= found <= FORMAT_VERSION:
         advice = "upgrade lsnn-neuro" if found > FORMAT_VERSION else "export it again"
         raise FileFormatError(

@@ -23,8 +23,16 @@ TOML_MAX = 2**18
 """Bytes of a recipe or a chip, at most."""
 DEPTH_MAX = 32
 """Tables and lists within one another."""
+LINE_MAX = 300
+"""Characters of what a library says of a file; it may repeat the whole file."""
 DIGITS_MAX = 100
 """Of a whole number; the state of a random number generator has 39."""
+
+
+def in_a_line(reason: BaseException) -> str:
+    """What an error of a library says, in one line of a length that can be read."""
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]} ..."
 
 
 def read_text(
@@ -42,7 +50,7 @@ def read_text(
         data = unpacked(path, most) if path.suffix == ".gz" else path.read_bytes()
         return data.decode(encoding)
     except (OSError, EOFError, ValueError) as reason:
-        raise error(f"{what}: can't be read ({reason})") from reason
+        raise error(f"{what}: can't be read ({in_a_line(reason)})") from reason
 
 
 def unpacked(path: Path, most: int) -> bytes:

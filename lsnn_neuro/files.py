@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from lsnn_neuro import __version__
-from lsnn_neuro.bounded import parse_table
+from lsnn_neuro.bounded import in_a_line, parse_table
 from lsnn_neuro.errors import FileFormatError, LSNNError
 from lsnn_neuro.parts import part_file, part_folder, put_in_place
 
@@ -134,8 +134,8 @@ def read(path: Path, kind: Kind) -> Contents:
         if _SEAL in about and about[_SEAL] != _seal_of(path, str(about[_SEAL])):
             raise _changed(path)
     except (SafetensorError, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise FileFormatError(f"{path}: not a readable {kind.name} ({reason})") from error
+        said = f"{path}: not a readable {kind.name} ({in_a_line(error)})"
+        raise FileFormatError(said) from error
     if about.get("kind") != kind.name:
         raise FileFormatError(
             f"{path}: is {_a(about.get('kind', 'foreign file'))}, not {_a(kind.name)}"
@@ -174,10 +174,8 @@ def parts_of(label: str, what: str) -> Iterator[None]:
     except (
         ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError
     ) as error:  # fmt: skip
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileFormatError(
-            f"{label}: {what} with a missing or unknown part: {reason}"
-        ) from error
+        said = f"{label}: {what} with a missing or unknown part: {in_a_line(error)}"
+        raise FileFormatError(said) from error
 
 
 def _a(noun: object) -> str:

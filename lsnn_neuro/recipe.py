@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
 from lsnn_neuro import migrations
-from lsnn_neuro.bounded import TOML_MAX, parse_toml, read_text
+from lsnn_neuro.bounded import TOML_MAX, in_a_line, parse_toml, read_text
 from lsnn_neuro.errors import RecipeError
 from lsnn_neuro.network.config import NetworkConfig
 from lsnn_neuro.registry import NETWORKS, SECTIONS, TASKS, unknown
@@ -181,7 +181,7 @@ def load_recipe(
     try:
         data = migrations.recipe(parse_toml(text))
     except ValueError as error:
-        raise RecipeError(f"{source}: not valid TOML ({error})") from error
+        raise RecipeError(f"{source}: not valid TOML ({in_a_line(error)})") from error
     for override in overrides:
         _override(data, override)
     for name in sections:

@@ -170,4 +170,5 @@ def _factor(node: nir.NIRNode) -> FloatArray:
 def _agree(one: object, two: object) -> bool:
     if not isinstance(one, np.ndarray) or not isinstance(two, np.ndarray):
         return one == two
-    return one.shape == two.shape and np.allclose(one, two, rtol=TOLERANCE, atol=0)
+    numbers = one.dtype.kind in "biuf" and two.dtype.kind in "biuf"
+    return numbers and one.shape == two.shape and np.allclose(one, two, rtol=TOLERANCE, atol=0)

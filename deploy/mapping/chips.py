@@ -13,7 +13,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lsnn_neuro.bounded import TOML_MAX, parse_toml, read_text
+from lsnn_neuro.bounded import TOML_MAX, in_a_line, parse_toml, read_text
 from lsnn_neuro.errors import RecipeError
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ def _parse(name: str, text: str) -> Chip:
     try:
         data = parse_toml(text)
     except ValueError as error:
-        raise RecipeError(f"chip {name}: not readable as TOML ({error})") from error
+        raise RecipeError(f"chip {name}: not readable as TOML ({in_a_line(error)})") from error
     costs = data.get("costs")
     if isinstance(costs, dict) and set(costs) == {"chip"} and costs["chip"] in CHIPS:
         lender = parse_toml(_builtin(costs["chip"]))

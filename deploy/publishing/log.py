@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lsnn_neuro import files
-from lsnn_neuro.bounded import parse_table, read_text
+from lsnn_neuro.bounded import in_a_line, parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 
 RECIPE = "recipe.toml"
@@ -27,7 +27,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         text = read_text(path, str(path), FileFormatError)
         lines = [parse_table(line) for line in text.splitlines()]
     except ValueError as error:
-        raise FileFormatError(f"{path}: not a readable log ({error})") from error
+        raise FileFormatError(f"{path}: not a readable log ({in_a_line(error)})") from error
     for line in lines:
         for name in ("iteration", "seconds"):
             if not isinstance(line.get(name), int | float):

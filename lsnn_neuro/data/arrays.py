@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
 from lsnn_neuro.errors import DataError
@@ -90,4 +91,4 @@ def _by_scipy(function: Callable[..., Any], path: Path, **options: Any) -> Any:
     except NotImplementedError as error:
         raise DataError(f"{path}: is of MATLAB 7.3 (HDF5); save it with -v7, or as .npz") from error
     except Exception as error:  # a broken file ends scipy's reader in many ways
-        raise DataError(f"{path}: can't be read as a MATLAB file ({error})") from error
+        raise DataError(f"{path}: can't be read as a MATLAB file ({in_a_line(error)})") from error

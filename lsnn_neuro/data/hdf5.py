@@ -15,6 +15,7 @@ from typing import Any
 
 import h5py
 
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.errors import LSNNError
 
 BYTES_MAX = 2**31
@@ -69,8 +70,7 @@ def readable(said: str, error: type[LSNNError], remedy: str = "") -> Iterator[No
     except LSNNError:
         raise
     except Exception as reason:
-        words = " ".join(str(reason).split()) or type(reason).__name__
-        raise error(f"{said} ({words}){remedy}") from reason
+        raise error(f"{said} ({in_a_line(reason)}){remedy}") from reason
 
 
 def check_dataset(item: Any, where: str, error: type[LSNNError]) -> None:
@@ -80,6 +80,8 @@ def check_dataset(item: Any, where: str, error: type[LSNNError]) -> None:
     """
     if item.is_virtual or item.external:
         raise error(f"{where} lies in other files, which are not opened; copy it into this one")
+    if item.shape is None:
+        raise error(f"{where} is an empty data set; leave it out")
     stored = int(item.id.get_storage_size())
     if item.nbytes > BYTES_MAX:
         raise error(f"{where} has {item.nbytes} bytes, allowed are {BYTES_MAX}")

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.data.samples import WHOLE
 from lsnn_neuro.errors import DataError, LSNNError
 
@@ -129,7 +130,7 @@ def open_npz(path: Path, *, most: int = WHOLE) -> Iterator[Archive]:
         raise
     except Exception as error:  # a broken file ends zipfile in many ways
         raise DataError(
-            f"{path}: can't be read as .npz ({_reason(error)}); save it again"
+            f"{path}: can't be read as .npz ({in_a_line(error)}); save it again"
         ) from error
 
 
@@ -153,7 +154,7 @@ def read_npy(path: Path, error: type[LSNNError] = DataError) -> Array:
             shape, fortran, dtype, _ = _header(file, size)
             return _array(file, shape, fortran, dtype)
     except (OSError, ValueError) as reason:
-        raise error(f"{path}: can't be read as .npy or .npz ({_reason(reason)})") from reason
+        raise error(f"{path}: can't be read as .npy or .npz ({in_a_line(reason)})") from reason
 
 
 def _header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
@@ -166,7 +167,7 @@ def _header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype
             read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
             shape, fortran, dtype = read(file)
     except Exception as error:  # NumPy evaluates the text of a header, which may end in many ways
-        raise ValueError(f"no array of NumPy's: {_reason(error)}") from error
+        raise ValueError(f"no array of NumPy's: {in_a_line(error)}") from error
     start = file.tell()
     if dtype.subdtype is not None:
         raise ValueError(f"its type is an array, {dtype}; save numbers")
@@ -191,7 +192,3 @@ def _array(file: Any, shape: tuple[int, ...], fortran: bool, dtype: np.dtype[Any
     if at < len(room):
         raise ValueError(f"ends after {at} of {len(room)} bytes")
     return array.reshape(shape, order="F" if fortran else "C")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lsnn_neuro.bounded import read_text
+from lsnn_neuro.bounded import in_a_line, read_text
 from lsnn_neuro.data.samples import Samples, files_read
 from lsnn_neuro.data.speech import FloatArray, open_sound, read_samples
 from lsnn_neuro.errors import DataError
@@ -144,7 +144,9 @@ def _of_csv(
         reader = csv.DictReader(io.StringIO(text, newline=""))
         rows, columns = list(reader), list(reader.fieldnames or ())
     except csv.Error as error:
-        raise DataError(f"{table}: can't be read ({error}); task.labels must name it") from error
+        raise DataError(
+            f"{table}: can't be read ({in_a_line(error)}); task.labels must name it"
+        ) from error
     for column in ("file", "label", *([groups] if isinstance(groups, str) else [])):
         if column not in columns:
             raise DataError(

@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.bounded import read_text
+from lsnn_neuro.bounded import in_a_line, read_text
 from lsnn_neuro.data.samples import check_finite
 from lsnn_neuro.data.timit import CORE_TEST_SPEAKERS
 from lsnn_neuro.errors import DataError
@@ -140,7 +140,9 @@ def open_sound(file: Path) -> Iterator[Any]:
                 raise DataError(f"{file}: says it has {sound.frames} samples, and is shorter")
             yield sound
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{file}: can't be read as WAV, RIFF or NIST SPHERE ({error})") from error
+        raise DataError(
+            f"{file}: can't be read as WAV, RIFF or NIST SPHERE ({in_a_line(error)})"
+        ) from error
 
 
 def read_samples(file: Path, rate: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import shutil
 import signal
@@ -51,11 +52,16 @@ class Bench:
         finally:
             self._restore()
 
-    def case(self, seed: int) -> str | None:
-        """The case of a number."""
+    def case(self, seed: int, keep: Path | None = None) -> str | None:
+        """The case of a number; a file that escapes is kept in a folder like the corpus."""
         rng = random.Random(f"{self.name} {seed}")
         file, data = self.changed(rng)
-        return self.escape(file, data, mend=rng.random() < 0.9)
+        found = self.escape(file, data, mend=rng.random() < 0.9)
+        if found is not None and keep is not None:
+            kept = keep / self.name / f"{seed}-{file.name}.gz"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(gzip.compress(data, mtime=0))
+        return found
 
     def _restore(self) -> None:
         for file in self.folder.rglob("*"):

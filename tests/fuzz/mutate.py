@@ -74,11 +74,13 @@ def mutated(data: bytes, name: str, rng: Random) -> bytes:
     if suffix == ".gz" and rng.random() < 0.7:
         return gzip.compress(mutated(gzip.decompress(data), name[:-3], rng), 1, mtime=0)
     change = STRUCTURED.get(suffix, _text if suffix in TEXTS else _bytes)
+    whole = True
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        whole = whole and rng.random() < 0.75  # what is broken can't be changed as what it was
         try:
-            data = (change if rng.random() < 0.75 else _bytes)(data, rng)
-        except Exception:  # what is broken already can't be changed as what it was
-            data = _bytes(data, rng)
+            data = (change if whole else _bytes)(data, rng)
+        except Exception:  # nor can anything be changed into anything
+            data, whole = _bytes(data, rng), False
     return data
 
 

@@ -1,6 +1,6 @@
 """``make fuzz``: changed files for every reader, each case within a time and a memory; escapes fail it.
 
-    run.py [--cases N] [--processes N] [--seed N] [--reader NAME ...]
+    run.py [--cases N] [--processes N] [--seed N] [--reader NAME ...] [--keep FOLDER]
 
 Cases are shared out over the readers by their table. A worker process reads them; one that hangs or dies is
 ended, its case counts as an escape, and another goes on behind it. Every fiftieth case is traced, for the
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
@@ -58,7 +59,7 @@ class Found:
         return f"{len(self.lines)} of {len(self.code)}"
 
 
-def work(pipe: Connection, now: Any) -> None:
+def work(pipe: Connection, now: Any, keep: Path | None) -> None:
     """Read cases until none come: (reader, first, count) in, (seconds, escapes, lines, code) out."""
     from cases import Bench
 
@@ -79,11 +80,8 @@ def work(pipe: Connection, now: Any) -> None:
             code: set[tuple[str, int]] = set()
             for seed in range(first, first + count):
                 now.value = seed
-                if seed % TRACED == 0:
-                    with traced(lines, code):
-                        text = benches[name].case(seed)
-                else:
-                    text = benches[name].case(seed)
+                with traced(lines, code) if seed % TRACED == 0 else nullcontext():
+                    text = benches[name].case(seed, keep)
                 if text is not None:
                     escapes.append((text, seed))
             pipe.send((time.perf_counter() - start, escapes, lines, code))
@@ -123,11 +121,11 @@ class traced:  # noqa: N801
 class Worker:
     """A process that reads cases, and what it has been asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Path | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.now = context.Value("q", -1)
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.now), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, self.now, keep), daemon=True)
         self.process.start()
         theirs.close()
         self.order: tuple[str, int, int] | None = None
@@ -182,11 +180,13 @@ def orders(names: list[str], cases: int, seed: int) -> Iterator[tuple[str, int, 
                 del left[name]
 
 
-def fuzz(names: list[str], cases: int, processes: int, seed: int) -> dict[str, Found]:
+def fuzz(
+    names: list[str], cases: int, processes: int, seed: int, keep: Path | None
+) -> dict[str, Found]:
     """All cases, over some processes."""
     found = {name: Found() for name in names}
     waiting = list(orders(names, cases, seed))[::-1]
-    workers = [Worker() for _ in range(processes)]
+    workers = [Worker(keep) for _ in range(processes)]
     for worker in workers:
         if waiting:
             worker.ask(waiting.pop())
@@ -219,7 +219,7 @@ def fuzz(names: list[str], cases: int, processes: int, seed: int) -> dict[str, F
                 of.cases += case - first + 1
                 if rest := first + count - case - 1:
                     waiting.append((name, case + 1, rest))
-                workers[index] = worker = Worker()
+                workers[index] = worker = Worker(keep)
             worker.order = None
             if waiting:
                 worker.ask(waiting.pop())
@@ -237,9 +237,11 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", action="append", choices=list(READERS))
+    parser.add_argument("--keep", type=Path, help="folder for files that escape")
     given = parser.parse_args()
     start = time.perf_counter()
-    found = fuzz(given.reader or list(READERS), given.cases, given.processes, given.seed)
+    names = given.reader or list(READERS)
+    found = fuzz(names, given.cases, given.processes, given.seed, given.keep)
     print(f"{'reader':16} {'cases':>7} {'seconds':>8} {'escapes':>8}  lines reached")
     for name, of in found.items():
         n = sum(of.escapes.values())
