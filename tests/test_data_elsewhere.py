@@ -173,7 +173,7 @@ class Scaled(Encoder):
 
 
 def test_a_foreign_task_that_can_not_take_constants_is_refused_where_they_differ() -> None:
-    task = make_task(parse_recipe({"name": "x", "task": {"name": "delayed-xor"}}, "x").task)
+    task = make_task(parse_recipe(recipe({"name": "delayed-xor"}), "x").task)
     task.encoder = Scaled(1.0)
     assert as_trained(task, EncoderConstants.of(Scaled(1.0)), ()) is task
     with pytest.raises(DataError, match="its class must have a method recoded"):
