@@ -218,12 +218,19 @@ def load_golden(path: Path) -> tuple[Events, SpikeRecord]:
 
     def unpack(name: str, shape: list[int]) -> BoolArray:
         count = math.prod(shape)
+        if len(shape) != 3:
+            raise ValueError(f"{name} has shape {shape}, expected (time, sample, neuron)")
         if not 0 <= count <= 8 * arrays[name].size:
             raise ValueError(f"{name} of shape {shape} holds {arrays[name].size} bytes")
         return np.unpackbits(arrays[name], count=count).reshape(shape).astype(bool)
 
     with parts_of(str(path), GOLDEN_KIND.name):
         graded = arrays["inputs"].dtype == np.int8
+        for name in ("readout", *(["inputs"] if graded else [])):
+            if arrays[name].ndim != 3 or arrays[name].dtype.kind not in "iuf":
+                raise ValueError(
+                    f"{name} has shape {arrays[name].shape}, expected 3 axes of numbers"
+                )
         record = SpikeRecord(
             spikes=tuple(
                 PopulationSpikes(name=name, spikes=unpack(f"spikes.{name}", shape))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,10 @@ class SourceRun:
         file = Path(file)
         inputs, names = read_real(file), array_names(file)
         arrays = {n: read_array(file, n) for n in names if n.startswith(SPIKES) or n == READOUT}
-        flat = {n: a.reshape(*a.shape[:2], -1) if a.ndim >= 2 else a for n, a in arrays.items()}
+        flat = {
+            n: a.reshape(*a.shape[:2], prod(a.shape[2:])) if a.ndim >= 2 else a
+            for n, a in arrays.items()
+        }
         readout = flat.pop(READOUT, None)
         spikes = {n.removeprefix(SPIKES): a for n, a in flat.items()}
         return cls(name=str(file), inputs=inputs, spikes=spikes, readout=readout)

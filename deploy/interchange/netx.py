@@ -41,7 +41,7 @@ from deploy.interchange.unrolled import Shape
 from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
 from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
-from lsnn_neuro.data.hdf5 import open_hdf5
+from lsnn_neuro.data.hdf5 import open_hdf5, readable
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT, side_by_side
 from lsnn_neuro.neurons.li import LI
@@ -95,7 +95,8 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
     with open_hdf5(path, f"{path}: not a readable HDF5 file", FileFormatError) as file:
         found = contents_of(file, str(path))
     if EXTENSION not in found:
-        network = network_of_layers(found, str(path), input_shape=input_shape)
+        with readable(f"{path}: not a readable file of lava-dl", FileFormatError):
+            network = network_of_layers(found, str(path), input_shape=input_shape)
         seal = replace(network.provenance, checkpoint_sha256=files.sha256(path))
         return replace(network, provenance=seal)
     network = unpack(found.pop(EXTENSION), path)

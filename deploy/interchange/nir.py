@@ -23,6 +23,7 @@ from deploy.interchange.nir_read import from_nir
 from deploy.interchange.nir_write import PRIMITIVES, graph_of_network, has_constant
 from lsnn_neuro import files
 from lsnn_neuro.arrays import FloatArray, IntArray
+from lsnn_neuro.data.hdf5 import readable
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.loihi import DECAY_ONE
 from quantize.network import QuantizedNetwork
@@ -77,6 +78,12 @@ def read(path: Path | str, dialect: str | None = None, **more: Any) -> Imported:
     """
     path = Path(path)
     graph = read_graph(path)
+    with readable(f"{path}: not a readable NIR graph", FileFormatError):
+        return _read(path, graph, dialect, **more)
+
+
+def _read(path: Path, graph: nir.NIRGraph, dialect: str | None, **more: Any) -> Imported:
+    """The network of a graph that stands in a file."""
     if EXTENSION not in graph.metadata:
         return from_nir(graph, dialect, checkpoint_sha256=files.sha256(path), **more)
     if dialect is not None or any(value for value in more.values()):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lsnn_neuro.bounded import in_a_line
-from lsnn_neuro.data.npz import open_npz
+from lsnn_neuro.data.npz import KINDS, open_npz
 from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
 from lsnn_neuro.errors import DataError
 
@@ -81,6 +81,9 @@ def _read_mat(path: Path, names: Sequence[str]) -> dict[str, Rows]:
                 "whose samples are read one at a time"
             )
     arrays = _by_scipy(loadmat, path, variable_names=list(names))
+    for name in names:
+        if (kind := getattr(arrays[name], "dtype", np.dtype(object))).kind not in KINDS:
+            raise DataError(f"{path}: array {name!r} holds {kind}, expected numbers or texts")
     return {name: np.ascontiguousarray(arrays[name]) for name in names}
 
 

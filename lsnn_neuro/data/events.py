@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lsnn_neuro.data.arrays import check_file, missing, read_arrays
 from lsnn_neuro.data.hdf5 import check_dataset, check_heaps, readable
-from lsnn_neuro.data.npz import open_npz
+from lsnn_neuro.data.npz import KINDS, open_npz
 from lsnn_neuro.data.samples import (
     WHOLE,
     ArraySamples,
@@ -88,7 +88,7 @@ class HDF5Samples(Samples):
         if h5py.check_string_dtype(found.dtype) is not None and found.ndim:
             names = texts(np.asarray(found[()]), f"{self.name}: {name}")
             return np.array(names, np.str_).reshape(found.shape)
-        if h5py.check_vlen_dtype(found.dtype) is not None or found.ndim == 0:
+        if found.dtype.kind not in KINDS or found.ndim == 0:
             raise DataError(
                 f"{self.name}: {name} is {found.dtype}, expected one entry for each sample"
             )

@@ -22,6 +22,8 @@ from lsnn_neuro.data.samples import WHOLE
 from lsnn_neuro.errors import DataError, LSNNError
 
 Array = npt.NDArray[Any]
+KINDS = "biufcSU"
+"""Of NumPy's types that are read: numbers and texts."""
 EXPANSION_MAX = 1100
 """Bytes of an array for each that is stored: compression reaches 1032."""
 EMPTY_MAX = 2**20
@@ -169,10 +171,10 @@ def _header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype
     except Exception as error:  # NumPy evaluates the text of a header, which may end in many ways
         raise ValueError(f"no array of NumPy's: {in_a_line(error)}") from error
     start = file.tell()
-    if dtype.subdtype is not None:
-        raise ValueError(f"its type is an array, {dtype}; save numbers")
     if dtype.hasobject:
         raise ValueError("holds Python objects, which are not loaded; save numbers")
+    if dtype.kind not in KINDS:
+        raise ValueError(f"holds {dtype}, expected numbers or texts")
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != size - start:
         raise ValueError(
             f"an array of shape {shape} should have {prod(shape) * dtype.itemsize} bytes, and has "

@@ -152,6 +152,8 @@ def read_samples(file: Path, rate: int) -> FloatArray:
     """
     with open_sound(file) as sound:
         samples, found = sound.read(dtype="float32", always_2d=True), sound.samplerate
+        if len(samples) != sound.frames:
+            raise DataError(f"{file}: ends after {len(samples)} of {sound.frames} samples")
     if found != rate:
         raise DataError(f"{file}: sampling rate is {found} Hz, expected {rate} Hz; resample it")
     if samples.shape[1] != 1:

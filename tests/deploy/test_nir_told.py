@@ -130,7 +130,7 @@ def test_a_file_to_put_back_holds_numbers(array: Any, tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="expected an array of numbers"):
         put_of_user([f"tau_syn={tmp_path / 'a.npy'}"])
     (tmp_path / "b.npy").write_bytes(b"")
-    with pytest.raises(FileFormatError, match="not a readable NumPy array"):
+    with pytest.raises(FileFormatError, match=r"can't be read as \.npy"):
         put_of_user([f"tau_syn={tmp_path / 'b.npy'}"])
 
 
