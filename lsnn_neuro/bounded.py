@@ -31,7 +31,11 @@ DIGITS_MAX = 100
 
 def in_a_line(reason: BaseException) -> str:
     """What an error of a library says, in one line of a length that can be read."""
-    text = " ".join(str(reason).split()) or type(reason).__name__
+    return shortened(" ".join(str(reason).split()) or type(reason).__name__)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that may be of any length."""
     return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]} ..."
 
 

@@ -53,7 +53,8 @@ def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
 DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
-        "__version__", "arrays", "checkpoint", "errors", "files", "lazy", "migrations", "network.dynamics",
+        "__version__", "arrays", "bounded", "checkpoint", "errors", "files", "lazy", "migrations",
+        "network.dynamics",
         "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
         "network.spec_file", "neurons", "recipe", "registry", "section",
         "session", "tasks",
@@ -78,7 +79,16 @@ def test_quantize_comes_through_the_named_door(path):
 
 JUDGES = tuple(
     f"lsnn_neuro.{name}"
-    for name in ("data", "evaluation", "places", "player", "recipe_page", "silence")
+    for name in (
+        "data",
+        "evaluation",
+        "parts",
+        "places",
+        "player",
+        "recipe_page",
+        "signals",
+        "silence",
+    )
 )
 """What deploy uses of the float side beside the door; none of it needs torch."""
 ASK_FOR_A_FLOAT_NETWORK = {

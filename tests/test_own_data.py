@@ -115,13 +115,13 @@ def test_the_same_network_runs_on_lava_and_a_report_is_written(exported: Any) ->
 
 
 def test_a_file_in_a_checkpoint_is_not_opened_unasked(exported: Any) -> None:
-    _, name = exported
+    folder, name = exported
     for command in (
         ("evaluate", "run"),
         ("evaluate", "artifact"),
         ("parity", "artifact", "--samples", 1),
     ):
-        assert said(*command).endswith(f"--data {name}")
+        assert said(*command).endswith(f"--data {folder / name}")
 
 
 def raw_of(folder: Path, name: str, samples: Any, index: int) -> Any:

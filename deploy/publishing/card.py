@@ -109,6 +109,8 @@ class Card(_Part):
     def load(cls, folder: Path) -> Card:
         """Read a folder's card."""
         file = folder / CARD
+        if not file.is_file():
+            raise FileFormatError(f"{file}: no such file; `make results` measures it")
         try:
             fields = parse_table(read_text(file, str(file), FileFormatError))
             return cls.model_validate(migrations.card(fields))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lsnn_neuro.bounded import in_a_line
+from lsnn_neuro.bounded import in_a_line, shortened
 from lsnn_neuro.data.npz import KINDS, open_npz
 from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
 from lsnn_neuro.errors import DataError
@@ -55,7 +55,8 @@ def check_file(path: Path) -> None:
 
 def missing(path: Path, name: str, there: Sequence[str]) -> DataError:
     """The error over an array that is not in a file."""
-    return DataError(f"{path}: holds no array {name!r}; there are {', '.join(there) or 'none'}")
+    known = shortened(", ".join(there)) or "none"
+    return DataError(f"{path}: holds no array {name!r}; there are {known}")
 
 
 def _read_npz(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[str, Rows]:

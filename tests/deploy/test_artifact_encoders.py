@@ -13,6 +13,7 @@ from speech_folders import fsdd, timit
 from tiny_runs import TINY, succeed, train_tiny
 
 import deploy
+from deploy.manifest import OWN_HASH, hash_of
 from lsnn_neuro.data.mnist import load_images
 from lsnn_neuro.data.speech import DIGITS_RATE, find_digits, find_phones, read_samples
 from lsnn_neuro.errors import FileFormatError
@@ -86,8 +87,9 @@ def test_an_encoder_is_looked_up_in_the_registry_and_nowhere_else(
         ({"name": known}, "its encoder can't be used here"),
         ([1], "its encoder can't be used here"),
     ):
-        manifest |= {"encoder": about, "format_version": 1}  # without a hash of its own
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        manifest |= {"encoder": about}
+        manifest.pop(OWN_HASH, None)
+        (folder / "manifest.json").write_text(json.dumps(manifest | {OWN_HASH: hash_of(manifest)}))
         succeed("parity", folder)  # which needs none
         found = deploy.load(folder).artifact
         assert found is not None

@@ -137,7 +137,7 @@ def test_other_weights_are_refused_by_file_and_value(folder, change, words):
 
 def test_an_array_that_is_no_array_is_refused(folder):
     (folder / "w_rec.npy").write_bytes(b"\x93NUMPY nothing")
-    with pytest.raises(FileFormatError, match="not a readable NumPy array"):
+    with pytest.raises(FileFormatError, match=r"can.t be read as \.npy"):
         load(folder)
 
 

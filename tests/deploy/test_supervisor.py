@@ -23,7 +23,7 @@ from lsnn_neuro.errors import TargetFailedError
 
 NETWORK = random_network(0)
 LONG = 200_000  # steps; minutes of work
-PATIENCE = 30.0
+PATIENCE = 90.0
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")

@@ -170,6 +170,7 @@ def make_artifact(folder: Path) -> None:
                 {"name": "small", "task": task, "network": SMALL, "training": TRAINING}, "small"
             )
         )
+        made.train_step()  # else it is no network to export
         made.checkpoint(resumable=False).save(run / BEST)
         model = load(run / BEST)
         found = deploy.export(

@@ -48,7 +48,7 @@ SEALED = ("lsnn_neuro.files:read", "lsnn_neuro.files:_about", "lsnn_neuro.files:
 CHECKPOINT = (*SEALED, "lsnn_neuro.checkpoint:Checkpoint.load")
 NPZ = (
     "lsnn_neuro.data.npz:open_npz", "lsnn_neuro.data.npz:Archive.rows",
-    "lsnn_neuro.data.npz:_header", "lsnn_neuro.data.npz:_array",
+    "lsnn_neuro.data.npz:_header",
 )  # fmt: skip
 NPY = ("lsnn_neuro.data.npz:read_npy",)
 ROWS = ("lsnn_neuro.data.npz:StoredRows._read", "lsnn_neuro.data.npz:Archive._first")
@@ -68,7 +68,7 @@ READERS: dict[str, Reader] = {
         (*SEALED, "quantize.file_format:load", "lsnn_neuro.files:kind_of"),
     ),
     "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
-    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
+    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT[:2]),
     "lstm": Reader(networks.make_lstm, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT, share=2),
     "resumed run": Reader(networks.make_run, networks.read_run, WITH_RECIPE, CHECKPOINT, share=2),
     "imported": Reader(
@@ -81,7 +81,8 @@ READERS: dict[str, Reader] = {
     "artifact": Reader(
         networks.make_artifact, networks.read_artifact, (FileFormatError, NetworkError, RecipeError),
         (
-            *SEALED, *JSON, "deploy.artifact:Artifact.encoder", "deploy.manifest:read_manifest",
+            *SEALED, *JSON, "deploy.artifact:Artifact.encoder",
+            "deploy.artifact:Artifact.encoder_constants", "deploy.manifest:read_manifest",
             "deploy.manifest:hash_of", "lsnn_neuro.files:sha256",
         ),
         mend=networks.mend_artifact,
@@ -105,7 +106,10 @@ READERS: dict[str, Reader] = {
     ),
     "nir": Reader(
         foreign.make_nir, foreign.read_nir, (FileFormatError, NetworkError),
-        (*HDF5, "deploy.interchange.nir_file:read_graph", "deploy.interchange.nir_file:_check_contents"),
+        (
+            *HDF5, "deploy.interchange.nir:read", "deploy.interchange.nir_file:read_graph",
+            "deploy.interchange.nir_file:_check_contents",
+        ),
         share=8,
     ),
     "extended nir": Reader(
@@ -123,7 +127,7 @@ READERS: dict[str, Reader] = {
     "put": Reader(foreign.make_put, foreign.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
     "inputs": Reader(
         data.make_inputs, data.read_inputs, (DataError,),
-        (*NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz"),
+        (*NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz", "lsnn_neuro.data.npz:_array"),
     ),
     "source": Reader(
         data.make_source, data.read_source, (DataError,),
@@ -187,6 +191,7 @@ EXEMPT = {
     "lsnn_neuro.data.mnist:_load_arrays": HASHED,
     "lsnn_neuro.network.kernel:Layout.of_text": "a text of this process",
     "lsnn_neuro.network.identity:differing": "a text of this process",
+    "lsnn_neuro.tasks.encoder:EncoderConstants.of": "a text of this process",
     "lsnn_neuro.network.module:SpikingNetwork.set_extra_state": "see the reader 'resumed run'",
     "deploy.exporting:files_of": "copied, and read by nobody",
     "deploy.interchange.extension:pack": OWN,

@@ -92,7 +92,7 @@ def entered(bench: Bench) -> set[str]:
 
     def note(frame: Any, event: str, _: Any) -> None:
         file = frame.f_code.co_filename
-        if event == "call" and file.startswith(str(ROOT)):
+        if event == "call" and file.startswith(str(ROOT)) and "site-packages" not in file:
             first = frame.f_locals.get("self", frame.f_locals.get("cls"))
             name = frame.f_code.co_name
             module = ".".join(Path(file).relative_to(ROOT).with_suffix("").parts)

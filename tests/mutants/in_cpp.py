@@ -146,7 +146,7 @@ STEPS = [
     }),
     *within("native/states.hpp", "", (START, FROM_STATE), {
         "C++: what was on its way arrives a step early": (
-            "- ago * network.rows()", "- (ago + 1) * network.rows()"),
+            "- ago * row;", "- (ago + 1) * row;"),
         "C++: refractory steps of a given state are not taken over": (
             "= uint8_t(left);", "= uint8_t(0);"),
     }),

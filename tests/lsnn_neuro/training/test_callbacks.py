@@ -48,7 +48,15 @@ def test_they_are_called_in_the_order_given_and_end_in_the_reverse_one(tmp_path:
 def test_the_loops_own_callbacks_are_of_the_same_kind_in_the_order_that_is_stated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = ["Validation", "Log", "TensorBoard", "ProgressBar", "Interrupt", "Checkpoints"]
+    kinds = [
+        "Validation",
+        "Log",
+        "TensorBoard",
+        "ProgressBar",
+        "Silence",
+        "Interrupt",
+        "Checkpoints",
+    ]
     stated = [
         word.split("`")[1].rsplit(".", 1)[-1] for word in callbacks.__doc__.split(":class:")[1:]
     ]
