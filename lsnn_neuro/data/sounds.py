@@ -148,7 +148,7 @@ def _of_csv(
         _check_row(row, f"{table}, line {number}")
         name = row["file"] or ""
         inside = Path(name)
-        if inside.is_absolute() or ".." in inside.parts or not (folder / inside).is_file():
+        if inside.is_absolute() or ".." in inside.parts or not _is_file(folder / inside):
             raise DataError(f"{table}, line {number}: no file {name!r} in {folder}; mend the row")
         files.append(folder / inside)
     listed = set(files)
@@ -162,6 +162,14 @@ def _of_csv(
         str(table), files, [row["label"] or "" for row in rows], config,
         groups=_groups_of(rows, files, groups),
     )  # fmt: skip
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _check_row(row: Mapping[Any, Any], where: str) -> None:
