@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lsnn_neuro.bounded import in_a_line, read_text
+from lsnn_neuro.bounded import in_a_line, is_file, read_text
 from lsnn_neuro.data.samples import Samples, files_read
 from lsnn_neuro.data.speech import FloatArray, open_sound, read_samples
 from lsnn_neuro.errors import DataError
@@ -148,7 +148,7 @@ def _of_csv(
         _check_row(row, f"{table}, line {number}")
         name = row["file"] or ""
         inside = Path(name)
-        if inside.is_absolute() or ".." in inside.parts or not _is_file(folder / inside):
+        if inside.is_absolute() or ".." in inside.parts or not is_file(folder / inside):
             raise DataError(f"{table}, line {number}: no file {name!r} in {folder}; mend the row")
         files.append(folder / inside)
     listed = set(files)
@@ -162,14 +162,6 @@ def _of_csv(
         str(table), files, [row["label"] or "" for row in rows], config,
         groups=_groups_of(rows, files, groups),
     )  # fmt: skip
-
-
-def _is_file(path: Path) -> bool:
-    """Whether there is such a file; there is none of a name that no file can have."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _check_row(row: Mapping[Any, Any], where: str) -> None:
