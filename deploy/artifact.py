@@ -36,6 +36,7 @@ from deploy.target import REFERENCE
 from deploy.targets import TARGETS
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import BoolArray, Events
+from lsnn_neuro.bounded import is_file
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.files import ENCODER as ENCODER_KIND
 from lsnn_neuro.files import GOLDEN as GOLDEN_KIND
@@ -182,7 +183,7 @@ def load_artifact(folder: Path) -> Artifact:
     manifest = read_manifest(folder)
     for name, expected in manifest["sha256"].items():
         file = folder / name
-        if not file.is_file():
+        if not is_file(file):
             raise FileFormatError(f"{file}: is missing from the artifact; export it again")
         if sha256(file) != expected:
             raise FileFormatError(

@@ -29,6 +29,14 @@ DIGITS_MAX = 100
 """Of a whole number; the state of a random number generator has 39."""
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def in_a_line(reason: BaseException) -> str:
     """What an error of a library says, in one line of a length that can be read."""
     return shortened(" ".join(str(reason).split()) or type(reason).__name__)

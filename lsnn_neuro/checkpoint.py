@@ -118,10 +118,11 @@ class Checkpoint:
             return SpikingNetwork(self.spec)
         arrays = self.module_arrays()
         axes = {length for array in arrays.values() for length in array.shape}
-        if not {self.n_inputs, self.n_outputs, self.recipe.network.units} <= axes:
+        config: Any = self.recipe.network
+        if not {self.n_inputs, self.n_outputs, config.units} <= axes:
             raise FileFormatError(f"{path}: has no tensors of the sizes that it says it has")
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        network: LSTM = self.recipe.network.build(self.n_inputs, self.n_outputs, generator)
+        network: LSTM = config.build(self.n_inputs, self.n_outputs, generator)
         load_tensors(network, arrays, path)
         return network
 

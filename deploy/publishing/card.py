@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lsnn_neuro import files, migrations
-from lsnn_neuro.bounded import parse_table, read_text
+from lsnn_neuro.bounded import is_file, parse_table, read_text
 from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.tasks.score import METRICS, Metric
 
@@ -128,7 +128,7 @@ class Card(_Part):
     def belongs_to(self, folder: Path) -> bool:
         """Whether the files beside it are still those that were measured."""
         return all(
-            (folder / name).is_file() and files.sha256(folder / name) == digest
+            is_file(folder / name) and files.sha256(folder / name) == digest
             for name, digest in self.sha256.items()
         )
 

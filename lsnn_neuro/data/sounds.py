@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lsnn_neuro.bounded import in_a_line, read_text
+from lsnn_neuro.bounded import in_a_line, is_file, read_text
 from lsnn_neuro.data.samples import Samples, files_read
 from lsnn_neuro.data.speech import FloatArray, open_sound, read_samples
 from lsnn_neuro.errors import DataError
@@ -161,7 +161,7 @@ def _of_csv(
         _check_row(row, f"{table}, line {number}")
         name = row["file"] or ""
         inside = Path(name)
-        if inside.is_absolute() or ".." in inside.parts or not (folder / inside).is_file():
+        if inside.is_absolute() or ".." in inside.parts or not is_file(folder / inside):
             raise DataError(f"{table}, line {number}: no file {name!r} in {folder}; mend the row")
         files.append(folder / inside)
     listed = set(files)

@@ -16,6 +16,7 @@ import resource
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -65,6 +66,7 @@ def work(pipe: Connection, now: Any, keep: Path | None) -> None:
 
     from lsnn_neuro import registry
 
+    warnings.simplefilter("ignore")  # of NumPy's, over what is made here
     registry.entry_points = lru_cache(registry.entry_points)  # installed packages stay as they are
     benches: dict[str, Bench] = {}
     shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
