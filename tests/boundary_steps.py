@@ -91,14 +91,6 @@ class Grid:
             populations={"pop": State(**self.states)}, currents={"pop": self.current}, history=past
         )
 
-    def part(self, samples) -> Grid:
-        """Some of its samples."""
-        states = {name: values[samples] for name, values in self.states.items()}
-        return Grid(
-            population=self.population, weight=self.weight, exponent=self.exponent,
-            sent=self.sent[samples], states=states, current=self.current[samples],
-        )  # fmt: skip
-
     def in_a_row(self) -> Grid:
         """The same in one sample, whose neurons are those of all samples; it sends 1 through weights."""
         times = len(self.sent)
@@ -116,8 +108,11 @@ class Grid:
         )  # fmt: skip
 
 
-def boundary_grid(kind, chosen, current, exponent=None, **fixed) -> Grid:
-    """All combinations for a kind of neuron; constants in ``fixed`` have one value."""
+def boundary_grid(kind, chosen, current, samples=None, **fixed) -> Grid:
+    """All combinations for a kind of neuron.
+
+    - samples: a slice of them, or how many are drawn at random; fixed: constants that have one value
+    """
     rng = np.random.default_rng(0)
     neuron, roles = NEURONS[kind], NEURONS[kind].Constants.roles()
     axes = {name: DECAYS for name, role in roles.items() if role.kind == "decay"}
@@ -151,17 +146,22 @@ def boundary_grid(kind, chosen, current, exponent=None, **fixed) -> Grid:
         states["r"] = [0, 1, roles["n_ref"].most] if "n_ref" in roles else [*ENDS, 2**24]
     if fixed.get("n_ref") == 0:
         states["r"] = [0]
-    if neuron.spiking:
-        states["z"] = [0, 1]
+    if neuron.spiking:  # ATRLIF does not read the spike of the step before
+        states["z"] = [0, 1] if "n_ref" in roles else [0]
     if "vth" in roles:
         states["v"] = [*ENDS, *(AIM + k for k in AT_THRESHOLD)]
     rows = product(states | {"i": CURRENTS if current else [0], "sent": VALUES})
+    total = len(rows["sent"])
+    if isinstance(samples, int):
+        samples = rng.choice(total, min(samples, total), replace=False)
+    if samples is not None:
+        rows = {name: row[samples] for name, row in rows.items()}
     whole = {
         name: np.repeat(row[:, None], n, axis=1) for name, row in rows.items() if name != "sent"
     }
     grid = Grid(
         population=population, weight=in_turn([2, 254]),
-        exponent=(3 if current else 7) if exponent is None else exponent,
+        exponent=3 if current else 7,
         sent=rows["sent"], current=whole.pop("i"), states=whole,
     )  # fmt: skip
     whole["v"][:] = aimed(grid)
