@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -90,9 +91,21 @@ class Artifact:
             return None
         listed = ENCODER in self.manifest["sha256"]
         arrays = read(self.folder / ENCODER, ENCODER_KIND).arrays if listed else {}
-        with parts_of(str(self.folder / MANIFEST), "encoder"):
+        with self._usable_encoder():
             name, settings = str(about["name"]), dict(about["settings"])
         return EncoderConstants(name=name, settings=settings, arrays=arrays)
+
+    @contextmanager
+    def _usable_encoder(self) -> Iterator[None]:
+        """FileFormatError that says what to do, over constants that no encoder here takes."""
+        try:
+            with parts_of(str(self.folder / MANIFEST), "encoder"):
+                yield
+        except FileFormatError as error:
+            raise FileFormatError(
+                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
+                "that has it, or export again"
+            ) from error
 
     @cached_property
     def encoder(self) -> Encoder | None:
@@ -102,14 +115,8 @@ class Artifact:
         """
         if (constants := self.encoder_constants) is None:
             return None
-        try:
-            with parts_of(str(self.folder / MANIFEST), "encoder"):
-                return constants.build(ENCODERS[constants.name])
-        except FileFormatError as error:
-            raise FileFormatError(
-                f"{self.folder / MANIFEST}: its encoder can't be used here ({error}); install the package "
-                "that has it, or export again"
-            ) from error
+        with self._usable_encoder():
+            return constants.build(ENCODERS[constants.name])
 
     @property
     def class_names(self) -> tuple[str, ...]:
