@@ -132,6 +132,24 @@ class Model:
         return task.relabelled(self.class_names) if self.class_names else task
 
 
+Network = Model | Imported | QuantizedNetwork
+"""What ``load`` and ``from_nir`` give, or integers alone."""
+
+
+def model_of(given: Network) -> Model:
+    """A model as it is, or of a network; NetworkError says what to give for anything else."""
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, Imported):
+        return Model(network=given.network, report=given.report, imported=given)
+    if isinstance(given, QuantizedNetwork):
+        return Model(network=given)
+    raise NetworkError(
+        f"model is a {type(given).__name__}, expected what deploy.load(path) or deploy.from_nir(graph) "
+        "gives, deploy.Model(network=..., float_network=...), or an integer network of quantize.convert"
+    )
+
+
 def is_default_place(config: Any, recipe: str) -> bool:
     """Whether a task of this kind may read its data unasked: where the package's own recipes do.
 
