@@ -164,6 +164,24 @@ class Model:
         return theirs != ours
 
 
+Network = Model | Imported | QuantizedNetwork
+"""What ``load`` and ``from_nir`` give, or integers alone."""
+
+
+def model_of(given: Network) -> Model:
+    """A model as it is, or of a network; NetworkError says what to give for anything else."""
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, Imported):
+        return Model(network=given.network, report=given.report, imported=given)
+    if isinstance(given, QuantizedNetwork):
+        return Model(network=given)
+    raise NetworkError(
+        f"model is a {type(given).__name__}, expected what deploy.load(path) or deploy.from_nir(graph) "
+        "gives, deploy.Model(network=..., float_network=...), or an integer network of quantize.convert"
+    )
+
+
 def load(path: Path | str, *, weight_bits: int | None = None, for_netx: bool = False) -> Model:
     """What a path holds: an artifact, an integer network, or a run, model or checkpoint, quantized now.
 

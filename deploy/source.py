@@ -1,6 +1,7 @@
 """Parity level *source*: what the framework that a network comes from did itself, against our float network.
 
-It lies in an NPZ file: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron), zeros and
+The framework's own module is run here (:meth:`SourceRun.of_module`), or it ran elsewhere, and an NPZ file
+holds what it did: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron), zeros and
 ones, for any layers, by the names of their nodes, and ``readout`` (time, sample, output), if there is one.
 Of a network that was imported with several spikes in a step taken as one, so are the numbers of spikes here.
 The float network runs in double precision on the very inputs, not rounded to events; what our layers lag
@@ -11,7 +12,7 @@ within 1e-4 of the largest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -24,7 +25,7 @@ from deploy.comparison import Comparison, compare
 from deploy.imported import Imported, Layer
 from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.real_inputs import read_real, rounded_events
-from deploy.model import Model
+from deploy.model import Model, Network, model_of
 from deploy.parity_report import ParityReport
 from deploy.samples import array_names, read_array
 from lsnn_neuro.arrays import Events, FloatArray
@@ -80,6 +81,34 @@ class SourceRun:
         readout = flat.pop(READOUT, None)
         spikes = {n.removeprefix(SPIKES): a for n, a in flat.items()}
         return cls(name=str(file), inputs=inputs, spikes=spikes, readout=readout)
+
+    @classmethod
+    def of_module(
+        cls, module: Any, inputs: Any, model: Network, *, play: Callable[[Any], object] | None = None,
+        modules: Mapping[str, str] | None = None, entries: Mapping[str, int] | None = None,
+    ) -> SourceRun:  # fmt: skip
+        """Run the framework's own module, a ``torch.nn.Module``, as it stands, and record its layers.
+
+        - inputs: (time, sample, ...), array or tensor; the module gets them in its own precision
+        - model: the module's network as it was imported, what :func:`deploy.from_nir` gives
+        - play: runs the module over the inputs, from its state at rest, one call for each step or one for
+          all; by default it is called with each step alone, which keeps the state that it has
+        - modules: by layer's node, the submodule that it is, where that has another name ("": the whole)
+        - entries: by layer's node, which of the things that its submodule gives is compared, by default the
+          first; what is read of a neuron may be its membrane
+
+        DataError names the layer that is no submodule, that did not run, or that gave another shape.
+        """
+        from deploy.source_live import as_array, hear
+
+        found, name = _imported(model_of(model)), type(module).__name__
+        assert found.spec is not None
+        given = as_array(inputs, name, found.network.n_inputs)
+        heard = hear(module, given, found, play=play, modules=modules or {}, entries=entries or {})
+        spiking = {p.name for p in found.spec.spiking}
+        spikes = {x.node: heard.pop(x.node) for x in found.layers if x.population in spiking}
+        flat = given.reshape(*given.shape[:2], -1)
+        return cls(name=name, inputs=flat, spikes=spikes, readout=next(iter(heard.values()), None))
 
     def _refuse_first(
         self, name: str, array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_], allowed: str

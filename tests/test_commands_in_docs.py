@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -116,6 +117,9 @@ def out_of_reach(language: str, line: str) -> str | None:
     if ("# lava-dl" in line or "--target netx" in line) and Netx().unavailable():
         return "lava-dl is not installed"
     if language == "python":
+        framework = line.split("\n")[0].removeprefix("# ")
+        if framework in ("snntorch", "norse", "rockpool") and not find_spec(framework):
+            return f"{framework} is not installed; `make interchange` runs it"
         return "lava-loihi is not installed" if "# lava-loihi" in line else None
     if "--target loihi2" in line:
         return "no chip"

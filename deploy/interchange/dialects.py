@@ -175,6 +175,18 @@ def step_of_norse(nodes: Nodes) -> float | None:
     return 1e-3 if float(np.min(np.concatenate([np.ravel(f) for f in found]))) > 1e-3 else 1e-6
 
 
+def step_of_ours(nodes: Nodes) -> float | None:
+    """The metadata "dt" of the neurons."""
+    known = [getattr(node, "metadata", {}) for node in nodes.values()]
+    said = [metadata["dt"] for metadata in known if "dt" in metadata]
+    for value in said:
+        if not (isinstance(value, float) and np.isfinite(value) and value > 0 and value == said[0]):
+            raise NetworkError(
+                f"NIR graph: the metadata dt of its nodes are {said}, expected one number of s above 0"
+            )
+    return float(said[0]) if said else None
+
+
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
@@ -224,7 +236,8 @@ DIALECTS: dict[str, Dialect] = {
             resets={"to": "to", "subtract": "subtract"}, says_reset=True,
         ),
         Dialect(
-            name="lsnn-neuro", source="lsnn-neuro convert --to nir", steps=((1e-3, 1.0),), hop=1,
+            name="lsnn-neuro", source="lsnn-neuro convert --to nir", steps=((1e-3, 1.0),),
+            find_step=step_of_ours, hop=1,
             remarks={
                 "": "the file holds real numbers, no integers: they are quantized anew, at scales and with "
                 "exponents of the converter's choice, and populations are called after their nodes; "

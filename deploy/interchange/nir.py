@@ -20,7 +20,14 @@ from deploy.interchange.extension import EXTENSION, pack, unpack
 from deploy.interchange.nir_file import flatten, graph_bytes, read_graph
 from deploy.interchange.nir_merge import CONSTANT, NEURONS, merge
 from deploy.interchange.nir_read import from_nir
-from deploy.interchange.nir_write import PRIMITIVES, graph_of_network, has_constant
+from deploy.interchange.nir_write import (
+    PRIMITIVES,
+    TIMELESS,
+    decay_v,
+    graph_of_network,
+    has_constant,
+    primitive,
+)
 from lsnn_neuro import files
 from lsnn_neuro.arrays import FloatArray, IntArray
 from lsnn_neuro.data.hdf5 import readable
@@ -28,8 +35,6 @@ from lsnn_neuro.errors import FileFormatError, NetworkError
 from quantize.loihi import DECAY_ONE
 from quantize.network import QuantizedNetwork
 
-DT = 1.0
-"""Length of a step in ms of the networks that are written."""
 TOLERANCE = 1e-6
 """Relative; other tools may write 32-bit floats. Neighbouring integers lie 0.4 % apart."""
 
@@ -92,19 +97,20 @@ def _read(path: Path, graph: nir.NIRGraph, dialect: str | None, **more: Any) -> 
             "it out"
         )
     network = unpack(graph.metadata[EXTENSION], path)
-    for changed in _changes(graph_of_network(network), graph, network.dt * 1e-3):
+    since_then = [
+        next(_changes(graph_of_network(network, leaky=old), graph, network.dt * 1e-3), "")
+        for old in (False, True)
+    ]
+    if all(since_then):
         raise FileFormatError(
-            f"{path}: {changed} since the export, so the integers in it no longer belong to it; "
+            f"{path}: {since_then[0]} since the export, so the integers in it no longer belong to it; "
             f"remove {EXTENSION} from the graph's metadata to have it quantized anew"
         )
     return Imported(network=network)
 
 
 def unsupported(network: QuantizedNetwork) -> Iterator[str]:
-    """The parts of a network that NIR can't express, or that are not written: object and value.
-
-    NIR itself has IF neurons, and any step could stand behind its time constants; neither is written.
-    """
+    """The parts of a network that NIR can't express, or that are not written: object and value."""
     for population in network.populations:
         label = f"population {population.name!r}"
         if population.neuron not in PRIMITIVES:
@@ -116,15 +122,14 @@ def unsupported(network: QuantizedNetwork) -> Iterator[str]:
             )
             if found:
                 yield f"{label} {found}"
-        yield from _without_time_constant(label, "decay_v", population.constants.decay_v)
+        if primitive(population) not in TIMELESS:
+            yield from _without_time_constant(label, "decay_v", decay_v(population))
         if population.decay_i is not None:
             yield from _without_time_constant(label, "decay_i", population.decay_i)
         if population.offset.any() and population.name not in network.outputs:
             yield f"{label} has an offset (up to {np.abs(population.offset).max():g}) and is not read"
     if len(network.outputs) > 1:
         yield f"the network has outputs in an order ({', '.join(network.outputs)})"
-    if network.dt != DT:
-        yield f"the network has steps of {network.dt:g} ms, not of {DT:g} ms"
 
 
 def _without_time_constant(label: str, field: str, decay: IntArray) -> Iterator[str]:
@@ -176,6 +181,6 @@ def _factor(node: nir.NIRNode) -> FloatArray:
 
 def _agree(one: object, two: object) -> bool:
     if not isinstance(one, np.ndarray) or not isinstance(two, np.ndarray):
-        return one == two
+        return type(one) is type(two) and one == two
     numbers = one.dtype.kind in "biuf" and two.dtype.kind in "biuf"
     return numbers and one.shape == two.shape and np.allclose(one, two, rtol=TOLERANCE, atol=0)

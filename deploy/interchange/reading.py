@@ -206,8 +206,8 @@ def _step(
             f"{dialect.name}: no file says how long a step is; say it in ms: --dt 1.0"
         )
     true = {s: ms for s, ms in dialect.steps if np.isclose(s, found, rtol=1e-6)}
-    ms = next(iter(true.values()), found * 1e3)
-    return found, ms, [f"a step is {found:g} s in the file's time, by its neurons' constants"]
+    ms = next(iter(true.values()), float(f"{found * 1e3:.15g}"))
+    return found, ms, [f"a step is {found:g} s in the file's time, by what its neurons say"]
 
 
 def put_of_user(texts: Any) -> dict[str, Any]:

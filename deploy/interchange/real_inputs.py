@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deploy.imported import Imported
 from deploy.samples import read_array
@@ -21,15 +23,19 @@ def read_real(file: Path) -> FloatArray:
     """
     if not file.is_file():
         raise DataError(f"{file}: no such file of inputs; give an .npy or .npz file")
-    array = read_array(file, "inputs")
+    return checked_real(read_array(file, "inputs"), str(file))
+
+
+def checked_real(array: npt.NDArray[Any], name: str) -> FloatArray:
+    """Inputs of shape (time, sample, input); DataError names what has them, and what is wrong with them."""
     if array.ndim != 3 or array.dtype.kind not in "buif" or 0 in array.shape:
         raise DataError(
-            f"{file}: inputs are {array.dtype} of shape {array.shape}, expected numbers (time, sample, input)"
+            f"{name}: inputs are {array.dtype} of shape {array.shape}, expected numbers (time, sample, input)"
         )
     values = array.astype(np.float64)
     for at in np.argwhere(~np.isfinite(values))[:1]:
         where = tuple(int(i) for i in at)
-        raise DataError(f"{file}: inputs[{where}] is {values[where]}, must be finite")
+        raise DataError(f"{name}: inputs[{where}] is {values[where]}, must be finite")
     return values
 
 

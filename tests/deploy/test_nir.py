@@ -180,7 +180,8 @@ def test_equal_networks_give_equal_bytes(tmp_path):
     [
         ({"kind": "alif", "step_a": np.array([0, 7])}, r"'p' adapts \(step_a up to 7\)"),
         ({"kind": "atrlif", "decay_i": np.full(2, 9)}, "'p' has 'atrlif' neurons"),
-        ({"kind": "if"}, "'p' has 'if' neurons"),
+        ({"kind": "if", "reset": "subtract"}, "'p' resets by 'subtract'"),
+        ({"kind": "if", "decay_i": np.full(2, 300)}, r"'p' has a decay_v of 0 \(neuron 0\)"),
         ({"kind": "ahp", "step_a": np.array([7, 0])}, "'p' adapts"),
         ({"n_ref": 2}, "'p' has a refractory time of 2 steps"),
         ({"reset": "subtract"}, "'p' resets by 'subtract'"),
@@ -195,7 +196,7 @@ def test_equal_networks_give_equal_bytes(tmp_path):
 def test_what_nir_can_not_say_is_refused_by_name_and_value_or_carried(tmp_path, change, named):
     def network(kind="lif", **fields):
         plain = {"decay_v": np.full(2, 300), "vth": 64 * np.ones(2, int), "scale": 8.0}
-        fields = plain | ({"reset": "to"} if kind in ("lif", "alif", "ahp") else {}) | fields
+        fields = plain | ({"reset": "to"} if kind in ("lif", "alif", "ahp", "if") else {}) | fields
         if kind == "if":
             del fields["decay_v"]
         return QuantizedNetwork(
@@ -217,16 +218,15 @@ def test_what_nir_can_not_say_is_refused_by_name_and_value_or_carried(tmp_path, 
 def test_what_nir_can_not_say_of_readouts_and_of_the_network_is_named():
     plain = random_network(1)
     biased = li("readout", np.array([9]), offset=np.array([-5.0]))
-    timeless, second = li("readout", np.array([0])), li("second", np.array([9]))
+    halfway, second = li("readout", np.array([9, 0])), li("second", np.array([9]))
     for readouts, more, named in (
         (
             (second, biased),
             {"outputs": ("second",)},
             "'readout' has an offset (up to 5) and is not",
         ),
-        ((timeless,), {}, "'readout' has a decay_v of 0"),
+        ((halfway,), {}, "'readout' has a decay_v of 0 (neuron 1)"),
         ((second, biased), {}, "outputs in an order (second, readout)"),
-        ((second,), {"dt": 2.0}, "steps of 2 ms, not of 1 ms"),
     ):
         case = QuantizedNetwork(
             n_inputs=1, populations=(*plain.spiking, *readouts), projections=(), **more

@@ -47,13 +47,13 @@ def drawn(
     network = in_one_precision(SequentialState(*modules))
     heard = {name: name for name in layers} | ({READOUT: readout} if readout else {})
 
-    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        def play() -> None:
-            state = None
-            for x in inputs:
-                _, state = network(x, state)
+    def play(inputs: torch.Tensor) -> None:
+        state = None
+        for x in inputs:
+            _, state = network(x, state)
 
-        found = outputs_of(network, heard, play)
+    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = outputs_of(network, heard, lambda: play(inputs))
         return {n: torch.stack([dense_spikes(o[0]) for o in f]) for n, f in found.items()}
 
     def graph() -> nir.NIRGraph:
@@ -65,7 +65,7 @@ def drawn(
 
     return Drawn(
         code=f"{code}; to_nir(dt={dt})", input_shape=input_shape, layers=layers, run=run,
-        graph=graph, readout=readout, **more,
+        graph=graph, module=network, play=play, readout=readout, **more,
     )  # fmt: skip
 
 
@@ -172,6 +172,7 @@ def convolution(rng: np.random.Generator) -> Drawn:
     return drawn([conv, LIFBoxCell(p)], (channels, 6, 6), layers, a_dt(rng), code)
 
 
+KINDS = {f.__name__: f for f in (boxes, currents, leak_and_reset, integrators, convolution)}
+
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (boxes, currents, leak_and_reset, integrators, convolution)}
-    record_all("norse", kinds)
+    record_all("norse", KINDS)

@@ -48,6 +48,10 @@ def drawn(
         network.reset_state()
         network.to(torch.get_default_dtype())  # rockpool makes parameters and states 32-bit
 
+    def play(inputs: torch.Tensor) -> None:
+        begin()
+        network(inputs.transpose(0, 1))
+
     def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         begin()
         _, _, record = network(inputs.transpose(0, 1), record=True)  # (batch, time, channel)
@@ -63,7 +67,7 @@ def drawn(
 
     lost = ["the reset: subtracts, the file says v_reset=0"]
     return Drawn(
-        code=code, input_shape=(n_in,), layers=layers, run=run, graph=graph,
+        code=code, input_shape=(n_in,), layers=layers, run=run, graph=graph, module=network, play=play,
         reading={"one_spike": one_spike}, lost_by_exporter=[*lost, *more.pop("words", ())], **more,
     )  # fmt: skip
 
@@ -148,6 +152,7 @@ def several_spikes(rng: np.random.Generator) -> Drawn:
     return drawn([fc, lif], layers, f"LIFNeuronTorch[{n_in}, {n}]", one_spike=False)
 
 
+KINDS = {f.__name__: f for f in (neurons, currents, recurrence_and_bias, several_spikes)}
+
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (neurons, currents, recurrence_and_bias, several_spikes)}
-    record_all("rockpool", kinds)
+    record_all("rockpool", KINDS)

@@ -46,9 +46,13 @@ def drawn(
     in_one_precision(network)
     heard = {name: name for name in layers} | ({READOUT: READOUT} if READOUT in modules else {})
 
-    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    def play(inputs: torch.Tensor) -> None:
         reset(network)
-        found = outputs_of(network, heard, lambda: [network(x) for x in inputs])
+        for x in inputs:
+            network(x)
+
+    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = outputs_of(network, heard, lambda: play(inputs))
         # the readout gives (spike, membrane)
         return {n: torch.stack([o[1] if n == READOUT else o for o in f]) for n, f in found.items()}
 
@@ -57,8 +61,8 @@ def drawn(
         return export_to_nir(network, torch.zeros(1, *input_shape), ignore_dims=[0])
 
     return Drawn(
-        code=code, input_shape=input_shape, layers=layers, run=run, graph=graph,
-        reading={"reset": mechanism},
+        code=code, input_shape=input_shape, layers=layers, run=run, graph=graph, module=network, play=play,
+        entries={READOUT: 1} if READOUT in modules else {}, reading={"reset": mechanism},
         lost_by_exporter=[f"reset_mechanism={mechanism!r}: the file says v_reset=0"], **more,
     )  # fmt: skip
 
@@ -206,6 +210,9 @@ def convolution(rng: np.random.Generator) -> Drawn:
     return drawn(modules, (channels, 6, 6), layers, mechanism, code)
 
 
+KINDS = {
+    f.__name__: f for f in (leaky, rleaky, synaptic, rsynaptic, convolution, one_to_one, stacked)
+}
+
 if __name__ == "__main__":
-    functions = (leaky, rleaky, synaptic, rsynaptic, convolution, one_to_one, stacked)
-    record_all("snntorch", {f.__name__: f for f in functions})
+    record_all("snntorch", KINDS)

@@ -24,10 +24,14 @@ def drawn(
     """A network; layers are named by their module in it. told: whether a reader must be told dt."""
     in_one_precision(network)
 
-    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    def play(inputs: torch.Tensor) -> None:
         functional.reset_net(network)
+        for x in inputs:
+            network(x)
+
+    def run(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         modules = {name: name for name in layers}
-        found = outputs_of(network, modules, lambda: [network(x) for x in inputs])
+        found = outputs_of(network, modules, lambda: play(inputs))
         return {name: torch.stack(spikes) for name, spikes in found.items()}
 
     def graph() -> nir.NIRGraph:
@@ -38,7 +42,7 @@ def drawn(
 
     return Drawn(
         code=f"{code}; dt={dt}", input_shape=input_shape, layers=layers, run=run, graph=graph,
-        reading={"dt": 1000 * dt} if told else {},
+        module=network, play=play, reading={"dt": 1000 * dt} if told else {},
     )  # fmt: skip
 
 
@@ -193,6 +197,9 @@ def convolution(rng: np.random.Generator) -> Drawn:
     return drawn(network, (channels, 6, 6), layers, a_dt(rng), code)
 
 
+KINDS = {
+    f.__name__: f for f in (leaky, ties, currents, skip, convolution, long_skip, in_one_dimension)
+}
+
 if __name__ == "__main__":
-    functions = (leaky, ties, currents, skip, convolution, long_skip, in_one_dimension)
-    record_all("spikingjelly", {f.__name__: f for f in functions})
+    record_all("spikingjelly", KINDS)

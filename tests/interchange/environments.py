@@ -52,13 +52,19 @@ class Framework:
             return f"{folder.name} is not set up; `make interchange` does it"
         return None
 
-    def run(self, script: str, *arguments: str | Path, timeout: float = 600) -> str:
+    def run(
+        self, script: str, *arguments: str | Path, timeout: float = 600, with_ours: bool = False
+    ) -> str:
         """Run a script of this folder in its environment; gives what it prints.
+
+        - with_ours: whether this project can be imported there, too; what the framework brings comes first
 
         Raises RuntimeError with the end of what it printed if it fails.
         """
         command = [str(PYTHON), str(HERE / script), *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
+        folders = [self.folder, *((OURS.folder, ROOT.parent) if with_ours else ())]
+        path = os.pathsep.join(map(str, folders))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -82,6 +88,15 @@ FRAMEWORKS = {
         ),
     )
 }
+
+OURS = Framework(
+    name="ours",
+    packages=(
+        "safetensors==0.8.0", "pydantic==2.14.3", "pydantic_core==2.50.4", "annotated-types==0.8.0",
+        "typing-inspection==0.4.5", "rapidfuzz==3.14.1", "tomli==2.5.0", "tomli_w==1.2.0",
+    ),
+)  # fmt: skip
+"""What this project needs beside PyTorch and nir to read a network and compare it with a live module."""
 
 
 def is_made(folder: Path, packages: Sequence[str]) -> bool:
@@ -110,7 +125,7 @@ def main() -> int:
     """Make what is missing."""
     failed = 0
     wanted: list[tuple[Path, Sequence[str], Sequence[str]]] = [(SHARED_FOLDER, SHARED, ())]
-    for framework in FRAMEWORKS.values():
+    for framework in (*FRAMEWORKS.values(), OURS):
         options = ("--no-deps", "--upgrade", "--target", str(framework.folder))
         wanted.append((framework.folder, framework.packages, options))
     for folder, packages, options in wanted:

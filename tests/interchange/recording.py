@@ -48,6 +48,7 @@ class Drawn:
     - code: it in one line; input_shape: without time and batch
     - run: inputs (time, batch, *input_shape) -> by layer, (time, batch, *shape); the readout's values too
     - graph: the framework's own export
+    - module, play, entries: the same as :meth:`deploy.SourceRun.of_module` takes it
     - readout: node of the readout
     - reading: what a reader must be told, by the names of the options of ``lsnn-neuro import nir``
     - lost: what the exporter drops, by ``node.field``; lost_by_exporter: the same in words
@@ -58,6 +59,9 @@ class Drawn:
     layers: Mapping[str, Layer]
     run: Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
     graph: Callable[[], nir.NIRGraph]
+    module: torch.nn.Module | None = None
+    play: Callable[[torch.Tensor], object] | None = None
+    entries: Mapping[str, int] = field(default_factory=dict)
     readout: str | None = None
     reading: Mapping[str, Any] = field(default_factory=dict)
     lost: Mapping[str, Any] = field(default_factory=dict)
@@ -93,6 +97,14 @@ def record(
     seed: Sequence[int],
 ) -> dict[str, Any]:  # fmt: skip
     """Draw until every layer spikes, write the files, give the entry of meta.json."""
+    drawn, inputs, found = draw(name, kind, seed)
+    return write(name, framework, drawn, inputs, found, folder)
+
+
+def draw(
+    name: str, kind: Callable[[np.random.Generator], Drawn], seed: Sequence[int]
+) -> tuple[Drawn, torch.Tensor, Mapping[str, torch.Tensor]]:
+    """A network whose layers all spike, inputs for it, and what it does with them."""
     for attempt in range(20):
         rng = np.random.default_rng([*seed, attempt])
         torch.manual_seed(int(rng.integers(2**31)))
@@ -106,7 +118,7 @@ def record(
             check(rates)
         except TooQuietOrTooLoudError:
             continue
-        return write(name, framework, drawn, inputs, found, folder)
+        return drawn, inputs, found
     raise SystemExit(f"{name}: 20 draws, and none spikes in {RATES[0]:.0%} to {RATES[1]:.0%}")
 
 
