@@ -37,8 +37,8 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def in_a_line(reason: BaseException) -> str:
-    """What an error of a library says, in one line of a length that can be read."""
+def in_a_line(reason: BaseException | str) -> str:
+    """What an error of a library, or a file, says, in one line of a length that can be read."""
     text = " ".join(str(reason).split()) or type(reason).__name__
     return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]} ..."
 
