@@ -13,6 +13,7 @@ import numpy.typing as npt
 from deploy.emulated import Emulator
 from deploy.player import TargetPlayer
 from lsnn_neuro.arrays import EVENT_MAX, EVENT_MIN, Events, as_events
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.data.npz import is_npz, open_npz, read_npy
 from lsnn_neuro.errors import DataError, RecipeError
 from lsnn_neuro.tasks.labels import Labels
@@ -123,7 +124,8 @@ def read_array(file: Path, name: str) -> npt.NDArray[Any]:
         return read_npy(file)
     with open_npz(file, most=LARGEST) as found:
         if name not in found.names:
-            raise DataError(f"{file}: holds no array {name!r}, only {', '.join(found.names)}")
+            only = in_a_line(", ".join(found.names))
+            raise DataError(f"{file}: holds no array {name!r}, only {only}")
         check_size(file, found.size(name))
         return found.whole(name)
 

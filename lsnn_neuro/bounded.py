@@ -37,13 +37,9 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def in_a_line(reason: BaseException) -> str:
-    """What an error of a library says, in one line of a length that can be read."""
-    return shortened(" ".join(str(reason).split()) or type(reason).__name__)
-
-
-def shortened(text: str) -> str:
-    """The beginning of a text that may be of any length."""
+def in_a_line(reason: BaseException | str) -> str:
+    """What an error of a library, or a file, says, in one line of a length that can be read."""
+    text = " ".join(str(reason).split()) or type(reason).__name__
     return text if len(text) <= LINE_MAX else f"{text[:LINE_MAX]} ..."
 
 

@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from lsnn_neuro.bounded import in_a_line, shortened
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.data.npz import KINDS, open_npz
 from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
 from lsnn_neuro.errors import DataError
+
+NAMED = 20
+"""Arrays that a message names, where one is missing."""
 
 
 def open_arrays(path: Path, inputs: str, labels: str, groups: str | None) -> ArraySamples:
@@ -55,8 +58,9 @@ def check_file(path: Path) -> None:
 
 def missing(path: Path, name: str, there: Sequence[str]) -> DataError:
     """The error over an array that is not in a file."""
-    known = shortened(", ".join(there)) or "none"
-    return DataError(f"{path}: holds no array {name!r}; there are {known}")
+    more = f" and {len(there) - NAMED} more" if len(there) > NAMED else ""
+    known = ", ".join(there[:NAMED]) or "none"
+    return DataError(f"{path}: holds no array {name!r}; there are {in_a_line(known)}{more}")
 
 
 def _read_npz(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[str, Rows]:

@@ -157,6 +157,10 @@ def _of_names(samples: Samples, names: Sequence[str]) -> npt.NDArray[np.int64]:
 def _of_one_hot(samples: Samples) -> npt.NDArray[Any]:
     """The class of each one-hot row, UNLABELLED where it is all 0."""
     rows = samples.labels
+    if not rows.shape[-1]:
+        raise DataError(
+            f"{samples.name}: its labels have shape {rows.shape}, so there are no classes"
+        )
     ones = (rows == 1).sum(axis=-1)
     wrong = ((rows != 0) & (rows != 1)).any(axis=-1) | (ones > 1)
     if wrong.any():

@@ -66,6 +66,7 @@ READERS: dict[str, Reader] = {
     "network": Reader(
         networks.make_network, networks.read_network, OURS,
         (*SEALED, "quantize.file_format:load", "lsnn_neuro.files:kind_of"),
+        share=3,
     ),
     "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
     "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT[:2]),
@@ -74,9 +75,11 @@ READERS: dict[str, Reader] = {
     "imported": Reader(
         networks.make_imported, networks.read_imported, OURS,
         (*SEALED, "deploy.imported:Imported.load", "lsnn_neuro.network.imported:read_spec"),
+        share=2,
     ),
     "golden": Reader(
         networks.make_golden, networks.read_golden, OURS, (*SEALED, "deploy.artifact:load_golden"),
+        share=6,
     ),
     "artifact": Reader(
         networks.make_artifact, networks.read_artifact, (FileFormatError, NetworkError, RecipeError),
@@ -86,6 +89,7 @@ READERS: dict[str, Reader] = {
             "deploy.manifest:hash_of", "lsnn_neuro.files:sha256",
         ),
         mend=networks.mend_artifact,
+        share=2,
     ),
     "log": Reader(networks.make_log, networks.read_log, OURS, (*JSON, "deploy.publishing.log:read_metrics")),
     "packed log": Reader(
@@ -98,11 +102,12 @@ READERS: dict[str, Reader] = {
     "card": Reader(networks.make_card, networks.read_card, OURS, (*JSON, "deploy.publishing.card:Card.load")),
     "recipe": Reader(
         networks.make_recipe, networks.read_recipe, (RecipeError,),
-        (*TOML, "lsnn_neuro.recipe:load_recipe", "lsnn_neuro.recipe:_override"), share=6,
+        (*TOML, "lsnn_neuro.recipe:load_recipe", "lsnn_neuro.recipe:_override"),
     ),
     "chip": Reader(
         networks.make_chip, networks.read_chip, (RecipeError,),
         (*TOML, "deploy.mapping.chips:load_chip", "deploy.mapping.chips:_parse"),
+        share=6,
     ),
     "nir": Reader(
         foreign.make_nir, foreign.read_nir, (FileFormatError, NetworkError),
@@ -110,32 +115,40 @@ READERS: dict[str, Reader] = {
             *HDF5, "deploy.interchange.nir:read", "deploy.interchange.nir_file:read_graph",
             "deploy.interchange.nir_file:_check_contents",
         ),
-        share=8,
+        share=3,
     ),
     "extended nir": Reader(
         foreign.make_extended, foreign.read_extended, (FileFormatError, NetworkError),
-        (*HDF5, "deploy.interchange.extension:unpack"), share=2,
+        (*HDF5, "deploy.interchange.extension:unpack"),
+        share=1,
     ),
     "net": Reader(
         foreign.make_net, foreign.read_net, (FileFormatError, NetworkError),
-        (*HDF5, "deploy.interchange.netx:load", "deploy.interchange.slayer:contents_of"), share=6,
+        (*HDF5, "deploy.interchange.netx:load", "deploy.interchange.slayer:contents_of"),
+        share=3,
     ),
     "loihi1": Reader(
         foreign.make_loihi1, foreign.read_loihi1, OURS,
-        (*NPY, "deploy.interchange.loihi1:_matrix"), share=2,
+        (*NPY, "deploy.interchange.loihi1:_matrix"),
     ),
     "put": Reader(foreign.make_put, foreign.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
     "inputs": Reader(
         data.make_inputs, data.read_inputs, (DataError,),
-        (*NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz", "lsnn_neuro.data.npz:_array"),
+        (
+            *NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz",
+            "lsnn_neuro.data.npz:_array",
+        ),
+        share=6,
     ),
     "source": Reader(
         data.make_source, data.read_source, (DataError,),
         (*NPZ, "deploy.samples:array_names", "deploy.source:SourceRun.read"),
+        share=6,
     ),
     "recording": Reader(
         data.make_recording, data.read_recording, (DataError,),
         (*NPZ, "deploy.recording:_arrays", "deploy.recording:read_recording", "deploy.recorded:_read"),
+        share=6,
     ),
     "events hdf5": Reader(
         data.make_shd, data.read_shd, (DataError,),
@@ -144,7 +157,6 @@ READERS: dict[str, Reader] = {
             "lsnn_neuro.data.events:HDF5Samples._dataset", "lsnn_neuro.data.events:_readable",
             "lsnn_neuro.data.hdf5:check_dataset",
         ),
-        share=6,
     ),
     "events listed": Reader(
         data.make_listed, data.read_events, (DataError,), (*NPZ, *ROWS, "lsnn_neuro.data.events:_of_npz"),
@@ -169,14 +181,16 @@ READERS: dict[str, Reader] = {
     "phones": Reader(
         data.make_phones, data.read_phones, (DataError,),
         (*SOUND, *TEXT, "lsnn_neuro.data.speech:read_segments", "lsnn_neuro.data.speech:read_samples"),
+        share=6,
     ),
     "digits": Reader(
         data.make_digits, data.read_digits, (DataError,),
-        (*SOUND, "lsnn_neuro.data.speech:read_samples"), share=2,
+        (*SOUND, "lsnn_neuro.data.speech:read_samples"),
     ),
     "images": Reader(
         data.make_images, data.read_images, (DataError,),
         ("lsnn_neuro.data.idx:read_idx", "lsnn_neuro.data.idx:parse_idx", "lsnn_neuro.data.idx:_content"),
+        share=6,
     ),
 }  # fmt: skip
 
