@@ -45,11 +45,12 @@ class Reader:
 OURS = (FileFormatError,)
 WITH_RECIPE = (FileFormatError, RecipeError)
 SEALED = ("lsnn_neuro.files:read", "lsnn_neuro.files:_about", "lsnn_neuro.files:_seal_of")
-CHECKPOINT = (*SEALED, "lsnn_neuro.checkpoint:Checkpoint.load")
+UNSEALED = (*SEALED[:2], "lsnn_neuro.checkpoint:Checkpoint.load")
+CHECKPOINT = (*UNSEALED, *SEALED[2:])
 NPZ = (
-    "lsnn_neuro.data.npz:open_npz", "lsnn_neuro.data.npz:Archive.rows",
-    "lsnn_neuro.data.npz:_header",
+    "lsnn_neuro.data.npz:open_npz", "lsnn_neuro.data.npz:Archive.rows", "lsnn_neuro.data.npz:_header",
 )  # fmt: skip
+PACKED = (*NPZ, "lsnn_neuro.data.npz:_array")
 NPY = ("lsnn_neuro.data.npz:read_npy",)
 ROWS = ("lsnn_neuro.data.npz:StoredRows._read", "lsnn_neuro.data.npz:Archive._first")
 TEXT = ("lsnn_neuro.bounded:read_text",)
@@ -69,7 +70,7 @@ READERS: dict[str, Reader] = {
         share=3,
     ),
     "checkpoint": Reader(networks.make_checkpoint, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT),
-    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT[:2]),
+    "old checkpoint": Reader(networks.make_old, networks.read_checkpoint, WITH_RECIPE, UNSEALED),
     "lstm": Reader(networks.make_lstm, networks.read_checkpoint, WITH_RECIPE, CHECKPOINT, share=2),
     "resumed run": Reader(networks.make_run, networks.read_run, WITH_RECIPE, CHECKPOINT, share=2),
     "imported": Reader(
@@ -134,20 +135,17 @@ READERS: dict[str, Reader] = {
     "put": Reader(foreign.make_put, foreign.read_put, OURS, (*NPY, "deploy.interchange.reading:_value")),
     "inputs": Reader(
         data.make_inputs, data.read_inputs, (DataError,),
-        (
-            *NPZ, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz",
-            "lsnn_neuro.data.npz:_array",
-        ),
+        (*PACKED, *NPY, "deploy.samples:read_array", "lsnn_neuro.data.npz:is_npz"),
         share=6,
     ),
     "source": Reader(
         data.make_source, data.read_source, (DataError,),
-        (*NPZ, "deploy.samples:array_names", "deploy.source:SourceRun.read"),
+        (*NPZ, *ROWS, "deploy.samples:array_names", "deploy.source:SourceRun.read"),
         share=6,
     ),
     "recording": Reader(
         data.make_recording, data.read_recording, (DataError,),
-        (*NPZ, "deploy.recording:_arrays", "deploy.recording:read_recording", "deploy.recorded:_read"),
+        (*PACKED, "deploy.recording:_arrays", "deploy.recording:read_recording", "deploy.recorded:_read"),
         share=6,
     ),
     "events hdf5": Reader(
