@@ -28,37 +28,50 @@ FAILS: Mapping[str, Mapping[str, str]] = {
     "snntorch": {
         **dict.fromkeys(("currents", "feedback"), "r not supported in CubaLIF"),
         "delays": "Unknown node type <class 'nir.ir.delay.Delay'>",
+        "integrators": "r != 1 not supported",
         "readout": "Unknown node type <class 'nir.ir.neuron.LI'>",
+        "relays": "Unknown node type <class 'nir.ir.threshold.Threshold'>",
+        "sums": "Unknown node type <class 'nir.ir.neuron.I'>",
         "thresholds": "v_threshold must be same for all neurons",
     },
     "norse": {},
     "rockpool": {
         **dict.fromkeys(
-            ("chain", "forward", "recurrent", "readout", "thresholds", "undelayed"),
+            ("chain", "forward", "recurrent", "readout", "sums", "thresholds", "undelayed"),
             "'LIF' object has no attribute 'tau_mem'",
         ),
         "delays": "Cannot convert <class 'nir.ir.delay.Delay'>",
+        "integrators": "Cannot convert <class 'nir.ir.neuron.IF'>",
+        "relays": "Cannot convert <class 'nir.ir.threshold.Threshold'>",
     },
     "sinabs": {},
     "spikingjelly": {
         "delays": "Unknown node type <class 'nir.ir.delay.Delay'>",
         "readout": "Unknown node type <class 'nir.ir.neuron.LI'>",
+        "relays": "Unknown node type <class 'nir.ir.threshold.Threshold'>",
+        "sums": "Unknown node type <class 'nir.ir.neuron.I'>",
         "thresholds": "v_threshold must be uniform",
     },
 }
 """Framework -> the files that it refuses, and with which words."""
 BY_EULER = {
-    "norse": ("chain", "recurrent", "currents", "feedback", "thresholds"),
-    "spikingjelly": ("chain", "recurrent", "currents", "feedback"),
+    "norse": ("chain", "recurrent", "currents", "feedback", "integrators", "thresholds"),
+    "spikingjelly": ("chain", "recurrent", "currents", "feedback", "integrators"),
 }
 """Those that it runs by NIR's equations in Euler's steps of 1 ms, spike by spike."""
 DROPS = {
-    "norse": {"delays": "undelayed", "readout": "recurrent"},
+    "norse": {
+        "delays": "undelayed", "readout": "recurrent", "relays": "inputs", "sums": "recurrent"
+    },
     "rockpool": {"feedback": "currents"},
-    "sinabs": {"delays": "undelayed", "currents": "inputs", "recurrent": "forward"},
-}
-"""Those of which it drops something without a word: the Delay, the LI, the CubaLIF, all recurrence. What then
-comes out is what comes out of another network, or the input, through the matrix before the dropped node."""
+    "sinabs": {
+        "delays": "undelayed", "currents": "inputs", "recurrent": "forward", "relays": "inputs",
+        "sums": "recurrent",
+    },
+}  # fmt: skip
+"""Those of which it drops something without a word: the Delay, the LI or I, the Threshold, the CubaLIF, all
+recurrence. What then comes out is what comes out of another network, or the input, through the matrix before
+the dropped node."""
 
 
 def projection(
@@ -82,12 +95,12 @@ def projection(
 
 
 def population(
-    name: str, *, current: bool = False, thresholds: bool = False
+    name: str, *, current: bool = False, thresholds: bool = False, decay_v: int = 400
 ) -> QuantizedPopulation:
     n = SIZES[name]
     return neurons(
-        "lif", name, decay_v=np.full(n, 400), reset="to", scale=2.0**16,
-        vth=64 * (1000 + 300 * thresholds * np.arange(n)),
+        "lif", name, decay_v=np.full(n, decay_v), reset="to", scale=2.0**16,
+        vth=64 * (1001 + 300 * thresholds * np.arange(n)),  # which no sum of weights meets
         **({"decay_i": np.full(n, 1024)} if current else {}),
     )  # fmt: skip
 
@@ -103,6 +116,10 @@ def networks() -> dict[str, QuantizedNetwork]:
     )
     current = population("p", current=True)
     readout = li("readout", np.full(3, 300), scale=2.0**12)
+    sums = li("readout", np.zeros(3, int), scale=2.0**12)
+    with_readout = replace(
+        one, populations=(population("p"), readout), projections=onto_p + back + out, outputs=("readout",)
+    )  # fmt: skip
     return {
         "chain": replace(
             one, populations=(population("p"), population("q")), projections=onto_p + onto_q, outputs=("q",)
@@ -114,9 +131,10 @@ def networks() -> dict[str, QuantizedNetwork]:
         "thresholds": replace(one, populations=(population("p", thresholds=True),)),
         "delays": replace(one, projections=late),
         "undelayed": replace(one, projections=tuple(replace(q, delay=0 * q.delay) for q in late)),
-        "readout": replace(
-            one, populations=(population("p"), readout), projections=onto_p + back + out, outputs=("readout",)
-        ),
+        "integrators": replace(one, populations=(population("p", decay_v=0),)),
+        "readout": with_readout,
+        "relays": replace(one, populations=(population("p", decay_v=4096),)),
+        "sums": replace(with_readout, populations=(population("p"), sums)),
     }  # fmt: skip
 
 
