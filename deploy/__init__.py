@@ -23,6 +23,7 @@ _WHERE = {
     "report": "deploy.api",
     "run": "deploy.api",
     "Artifact": "deploy.artifact",
+    "SourceRun": "deploy.source",
     "ParityReport": "deploy.parity_report",
     "compare": "deploy.comparison",
     "get_target": "deploy.targets",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from deploy.netx import Netx as Netx
     from deploy.parity_report import ParityReport as ParityReport
     from deploy.player import TargetPlayer as TargetPlayer
+    from deploy.source import SourceRun as SourceRun
     from deploy.target import Target as Target
     from deploy.targets import get_target as get_target
 else:

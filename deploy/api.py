@@ -24,7 +24,7 @@ from deploy.exporting import (
 from deploy.levels import Gathering, Sides, emulator_side
 from deploy.mapping.chips import Chip, load_chip
 from deploy.mapping.report import Resources, resources
-from deploy.model import Model
+from deploy.model import Model, Network, model_of
 from deploy.parity_report import ParityReport
 from deploy.player import LatePlayer, TargetPlayer
 from deploy.probe import make_probe
@@ -40,23 +40,11 @@ from lsnn_neuro.player import FloatPlayer, Player
 from lsnn_neuro.tasks.score import Score
 from lsnn_neuro.tasks.task import Split, Task
 from quantize.design_rules import Violation, check
-from quantize.network import SPIKES, QuantizedNetwork, value_range
+from quantize.network import SPIKES, value_range
 from quantize.record import SpikeRecord
 
 BATCH = 128
 """Samples that run side by side when many are compared."""
-
-
-def _model(given: Model | QuantizedNetwork) -> Model:
-    """A model as it is, or of an integer network; NetworkError says what to give for anything else."""
-    if isinstance(given, Model):
-        return given
-    if isinstance(given, QuantizedNetwork):
-        return Model(network=given)
-    raise NetworkError(
-        f"model is a {type(given).__name__}, expected what deploy.load(path) gives, "
-        "deploy.Model(network=..., float_network=...), or an integer network of quantize.convert"
-    )
 
 
 def _target(given: Target | type[Target] | str) -> Target:
@@ -70,19 +58,17 @@ def _target(given: Target | type[Target] | str) -> Target:
     return made
 
 
-def run(
-    network: Model | QuantizedNetwork, inputs: Events, target: Target | None = None
-) -> SpikeRecord:
+def run(network: Network, inputs: Events, target: Target | None = None) -> SpikeRecord:
     """Run a network on a target, by default the emulator.
 
     - inputs: bool or int8, (time, sample, input)
     - returns: spikes of every population and the readout, see :class:`quantize.record.SpikeRecord`
     """
-    return _target(target or Emulator()).run(_model(network).integers, inputs)
+    return _target(target or Emulator()).run(model_of(network).integers, inputs)
 
 
 def evaluate(
-    model: Model | QuantizedNetwork, target: Target | str | None = None, *, task: Task | None = None,
+    model: Network, target: Target | str | None = None, *, task: Task | None = None,
     split: Split = "test", max_samples: int | None = None, batch_size: int = 250,
 ) -> Score:  # fmt: skip
     """Score a network on held-out samples of its task.
@@ -91,7 +77,7 @@ def evaluate(
       emulator where there are integers alone
     - task: by default the one it was trained on; max_samples: None for all
     """
-    model = _model(model)
+    model = model_of(model)
     task = model.task if task is None else model.with_task(task)
     check_samples(task, split, max_samples)
     return score(
@@ -123,23 +109,30 @@ def default_target(model: Model) -> Target | str:
 
 
 def parity(
-    model: Model | QuantizedNetwork, target: Target | None = None, *, inputs: Events | None = None,
-    task: Task | None = None, max_samples: int | None = None, source: Path | str | None = None,
+    model: Network, target: Target | None = None, *, inputs: Events | None = None,
+    task: Task | None = None, max_samples: int | None = None, source: SourceRun | Path | str | None = None,
 ) -> ParityReport:  # fmt: skip
     """Prove spike by spike that a network is the same on every side: levels P0 to P3, and source.
 
     - target: compared with the emulator on its own level; None leaves that level out
     - inputs: (time, sample, input); by default an artifact's golden samples and probe, else test samples of
       ``task``, by default the model's own, 16 or ``max_samples`` of them
-    - source: of an imported network, what its own framework did, a file (:mod:`deploy.source`); its inputs
-      are then the usual ones
+    - source: of an imported network, what its own framework did (:class:`deploy.source.SourceRun`, or its
+      file); its inputs are then the usual ones
     """
-    model = _model(model)
-    ran = None if source is None else SourceRun.read(source)
+    model = model_of(model)
+    ran = SourceRun.read(source) if isinstance(source, Path | str) else source
     if ran is not None and inputs is None and task is None and max_samples is None:
         inputs = ran.events(model)
     found = _parity(model, target, inputs, task, max_samples)
-    return found if ran is None else ran.compared(model, found)
+    if ran is not None:
+        found = ran.compared(model, found)
+    if not found.levels:
+        raise NetworkError(
+            f"{model.name}: no float network is known to compare the emulator with; choose another target: "
+            "--target loihi-sim"
+        )
+    return found
 
 
 def _parity(
@@ -214,9 +207,9 @@ class Inspection:
     violations: list[Violation]
 
 
-def inspect(model: Model | QuantizedNetwork, chip: Chip | str = "loihi2") -> Inspection:
+def inspect(model: Network, chip: Chip | str = "loihi2") -> Inspection:
     """Place a network on a chip and check the design rules; of an artifact also cost its golden samples."""
-    model = _model(model)
+    model = model_of(model)
     artifact = model.artifact
     known = () if artifact is None else (artifact.inputs, artifact.golden)
     found = resources(model.integers, _chip(chip), *known)
@@ -231,7 +224,7 @@ def _chip(chip: Chip | str) -> Chip:
 
 
 def export(
-    model: Model | QuantizedNetwork, folder: Path | str, *, target: Target | type[Target],
+    model: Network, folder: Path | str, *, target: Target | type[Target],
     inputs: Events | None = None, task: Task | None = None, max_samples: int | None = None,
     chip: Chip | str = "loihi2", allow: Collection[str] = (), overwrite: bool = False,
     tell: Callable[[Iterable[object]], None] = lambda lines: None,
@@ -245,7 +238,7 @@ def export(
 
     DesignRuleError names the first rule that is broken; nothing is written then.
     """
-    model, target = _model(model), _target(target)
+    model, target = model_of(model), _target(target)
     check_rules(allow)
     _check_alone(inputs, task, max_samples)
     check_new_folder(Path(folder), MANIFEST, "an artifact", overwrite=overwrite)
@@ -273,7 +266,7 @@ def export(
 
 
 def report(
-    model: Model | QuantizedNetwork, target: Target | None = None, *, out: Path | str | None = None,
+    model: Network, target: Target | None = None, *, out: Path | str | None = None,
     inputs: Events | None = None, task: Task | None = None, max_samples: int | None = None,
     chip: Chip | str = "loihi2",
 ) -> tuple[Path, ParityReport]:  # fmt: skip
@@ -285,7 +278,7 @@ def report(
     from deploy.reporting.page import render
     from deploy.reporting.report import Report
 
-    model = _model(model)
+    model = model_of(model)
     if out is None:
         if model.artifact is None:
             raise NetworkError(

@@ -11,10 +11,9 @@ from typing import Any
 from deploy.artifact import GOLDEN, MANIFEST, NETWORK, SOURCE, Artifact, load_artifact
 from deploy.imported import Imported
 from lsnn_neuro import __version__
-from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint
+from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint, module_of
 from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.files import IMPORTED, kind_of, sha256
-from lsnn_neuro.network.imported import module_of
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe
 from lsnn_neuro.tasks import make_task
@@ -130,6 +129,24 @@ class Model:
     def with_task(self, task: Task) -> Task:
         """A task with the network's own classes, in its order; DataError where that can't be."""
         return task.relabelled(self.class_names) if self.class_names else task
+
+
+Network = Model | Imported | QuantizedNetwork
+"""What ``load`` and ``from_nir`` give, or integers alone."""
+
+
+def model_of(given: Network) -> Model:
+    """A model as it is, or of a network; NetworkError says what to give for anything else."""
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, Imported):
+        return Model(network=given.network, report=given.report, imported=given)
+    if isinstance(given, QuantizedNetwork):
+        return Model(network=given)
+    raise NetworkError(
+        f"model is a {type(given).__name__}, expected what deploy.load(path) or deploy.from_nir(graph) "
+        "gives, deploy.Model(network=..., float_network=...), or an integer network of quantize.convert"
+    )
 
 
 def is_default_place(config: Any, recipe: str) -> bool:

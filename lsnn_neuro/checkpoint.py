@@ -109,12 +109,10 @@ class Checkpoint:
 
     def network(self, path: Path) -> SpikingNetwork | LSTM:
         """The trained network; ``path`` names the file in errors."""
+        if self.spec is not None:
+            return module_of(self.spec)
         import torch
 
-        from lsnn_neuro.network.module import SpikingNetwork
-
-        if self.spec is not None:
-            return SpikingNetwork(self.spec)
         generator = torch.Generator().manual_seed(self.recipe.seed)
         network: LSTM = self.recipe.network.build(self.n_inputs, self.n_outputs, generator)
         load_tensors(network, self.module_arrays(), path)
@@ -123,6 +121,13 @@ class Checkpoint:
     def module_arrays(self) -> dict[str, Array]:
         """The tensors of the module, by their names in it."""
         return {k.removeprefix(_MODULE): v for k, v in self.arrays.items() if k.startswith(_MODULE)}
+
+
+def module_of(spec: NetworkSpec) -> SpikingNetwork:
+    """A network as a torch module."""
+    from lsnn_neuro.network.module import SpikingNetwork
+
+    return SpikingNetwork(spec)
 
 
 def _check_finite(arrays: Mapping[str, Array], path: Path) -> None:

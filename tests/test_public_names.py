@@ -32,8 +32,8 @@ PUBLIC = {
         emulate SpikeRecord PopulationSpikes PopulationState check Violation load save
     """,
     "deploy": """
-        load Model from_nir from_slayer evaluate export parity inspect report run Artifact ParityReport
-        compare Target get_target TargetPlayer Emulator LoihiSim Loihi2 Netx LavaOptions
+        load Model from_nir from_slayer evaluate export parity inspect report run Artifact SourceRun
+        ParityReport compare Target get_target TargetPlayer Emulator LoihiSim Loihi2 Netx LavaOptions
     """,
 }
 NAMES = [(package, name) for package, names in PUBLIC.items() for name in names.split()]

@@ -47,7 +47,7 @@ def train(
     - task: the recipe's, made by ``make_task(recipe.task, train=...)`` of data sets in memory
     """
     run_dir = Path("runs") / recipe.name if run_dir is None else Path(run_dir)
-    trainer = Trainer(recipe, device=device, task=task)
+    trainer = Trainer(recipe, device=device, task=task, folder=run_dir if resume else None)
     _begin(trainer, run_dir, resume=resume)
     bar = [ProgressBar()] if progress else []
     called = [
@@ -82,6 +82,7 @@ def _begin(trainer: Trainer, run_dir: Path, *, resume: bool) -> None:
     else:
         if recipe.training.start is not None:
             trainer.start_from(Path(recipe.training.start))
+        recipe.network.keep(run_dir)
         trainer.checkpoint(resumable=True).save(last)
     files.write_text(run_dir / "recipe.toml", recipe.to_toml())
 
