@@ -107,9 +107,9 @@ def train(
       lsnn-neuro train smnist-rows --start imported.safetensors --quantize --set training.lr=0.0005
     """
     from lsnn_neuro.checkpoint import LAST
-    from lsnn_neuro.network.imported import start_overrides
     from lsnn_neuro.recipe import recipe_file
     from lsnn_neuro.training import summary
+    from quantize.imported import start_overrides
 
     started = () if start is None else start_overrides(start)
     loaded = lsnn_neuro.load_recipe(

@@ -143,7 +143,14 @@ def parity(
     if ran is not None and inputs is None and task is None and max_samples is None:
         inputs = ran.events(model)
     found = _parity(model, target, inputs, task, max_samples)
-    return found if ran is None else ran.compared(model, found)
+    if ran is not None:
+        found = ran.compared(model, found)
+    if not found.levels:
+        raise NetworkError(
+            f"{model.name}: no float network is known to compare the emulator with; choose another target: "
+            "--target loihi-sim"
+        )
+    return found
 
 
 def _parity(

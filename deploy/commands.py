@@ -50,6 +50,21 @@ def convert(path: Path, to: str, out: Path, extended: bool, overwrite: bool) -> 
     click.echo(f"{out}: {network.n_synapses} synapses")
 
 
+class ImageShape(click.ParamType):  # type: ignore[type-arg]  # older clicks can't be subscripted
+    """The shape of images: channels, rows and columns."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Three whole numbers; a usage error over anything else."""
+        words = str(value).split(",")
+        if len(words) != 3 or not all(w.isdecimal() and len(w) < 10 for w in words):
+            self.fail(f"{value!r} is no shape of images, expected C,H,W such as 2,34,34")
+        return tuple(map(int, words))
+
+
 NIR_OPTIONS = (
     click.option("--from", "dialect", metavar="NAME", help="nir: which framework wrote it (snntorch, "
                  "norse, sinabs, rockpool, spikingjelly, lsnn-neuro; nir: none, as NIR says); by default "
@@ -83,6 +98,8 @@ def nir_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--recipe", help="Built-in recipe of its task, for evaluate, parity, report and export."
 )
+@click.option("--input-shape", type=ImageShape(), metavar="C,H,W", help="netx: channels, rows and columns "
+              "of the images that come in, where the file does not say it.")  # fmt: skip
 @nir_options
 @overwrite
 def import_(
@@ -103,6 +120,7 @@ def import_(
     Examples:
       lsnn-neuro import nir other.nir --from snntorch --reset zero --out other.safetensors
       lsnn-neuro import nir other.nir --from nir --dt 0.1 --out other.safetensors --recipe smnist-1ms
+      lsnn-neuro import netx slayer.net --out other.safetensors
     """
     from deploy.interchange import read_network
     from deploy.interchange.reading import put_of_user

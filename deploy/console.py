@@ -263,7 +263,11 @@ def described(model: Model) -> dict[str, Any]:
         found["progress"] = {k: v for k, v in progress.items() if k != "rng"}
     if model.imported is not None:
         found["read as"] = dict(model.imported.reading)
-        found["layers"] = [vars(layer) for layer in model.imported.layers]
+        found["layers"] = [
+            vars(layer)
+            | {"delays": f"{min(layer.delays)} to {max(layer.delays)}" if layer.delays else ""}
+            for layer in model.imported.layers
+        ]
     if model.class_names:
         found["classes"] = list(model.class_names)
     if (network := model.network) is None:

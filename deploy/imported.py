@@ -1,7 +1,7 @@
 """``Imported``: a network that another tool made, in float and in integers, and how its file was read.
 
 One safetensors file holds all of it; :func:`deploy.load` reads it like a run. What came in as integers has
-no float network, and is written as a network file.
+no float network. Integers of which nothing more is known are written as a network file.
 """
 
 from __future__ import annotations
@@ -13,34 +13,49 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lsnn_neuro import files
 from lsnn_neuro.arrays import whole_number
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.graph import INPUT
-from lsnn_neuro.network.imported import KIND, SPEC, spec_of
 from lsnn_neuro.network.spec import INDEX_MAX, NetworkSpec, Population
 from quantize import file_format
 from quantize.conversion import convert
 from quantize.conversion_report import ConversionReport
+from quantize.imported import KIND, NETWORK, SPEC, network_of, spec_of
 from quantize.network import UNKNOWN, Provenance, QuantizedNetwork
 from quantize.scales import choose_scale
-
-NETWORK = "network."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A population and what it was: the node's name, and by how many steps it lags behind it."""
+    """A population and what it was.
+
+    - node: its name there; lag: by how many steps the population comes later, below 0: earlier
+    - delays: of each neuron, steps by which its spikes come later there on top of that; () where they don't
+    """
 
     population: str
     node: str
     lag: int
+    delays: tuple[int, ...] = ()
+
+    def in_time(self, values: npt.NDArray[Any], n_steps: int) -> npt.NDArray[Any]:
+        """What the population did, (time, sample, neuron), at the node's first steps; 0 before it began."""
+        found = np.zeros((n_steps, *values.shape[1:]), values.dtype)
+        delays = np.broadcast_to(self.delays or 0, values.shape[2])
+        for delay in np.unique(delays).tolist():
+            first, here = self.lag - delay, delays == delay
+            before = max(0, -first)
+            found[before:, :, here] = values[first + before : max(0, first + n_steps), :, here]
+        return found
 
     def __post_init__(self) -> None:
         """Check what a file may have wrong."""
-        whole_number(f"layer {self.node!r}", "lag", self.lag, 0, INDEX_MAX)
+        for name, value in (("lag", self.lag), *(("delay", delay) for delay in self.delays)):
+            whole_number(f"layer {self.node!r}", name, value, -INDEX_MAX, INDEX_MAX)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,10 +88,15 @@ class Imported:
         return cls(network=network, spec=spec, report=report, **more)
 
     @property
-    def late(self) -> int:
-        """Steps by which what is read comes later than where the network comes from."""
+    def lag(self) -> int:
+        """Steps by which what is read comes later than where the network comes from, below 0: earlier."""
         read = (layer.lag for layer in self.layers if layer.population == self.network.outputs[0])
         return next(read, 0)
+
+    @property
+    def late(self) -> int:
+        """Steps by which answers are read later; those that come earlier are read as they come."""
+        return max(0, self.lag)
 
     @property
     def input_scale(self) -> float:
@@ -85,43 +105,39 @@ class Imported:
 
     def save(self, path: Path | str) -> None:
         """Write atomically; equal networks give equal bytes."""
-        if self.spec is None:
+        if self.spec is None and not self.layers:
             file_format.save(self.network, path)
             return
-        header, arrays = file_format.pack(self.network)
-        spec, of_spec = spec_file.pack(self.spec)
-        files.write(
-            Path(path),
-            KIND,
-            {
-                "spec": spec, "network": header, "reading": dict(self.reading), "notes": list(self.notes),
-                "layers": [vars(layer) for layer in self.layers],
-            },
-            {f"{SPEC}{k}": v for k, v in of_spec.items()}
-            | {f"{NETWORK}{k}": v for k, v in arrays.items()},
-        )  # fmt: skip
+        network, arrays = file_format.pack(self.network)
+        header: dict[str, Any] = {
+            "network": network, "reading": dict(self.reading), "notes": list(self.notes),
+            "layers": [vars(layer) for layer in self.layers],
+        }  # fmt: skip
+        kept = {f"{NETWORK}{k}": v for k, v in arrays.items()}
+        if self.spec is not None:
+            header["spec"], of_spec = spec_file.pack(self.spec)
+            kept |= {f"{SPEC}{k}": v for k, v in of_spec.items()}
+        files.write(Path(path), KIND, header, kept)
 
     @classmethod
     def load(cls, path: Path | str) -> Imported:
         """Read it back; FileFormatError over another kind of file, and one that was changed."""
         path = Path(path)
         found = files.read(path, KIND)
-        arrays = {
-            k.removeprefix(NETWORK): v for k, v in found.arrays.items() if k.startswith(NETWORK)
-        }
-        spec = spec_of(found, str(path))
+        network, spec, report = network_of(found, str(path)), spec_of(found, str(path)), None
         with files.parts_of(str(path), KIND.name):
-            network = file_format.unpacked(
-                found.header["network"], arrays, file_format.KIND.version, str(path)
-            )
+            if spec is not None:
+                report = convert(in_single(spec), weight_bits=network.provenance.weight_bits)[1]
             scale = dict(found.header["reading"]).get("input_scale", 1.0)
             if not (isinstance(scale, int | float) and 0 < scale < math.inf):
                 raise NetworkError(f"input_scale is {scale!r}, must be a number above 0")
             return cls(
-                network=network, spec=spec, reading=dict(found.header["reading"]),
-                layers=tuple(Layer(**layer) for layer in found.header["layers"]),
+                network=network, spec=spec, report=report, reading=dict(found.header["reading"]),
+                layers=tuple(
+                    Layer(**{**layer, "delays": tuple(layer.get("delays", ()))})
+                    for layer in found.header["layers"]
+                ),
                 notes=tuple(map(str, found.header["notes"])),
-                report=convert(in_single(spec), weight_bits=network.provenance.weight_bits)[1],
             )  # fmt: skip
 
 

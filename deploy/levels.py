@@ -22,7 +22,6 @@ from deploy.player import TargetPlayer
 from deploy.samples import Samples
 from deploy.target import FLOAT, REFERENCE, Target
 from lsnn_neuro.arrays import Events
-from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.graph import INPUT
 from lsnn_neuro.tasks.score import Score, join_scores
 from lsnn_neuro.tasks.task import Task
@@ -161,11 +160,6 @@ class Sides:
             if loop is not None:
                 sent = Side(record=with_inputs(reference.record, samples.inputs))
                 levels[f"{self.deployed.level} closed loop"] = (sent, Side(record=loop))
-        if not levels:
-            raise NetworkError(
-                f"{self.model.name}: no float network is known to compare the emulator with; choose another "
-                "target: --target loihi-sim"
-            )
         return levels
 
     def run_probe(self, inputs: Events, kept: SpikeRecord) -> dict[str, Comparison]:

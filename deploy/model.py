@@ -12,10 +12,9 @@ from deploy.artifact import SOURCE, Artifact, load_artifact
 from deploy.imported import Imported
 from deploy.manifest import GOLDEN, MANIFEST, NETWORK
 from lsnn_neuro import __version__
-from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint
+from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint, find_checkpoint, module_of
 from lsnn_neuro.errors import DataError, FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.files import IMPORTED, kind_of, sha256
-from lsnn_neuro.network.imported import module_of
 from lsnn_neuro.network.spec import NetworkSpec
 from lsnn_neuro.places import is_default_place
 from lsnn_neuro.recipe import Recipe, built_in, load_recipe

@@ -1,12 +1,13 @@
-"""Parity level *source*: what the framework that a network comes from did itself, against our float network.
+"""Parity level *source*: what the framework that a network comes from did itself, against our network.
 
 The framework's own module is run here (:meth:`SourceRun.of_module`), or it ran elsewhere, and an NPZ file
 holds what it did: ``inputs`` (time, sample, input), ``spikes_LAYER`` (time, sample, neuron), zeros and
 ones, for any layers, by the names of their nodes, and ``readout`` (time, sample, output), if there is one.
 Of a network that was imported with several spikes in a step taken as one, so are the numbers of spikes here.
-The float network runs in double precision on the very inputs, not rounded to events; what our layers lag
-behind is known from the import, and nothing is searched for. Frameworks compute in 32 bits: readouts agree
-within 1e-4 of the largest.
+The float network runs in double precision on the very inputs, not rounded to events. Frameworks compute in
+32 bits: readouts agree within 1e-4 of the largest. What came in as integers runs on the emulator, its inputs
+are whole numbers, and its readout is equal or not. What our layers lag behind is known from the import, and
+nothing is searched for.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.comparison import Comparison, compare
+from deploy.emulated import Emulator
 from deploy.imported import Imported, Layer
 from deploy.interchange.dialects import DIALECTS
 from deploy.interchange.real_inputs import read_real, rounded_events
 from deploy.model import Model, Network, model_of
 from deploy.parity_report import ParityReport
 from deploy.samples import array_names, read_array
+from deploy.target import FLOAT
 from lsnn_neuro.arrays import Events, FloatArray
 from lsnn_neuro.errors import DataError, NetworkError
 from lsnn_neuro.network.double import run_in_double
@@ -102,7 +105,11 @@ class SourceRun:
         from deploy.source_live import as_array, hear
 
         found, name = _imported(model_of(model)), type(module).__name__
-        assert found.spec is not None
+        if found.spec is None:
+            raise NetworkError(
+                f"{name}: came in as integers; record what it did, and give SourceRun(name, inputs, spikes, "
+                "readout)"
+            )
         given = as_array(inputs, name, found.network.n_inputs)
         heard = hear(module, given, found, play=play, modules=modules or {}, entries=entries or {})
         spiking = {p.name for p in found.spec.spiking}
@@ -120,7 +127,18 @@ class SourceRun:
 
     def events(self, model: Model) -> Events:
         """The inputs as the integers take them."""
-        return rounded_events(self.inputs, _imported(model).input_scale)
+        return self._events(_imported(model))
+
+    def _events(self, found: Imported) -> Events:
+        if found.spec is None:
+            fraction = self.inputs != np.rint(self.inputs)
+            self._refuse_first(
+                "inputs",
+                self.inputs,
+                fraction,
+                "the network came in as integers: expected whole numbers",
+            )
+        return rounded_events(self.inputs, found.input_scale)
 
     def compared(self, model: Model, report: ParityReport) -> ParityReport:
         """A report with the level *source* before all others."""
@@ -128,11 +146,8 @@ class SourceRun:
 
     def _comparison(self, found: Imported) -> Comparison:
         """Both sides in the framework's time; what the file does not hold is named."""
-        assert found.spec is not None
-        late, n = max(layer.lag for layer in found.layers), len(self.inputs)
-        silent = np.zeros((late, *self.inputs.shape[1:]))
-        inputs = np.concatenate([self.inputs / found.input_scale, silent])
-        spikes, readout = run_in_double(found.spec, inputs)
+        n = len(self.inputs)
+        target, spikes, readout = self._ours(found)
         layers = [layer_of(key, found.layers) for key in self.spikes]
         dialect = DIALECTS.get(str(found.reading.get("dialect")))
         if dialect is None or not dialect.several:  # else the import took several as one
@@ -141,19 +156,33 @@ class SourceRun:
         for layer in layers:
             if layer.population not in spikes:
                 raise DataError(f"{self.name}: layer {layer.node!r} does not spike here")
-        outputs, lag = found.spec.outputs, found.late
-        ours = [spikes[x.population][x.lag : x.lag + n] for x in layers]
-        theirs, read = self._readouts(readout[lag : lag + n])
+        outputs = found.network.outputs
+        ours = [x.in_time(spikes[x.population], n) for x in layers]
+        read_at = Layer(population=outputs[0], node=READOUT, lag=found.lag)
+        theirs, read = self._readouts(found, read_at.in_time(readout, n))
         missing = [x.population for x in found.layers if x.population in spikes and x not in layers]
         if self.readout is None and not {*outputs} <= {x.population for x in layers}:
             missing.append(READOUT)
         one = _record("its own framework", layers, self.spikes.values(), theirs)
         return replace(
-            compare(one, _record("float", layers, ours, read)), not_recorded=tuple(missing)
+            compare(one, _record(target, layers, ours, read)), not_recorded=tuple(missing)
         )
 
-    def _readouts(self, ours: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both readouts, ours made equal where they agree within the tolerance."""
+    def _ours(self, found: Imported) -> tuple[str, Mapping[str, npt.NDArray[Any]], FloatArray]:
+        """What our network does, until its last layer has: its name, spikes of each population, readout."""
+        silent = np.zeros((max(0, *(x.lag for x in found.layers)), *self.inputs.shape[1:]))
+        if found.spec is not None:
+            inputs = np.concatenate([self.inputs / found.input_scale, silent])
+            return (FLOAT, *run_in_double(found.spec, inputs))
+        events = self._events(found)
+        record = Emulator().run(
+            found.network, np.concatenate([events, silent.astype(events.dtype)])
+        )
+        spikes = {p.name: p.spikes for p in record.spikes}
+        return record.target, spikes, record.readout.astype(np.float64)
+
+    def _readouts(self, found: Imported, ours: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both readouts: ours made equal where they agree within the tolerance, integers as they are."""
         if self.readout is None:
             none = np.zeros((*self.inputs.shape[:2], 0))
             return none, none
@@ -165,6 +194,9 @@ class SourceRun:
             "the float network's readout", ours, ~np.isfinite(ours), "must be finite"
         )
         theirs = self.readout.astype(np.float64)
+        if found.spec is None:
+            network = found.network
+            return np.rint((theirs - network.output_offset) * network.output_scale), ours
         same = np.abs(ours - theirs) <= TOLERANCE * np.abs(theirs).max(initial=0)
         return theirs, np.where(same, theirs, ours)
 
@@ -194,9 +226,9 @@ def layer_of(key: str, layers: tuple[Layer, ...]) -> Layer:
 
 
 def _imported(model: Model) -> Imported:
-    if model.imported is None or model.imported.spec is None:
+    if model.imported is None or not model.imported.layers:
         raise NetworkError(
-            f"{model.name}: was not imported in float, so there is no framework to compare it with; leave "
-            "--source out"
+            f"{model.name}: does not say which layers of a framework it was made of, so there is nothing to "
+            "compare it with; import the framework's file again, or leave --source out"
         )
     return model.imported

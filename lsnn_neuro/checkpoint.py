@@ -110,12 +110,10 @@ class Checkpoint:
 
     def network(self, path: Path) -> SpikingNetwork | LSTM:
         """The trained network; ``path`` names the file in errors."""
+        if self.spec is not None:
+            return module_of(self.spec)
         import torch
 
-        from lsnn_neuro.network.module import SpikingNetwork
-
-        if self.spec is not None:
-            return SpikingNetwork(self.spec)
         arrays = self.module_arrays()
         axes = {length for array in arrays.values() for length in array.shape}
         config: Any = self.recipe.network
@@ -152,6 +150,13 @@ def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
 
 def _size(name: str, value: Any) -> int:
     return whole_number(KIND.name, name, value, 1, INDEX_MAX)
+
+
+def module_of(spec: NetworkSpec) -> SpikingNetwork:
+    """A network as a torch module."""
+    from lsnn_neuro.network.module import SpikingNetwork
+
+    return SpikingNetwork(spec)
 
 
 def _check_finite(arrays: Mapping[str, Array], path: Path) -> None:

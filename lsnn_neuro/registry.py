@@ -151,7 +151,7 @@ NETWORKS = Registry(
         "lsnn": "lsnn_neuro.network.config:LSNNConfig",
         "stack": "lsnn_neuro.network.config:StackConfig",
         "graph": "lsnn_neuro.network.config:GraphConfig",
-        "imported": "lsnn_neuro.network.imported:ImportedConfig",
+        "imported": "quantize.imported:ImportedConfig",
         "lstm": "lsnn_neuro.network.config:LSTMConfig",
     },
 )

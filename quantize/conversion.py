@@ -207,7 +207,7 @@ def to_spec(network: QuantizedNetwork) -> NetworkSpec:
     """The float network that these integers stand for; ``convert`` gives the same integers back.
 
     Scales and exponents are carried along. Raises NetworkError where there is no such network: an
-    adaptation that steps and never decays.
+    adaptation that steps and never decays, a synaptic current that never does, a threshold of 0.
     """
     populations, gains = [], {}
     for p in network.populations:
@@ -232,7 +232,10 @@ def _float_population(p: QuantizedPopulation) -> Population:
 
     decay_v = getattr(p.constants, "decay_v", np.zeros(1))
     gain_one = bool((np.asarray(decay_v) == 0).any())
-    neuron = p.neuron.from_constants(p.constants.map(real), gain_one=gain_one)
+    try:
+        neuron = p.neuron.from_constants(p.constants.map(real), gain_one=gain_one)
+    except NetworkError as error:
+        raise NetworkError(f"population {p.name!r}: {error}") from error
     gain = np.asarray(neuron.gain(), np.float64)
     return Population(
         name=p.name,

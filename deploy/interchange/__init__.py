@@ -15,16 +15,17 @@ Each format is a module with two functions, ``save`` and ``load``, or only the l
 :mod:`deploy.interchange.extension` puts the network itself, whole, into a file of another format.
 
 ``save`` takes a :class:`quantize.network.QuantizedNetwork` and refuses, by name and value, what the
-format can't express; ``load`` gives one. Nothing is dropped on the way.
+format can't express; ``load`` gives one, ``read`` too what the file's layers were. Nothing is dropped on
+the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deploy.imported import Imported
+from deploy.interchange.unrolled import Shape
 from lsnn_neuro.errors import RecipeError
 from quantize.network import QuantizedNetwork
 
@@ -34,23 +35,27 @@ PLAIN_WEIGHTS = ("netx",)
 """Formats whose weights have no exponents, and even mantissas."""
 
 
-def read_network(form: str, path: Path, **reading: Any) -> Imported:
+def read_network(
+    form: str, path: Path, *, input_shape: Shape | None = None, **reading: Any
+) -> Imported:
     """The network in a file or folder of a format; FileFormatError says what can't be read.
 
+    - input_shape: (channel, row, column), see :func:`deploy.interchange.netx.read`
     - reading: how a NIR file is to be read, see :func:`deploy.interchange.nir.from_nir`
     """
     from deploy.interchange import loihi1, netx, nir
 
+    if input_shape is not None and form != "netx":
+        raise RecipeError(f"--input-shape is for netx; {form} files say it themselves")
     if form == "nir":
         return nir.read(path, **reading)
     given = [name for name, value in reading.items() if value]
     if given:
         option = {"dialect": "from"}.get(given[0], given[0].replace("_", "-"))
         raise RecipeError(f"--{option} is for nir; {form} files say it themselves")
-    readers: dict[str, Callable[[Path], QuantizedNetwork]] = {
-        "loihi1-lsnn": loihi1.load, "netx": netx.load,
-    }  # fmt: skip
-    return Imported(network=readers[form](path))
+    if form == "netx":
+        return netx.read(path, input_shape=input_shape)
+    return Imported(network=loihi1.load(path))
 
 
 def write_network(

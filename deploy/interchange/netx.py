@@ -33,16 +33,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from deploy.imported import Imported
 from deploy.interchange.extension import EXTENSION, pack, unpack
 from deploy.interchange.netx_weights import Ints, check_weights
-from deploy.interchange.slayer import contents_of, network_of_layers
+from deploy.interchange.slayer import contents_of, imported_layers
 from deploy.interchange.slayer_layers import UNREACHABLE
 from deploy.interchange.unrolled import Shape
 from deploy.lava.neurons.stock_lif import decay_v_of, input_obstacle, stock_lif_obstacle
 from lsnn_neuro import files
 from lsnn_neuro.arrays import IntArray
 from lsnn_neuro.data.hdf5 import open_hdf5, readable
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import FileFormatError, NetworkError, RecipeError
 from lsnn_neuro.network.graph import INPUT, side_by_side
 from lsnn_neuro.neurons.li import LI
 from quantize.loihi import (
@@ -82,8 +83,13 @@ def save(network: QuantizedNetwork, path: Path) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
-    """Read a network: the one in the extension, or layers that slayer exported.
+def load(path: Path) -> QuantizedNetwork:
+    """The integers in a file, see :func:`read`."""
+    return read(path).network
+
+
+def read(path: Path, *, input_shape: Shape | None = None) -> Imported:
+    """Read a network: the one in the extension, or layers that slayer exported, and what these were.
 
     - input_shape: (channel, row, column), where slayer's layers begin with a convolution of a stride above 1
 
@@ -96,9 +102,13 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
         found = contents_of(file, str(path))
     if EXTENSION not in found:
         with readable(f"{path}: not a readable file of lava-dl", FileFormatError):
-            network = network_of_layers(found, str(path), input_shape=input_shape)
-        seal = replace(network.provenance, checkpoint_sha256=files.sha256(path))
-        return replace(network, provenance=seal)
+            made = imported_layers(found, str(path), input_shape=input_shape)
+        seal = replace(made.network.provenance, checkpoint_sha256=files.sha256(path))
+        return replace(made, network=replace(made.network, provenance=seal))
+    if input_shape is not None:
+        raise RecipeError(
+            f"{path}: is a file of ours and says all of itself; leave --input-shape out"
+        )
     network = unpack(found.pop(EXTENSION), path)
     with h5py.File(io.BytesIO(), "w") as file:
         _write(file, layers_of(network))
@@ -109,7 +119,7 @@ def load(path: Path, *, input_shape: Shape | None = None) -> QuantizedNetwork:
                 f"{path}: {name} was changed since the export, so {EXTENSION} in it no longer belongs "
                 "to it; remove that to have the layers read"
             )
-    return network
+    return Imported(network=network)
 
 
 def _write(file: h5py.File, layers: list[_Layer]) -> None:

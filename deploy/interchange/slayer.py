@@ -1,4 +1,4 @@
-"""A network of lava-dl's slayer, as its ``export_hdf5`` wrote it, as a ``QuantizedNetwork``.
+"""A network of lava-dl's slayer, as its ``export_hdf5`` wrote it, in integers.
 
 Taken: a chain of ``dense``, ``dense_rec``, ``conv`` and ``pool`` blocks, with ``flatten`` and inputs without
 neurons between or before them. CUBA neurons are LIF neurons here, with a synaptic current where
@@ -12,21 +12,26 @@ block whose threshold no membrane reaches (slayer's Affine) is a readout. Of a n
 spikes the spikes are read. Integers come in as they are. All that stands against a network is named at
 once. Live networks: :mod:`deploy.interchange.slayer_module`.
 
+What a block gives in slayer comes later than its neurons compute it: by the axonal delay, and by a step where
+it has ``delay_shift``, which a file does not say; it is slayer's default.
+
 Source: lava-dl 0.6.0, ``lava/lib/dl/slayer/block/base.py``, ``neuron/cuba.py``,
 ``neuron/alif.py``, ``axon/delay.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
 
 import h5py
 import numpy as np
 
+from deploy.imported import Imported, Layer
 from deploy.interchange.slayer_layers import Block, Obstacles, read_block
 from deploy.interchange.slayer_synapses import (
+    SIZE_MAX,
     SYNAPSES,
     Contents,
     Values,
@@ -35,7 +40,7 @@ from deploy.interchange.slayer_synapses import (
 )
 from deploy.interchange.unrolled import Shape, Synapses
 from lsnn_neuro import __version__
-from lsnn_neuro.arrays import IntArray
+from lsnn_neuro.arrays import IntArray, whole_number
 from lsnn_neuro.data.hdf5 import check_contents
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network.graph import INPUT
@@ -49,6 +54,7 @@ from quantize.network import (
 )
 
 READOUT = "readout"
+READING = {"dialect": "slayer", "source": "lava-dl 0.6.0, export_hdf5"}
 
 
 def contents_of(file: h5py.File, origin: str) -> dict[str, Values]:
@@ -65,16 +71,19 @@ def contents_of(file: h5py.File, origin: str) -> dict[str, Values]:
     return found
 
 
-def network_of_layers(
-    contents: Contents, origin: str, *, input_shape: Shape | None = None
-) -> QuantizedNetwork:
+def imported_layers(
+    contents: Contents, origin: str, *, input_shape: Shape | None = None, nodes: Sequence[str] = ()
+) -> Imported:
     """The network of an exported file's data sets; ``origin`` is what messages call the file.
 
     - input_shape: (channel, row, column) of what comes in, where the file does not say it
+    - nodes: what the layers are called, by default by their numbers
 
     Raises NetworkError over what a network here can't hold, FileFormatError over a missing part.
     """
     obstacles = Obstacles()
+    if input_shape is not None:
+        input_shape = _checked_shape(input_shape)
     try:
         blocks = _blocks(contents, input_shape, obstacles)
     except KeyError as error:
@@ -102,13 +111,49 @@ def network_of_layers(
             projections.append(obstacles.attempt(_projection, *args))
         sent = block.axonal_delay
     obstacles.raise_any()
-    return QuantizedNetwork(
+    network = QuantizedNetwork(
         n_inputs=blocks[0].synapses.n_source,
         populations=tuple(map(_population, names, blocks)),
         projections=tuple(projections),
         outputs=(names[-1],),
         provenance=Provenance(tool_version=__version__),
     )
+    layers = _timed(contents, names, blocks, nodes)
+    return Imported(network=network, reading=dict(READING), layers=tuple(layers))
+
+
+def _checked_shape(shape: Shape) -> Shape:
+    if len(shape) != 3:
+        raise NetworkError(f"input_shape is {shape}, expected (channel, row, column)")
+    return tuple(whole_number("images", "input_shape", size, 1, SIZE_MAX) for size in shape)
+
+
+def _timed(
+    contents: Contents, names: Sequence[str], blocks: Sequence[Block], nodes: Sequence[str]
+) -> Iterator[Layer]:
+    """Which layer each population was, and how much later slayer has what it gives.
+
+    Here a spike takes a step to the next population, none to a readout; ``late`` is how much later slayer
+    computes a block.
+    """
+    late, named = 0, zip(names, blocks, strict=True)
+    for index, (_, kind, parts) in enumerate(_layers(contents)):
+        shift = int(np.all(parts.get("delay_shift", kind != "flatten")))
+        if _bare(kind, parts):
+            late += shift
+            continue
+        name, block = next(named)
+        gives = shift if block.neuron.spiking else int(name != names[0])
+        yield Layer(
+            population=name, node=nodes[index] if nodes else str(index), lag=-late - gives,
+            delays=tuple(block.axonal_delay.tolist()) if block.axonal_delay.any() else (),
+        )  # fmt: skip
+        late += shift - 1
+
+
+def _bare(kind: str, parts: Contents) -> bool:
+    """Whether a layer has no neurons and stands between others."""
+    return kind in ("input", "flatten") and not any(name.startswith("neuron/") for name in parts)
 
 
 def _layers(contents: Contents) -> Iterator[tuple[str, str, Contents]]:
@@ -122,16 +167,20 @@ def _layers(contents: Contents) -> Iterator[tuple[str, str, Contents]]:
 
 def _blocks(contents: Contents, input_shape: Shape | None, obstacles: Obstacles) -> list[Block]:
     """All layers with neurons that can be held."""
-    blocks, before = [], input_shape
+    blocks: list[Block] = []
+    before = input_shape
     for label, kind, parts in _layers(contents):
-        bare = not any(name.startswith("neuron/") for name in parts)
-        if kind in ("input", "flatten") and bare:
+        if _bare(kind, parts):
             if kind == "input":
                 before = obstacles.attempt(declared_shape, label, parts)
+                if input_shape is not None and not blocks and before not in (None, input_shape):
+                    obstacles.found.append(
+                        f"{label}: has shape {before}, input_shape is {input_shape}; leave that out"
+                    )
             before = before if before is None or kind == "input" else (prod(before),)
             continue
         if kind not in SYNAPSES:
-            neurons = "" if bare else " with neurons"
+            neurons = " with neurons" * any(name.startswith("neuron/") for name in parts)
             known = ", ".join(map(repr, (*SYNAPSES, "flatten")))
             obstacles.found.append(
                 f"{label}: is of type {kind!r}{neurons}, allowed are {known} and 'input' without neurons"

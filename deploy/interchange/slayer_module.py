@@ -1,4 +1,4 @@
-"""A live network of lava-dl's slayer as a ``QuantizedNetwork``: by its blocks' own export.
+"""A live network of lava-dl's slayer in integers: by its blocks' own export.
 
 The blocks write themselves into a file in memory, which :mod:`deploy.interchange.slayer` reads. What their
 export leaves out is added: the ``scale``, a mask, whether spikes leave a step later. Neither torch nor
@@ -16,11 +16,11 @@ from typing import Any
 
 import h5py
 
-from deploy.interchange.slayer import contents_of, network_of_layers
+from deploy.imported import Imported
+from deploy.interchange.slayer import contents_of, imported_layers
 from deploy.interchange.slayer_layers import Obstacles
 from deploy.interchange.unrolled import Shape
 from lsnn_neuro.errors import NetworkError
-from quantize.network import QuantizedNetwork
 
 EXPORT = "export_hdf5"
 """The method by which a block of slayer writes itself, as only its blocks have it."""
@@ -32,15 +32,16 @@ _ADVICE = (
 )
 
 
-def from_slayer(module: Any, *, input_shape: Shape | None = None) -> QuantizedNetwork:
-    """The integer network of a live slayer network, as its blocks export it; the module stays as it is.
+def from_slayer(module: Any, *, input_shape: Shape | None = None) -> Imported:
+    """The integers of a live slayer network, as its blocks export them; the module stays as it is.
 
     - module: a torch module (``net.blocks``, a ModuleList, a Sequential, a whole network) whose slayer blocks
       are a chain in the order in which they are registered. It must have run once: slayer draws delays
       and the constants of ``shared_param=False`` in the first forward pass
     - input_shape: (channel, row, column), where the network begins with a convolution of a stride above 1
 
-    Raises NetworkError, in one line, with all that a network here can't hold.
+    Its layers are called as in the module. Raises NetworkError, in one line, with all that a network here
+    can't hold.
     """
     obstacles, blocks = Obstacles(), dict(_blocks_of(module))
     obstacles.found += _foreign_parts(module, blocks)
@@ -51,7 +52,8 @@ def from_slayer(module: Any, *, input_shape: Shape | None = None) -> QuantizedNe
             obstacles.attempt(_export, label, block, file.create_group(f"layer/{index}"))
         obstacles.raise_any()
         found = contents_of(file, "the module")
-    return network_of_layers(found, "module", input_shape=input_shape)
+    nodes = [name or str(index) for index, name in enumerate(blocks)]
+    return imported_layers(found, "module", input_shape=input_shape, nodes=nodes)
 
 
 def _blocks_of(module: Any) -> Iterator[tuple[str, Any]]:

@@ -27,9 +27,8 @@ Contents = Mapping[str, Values]
 """Data sets by name."""
 
 _NO_IMAGE = (
-    "the size of the images that come in is not in the file; put an Input block in front, or read it in "
-    "Python with deploy.interchange.netx.load(path, input_shape=(channel, row, column)), a live network with "
-    "from_slayer(net, input_shape=...)"
+    "the size of the images that come in is not in the file; put an Input block in front, or say it: "
+    "import netx --input-shape C,H,W, or from_slayer(net, input_shape=...)"
 )
 
 

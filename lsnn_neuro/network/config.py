@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -36,6 +37,13 @@ class NetworkConfig(Section):
     def build(self, n_inputs: int, n_outputs: int, generator: Any) -> Any:
         """Draw the network as a torch module."""
         raise NotImplementedError
+
+    def keep(self, folder: Path) -> None:
+        """Put what the network is made of, beside the recipe, into the folder of a run that begins."""
+
+    def kept(self, folder: Path) -> NetworkConfig:
+        """The same network, made of what was put there: a run's folder is complete by itself."""
+        return self
 
 
 class SpikingConfig(NetworkConfig):

@@ -64,7 +64,8 @@ def train(
             saved = Checkpoint.load(run_dir / LAST)
             _check_resumable(recipe, saved, run_dir, moved=data is not None)
             task = saved.as_trained(make_task(recipe.task) if task is None else task)
-        trainer = Trainer(recipe, device=device, task=task)
+        folder = run_dir if resume else None
+        trainer = Trainer(recipe, device=device, task=task, folder=folder)
         if not resume:  # nothing is left of a recipe that can't be trained
             ends.enter_context(_owner(run_dir, resume=False))
         _begin(trainer, run_dir, saved)
@@ -116,6 +117,7 @@ def _begin(trainer: Trainer, run_dir: Path, saved: Checkpoint | None) -> None:
     else:
         if recipe.training.start is not None:
             trainer.start_from(Path(recipe.training.start))
+        recipe.network.keep(run_dir)
         trainer.checkpoint(resumable=True).save(last)
     files.write_text(run_dir / "recipe.toml", recipe.to_toml())
 

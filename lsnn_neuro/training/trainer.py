@@ -41,9 +41,12 @@ class Trainer:
     - recipe: what to train; its sections may put another forward pass around the network (``model``)
     - device: of torch; TrainingError if it can't be used here
     - task: the recipe's, made with data sets in memory; by default it is made of files
+    - folder: of a run that goes on
     """
 
-    def __init__(self, recipe: Recipe, *, device: str = "cpu", task: Any = None):
+    def __init__(
+        self, recipe: Recipe, *, device: str = "cpu", task: Any = None, folder: Path | None = None
+    ):  # fmt: skip
         self.recipe, self.device = recipe, _device(device)
         if task is not None and task.name != recipe.task.name:
             raise TrainingError(
@@ -52,9 +55,10 @@ class Trainer:
         self.task = make_task(recipe.task) if task is None else task
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
-        self.network = recipe.network.build(
-            self.task.n_inputs, self.task.n_outputs, self.generator
-        ).to(self.device)
+        network = recipe.network if folder is None else recipe.network.kept(folder)
+        self.network = network.build(self.task.n_inputs, self.task.n_outputs, self.generator).to(
+            self.device
+        )
         self.dt = self.network.spec.dt if recipe.network.spiking else DT
         self.model = recipe.model(self.network)
         own = recipe.objective(self.task, self.device)

@@ -2,9 +2,9 @@
 
 Writes, for each network, ``FAMILY-N.net`` by slayer's own ``export_hdf5``, ``FAMILY-N.safetensors`` by
 ``from_slayer``, and ``FAMILY-N.npz``: inputs (time, input), and of every block with neurons ``outK``
-(time, neuron) as slayer sends it on, ``delayK`` (neuron,) its axonal delays, and ``lateK``: by how many
-steps ``outK`` comes after a reading in which each hop between populations takes a step, and none onto a
-readout. ``scaleK`` is the membrane's units in one of slayer's.
+(time, neuron) as slayer sends it on, ``blockK`` its place among the blocks, ``delayK`` (neuron,) its axonal
+delays, and ``lateK``: by how many steps ``outK`` comes after a reading in which each hop between populations
+takes a step, and none onto a readout. ``scaleK`` is the membrane's units in one of slayer's.
 """
 
 import sys
@@ -19,7 +19,6 @@ import torch  # noqa: E402
 from lava.lib.dl import slayer  # noqa: E402
 
 from deploy.interchange.slayer_module import from_slayer  # noqa: E402
-from quantize import file_format  # noqa: E402
 
 STEPS = 60
 CUBA, ALIF = slayer.block.cuba, slayer.block.alif
@@ -133,7 +132,7 @@ def images(seed, rng):
         "weight_scale": 4, "delay": True,
     }  # fmt: skip
     blocks = [
-        CUBA.Input(delay_shift=False),
+        CUBA.Input(delay_shift=bool(seed % 4)),
         delayed(CUBA.Conv(cuba(rng, current=True), 2, 4, **first), rng),
         CUBA.Pool(cuba(rng), 2, weight_scale=1.2),
         CUBA.Conv(cuba(rng), 4, 6, 2, groups=2, weight_scale=6, weight_norm=bool(seed % 2)),
@@ -159,7 +158,7 @@ FAMILIES = {f.__name__: f for f in (chain, dense, recurrent, jitter, graded, nor
 def run(blocks, x):
     """What each block with neurons sends, and when; ``x`` has shape (batch, ..., time)."""
     record, hops, index = {}, 0, 0
-    for block in blocks:
+    for place, block in enumerate(blocks):
         x = block(x)
         shifts = getattr(block, "delay_shift", None)
         if getattr(block, "neuron", None) is None:
@@ -170,6 +169,7 @@ def run(blocks, x):
         per_channel = np.zeros(x.shape[1]) if axon is None else np.floor(axon.delay.detach())
         each = x[0].numel() // x.shape[1] // x.shape[-1]
         record |= {
+            f"block{index}": place,
             f"out{index}": x[0].reshape(-1, x.shape[-1]).numpy().T,
             f"delay{index}": np.repeat(per_channel, each),
             f"late{index}": hops + (int(index > 0) if is_readout else shifts),
@@ -204,7 +204,7 @@ def make(folder: Path, family: str, seed: int) -> None:
                 block.neuron.clamp()  # a decay of 1 that is drawn 1 % higher
         net.eval()
         before = {name: value.clone() for name, value in net.state_dict().items()}
-        file_format.save(from_slayer(net), folder / f"{family}-{seed}.safetensors")
+        from_slayer(net).save(folder / f"{family}-{seed}.safetensors")
         after = net.state_dict()
         assert list(after) == list(before)
         assert all(torch.equal(after[name], before[name]) for name in before)

@@ -13,7 +13,7 @@ from nir_graphs import each, graph_of, lif, linear
 from deploy.interchange.nir_read import from_nir
 from deploy.interchange.reading import put_of_user
 from lsnn_neuro.errors import FileFormatError, LSNNError, NetworkError
-from lsnn_neuro.network.imported import ImportedConfig
+from quantize.imported import ImportedConfig
 
 
 def refused(graph: nir.NIRGraph, dialect: str, **told: Any) -> str:

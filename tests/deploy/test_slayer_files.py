@@ -3,32 +3,14 @@
 import h5py
 import numpy as np
 import pytest
+from slayer_files import write
 
-from deploy.interchange.netx import load
+from deploy.interchange.netx import load, read
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.neurons.atrlif import ATRLIF
 from lsnn_neuro.neurons.li import LI
 from lsnn_neuro.neurons.lif import LIF
 from quantize.emulator import emulate
-
-
-def write(path, *layers):
-    """A file with one neuron a layer; each layer's fields replace the usual ones."""
-    usual = {
-        "type": "dense", "shape": [1], "weight": [[64.0]], "neuron/type": "CUBA",
-        "neuron/iDecay": 4096, "neuron/vDecay": 128, "neuron/vThMant": 80, "neuron/refDelay": 1,
-        "neuron/gradedSpike": False,
-    }  # fmt: skip
-    with h5py.File(path, "w") as file:
-        for index, layer in enumerate(layers):
-            for field, value in (usual | layer).items():
-                if value is None:
-                    continue
-                if field == "type":
-                    file.create_dataset(f"layer/{index}/type", (1,), "S10", [value.encode()])
-                else:
-                    file.create_dataset(f"layer/{index}/{field}", data=value)
-    return path
 
 
 def test_a_handwritten_file_has_the_steps_computed_by_hand(tmp_path):
@@ -199,13 +181,13 @@ def test_the_size_of_images_is_asked_for_where_a_stride_hides_it(tmp_path):
     file = write(tmp_path / "a", IMAGE | {"stride": [2, 2]})
     with pytest.raises(NetworkError, match=r"stride is \(2, 2\), the size of the images"):
         load(file)
-    assert load(file, input_shape=(1, 4, 5)).n_inputs == 20
+    assert read(file, input_shape=(1, 4, 5)).network.n_inputs == 20
     with pytest.raises(
         NetworkError, match=r"have shape \(1, 2, 2\), its synapses reach \(1, 3, 3\)"
     ):
-        load(file, input_shape=(1, 6, 6))
+        read(file, input_shape=(1, 6, 6))
     with pytest.raises(NetworkError, match=r"what comes in has shape \(2, 4, 4\)"):
-        load(file, input_shape=(2, 4, 4))
+        read(file, input_shape=(2, 4, 4))
     pool = IMAGE | {"type": "pool", "stride": [2, 2]}
     with pytest.raises(NetworkError, match=r"layer 0 \(pool\): the size of the images"):
         load(write(tmp_path / "b", pool))

@@ -68,7 +68,7 @@ def test_decays_that_only_the_export_clips_are_refused(slayer):
         from_slayer(module)
     assert module[0].neuron.current_decay.max() > 4096
     module[0].neuron.clamp()
-    assert from_slayer(module).populations[0].size == 30
+    assert from_slayer(module).network.populations[0].size == 30
 
 
 def test_a_network_of_ones_own_with_an_export_comes_in_whole(slayer):
@@ -95,7 +95,8 @@ def test_a_network_of_ones_own_with_an_export_comes_in_whole(slayer):
         warnings.simplefilter("ignore")  # torch's, of weight norm as slayer has it
         net = Net()
         net(torch.ones(1, 4, 5))
-        network = from_slayer(net)
-    assert [p.size for p in network.populations] == [3, 2]
+        found = from_slayer(net)
+    assert [p.size for p in found.network.populations] == [3, 2]
+    assert [layer.node for layer in found.layers] == ["blocks.0", "blocks.1"]
     assert net.blocks[0].synapse.weight_norm_enabled
-    assert differences(network, from_slayer(net.blocks)) == []
+    assert differences(found.network, from_slayer(net.blocks).network) == []

@@ -27,12 +27,12 @@ from deploy.publishing.log import read_metrics, write_thinned
 from deploy.reporting.conversion import conversion_section
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 from lsnn_neuro.files import sha256
-from lsnn_neuro.network.imported import read_spec
 from lsnn_neuro.recipe import Recipe, load_recipe, parse_recipe
 from lsnn_neuro.training.callbacks import Log
 from lsnn_neuro.training.trainer import Trainer
 from quantize import file_format
 from quantize.emulator import emulate
+from quantize.imported import read_spec
 from quantize.network import QuantizedNetwork
 
 ROOT = Path(__file__).parents[2]

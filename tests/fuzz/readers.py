@@ -75,7 +75,7 @@ READERS: dict[str, Reader] = {
     "resumed run": Reader(networks.make_run, networks.read_run, WITH_RECIPE, CHECKPOINT, share=2),
     "imported": Reader(
         networks.make_imported, networks.read_imported, OURS,
-        (*SEALED, "deploy.imported:Imported.load", "lsnn_neuro.network.imported:read_spec"),
+        (*SEALED, "deploy.imported:Imported.load", "quantize.imported:read_spec"),
         share=2,
     ),
     "golden": Reader(
