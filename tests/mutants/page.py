@@ -47,11 +47,8 @@ def page(mutants: Sequence[Mutant], results: Sequence[Any]) -> str:
                 "| what is wrong | caught by | artifact | golden | probe |",
             ]
             lines.append("|---|---|---|---|---|")
-        caught = (
-            f"`{result.caught}`"
-            if result.caught.startswith("test_")
-            else result.caught or "**survived**"
-        )
+        test = result.caught.partition("::")[2].partition("[")[0]
+        caught = f"`{test}`" if test else result.caught or "**survived**"
         seen = " | ".join(_word(noticed) for noticed in (result.golden, result.probe))
         lines.append(f"| {mutant.name} | {caught} | {mutant.artifact or '-'} | {seen} |")
     return "\n".join(lines) + "\n"

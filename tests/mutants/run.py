@@ -2,9 +2,9 @@
 
 Every mutant (:mod:`table`) is judged in a copy of the project in a temporary folder, two at a time: its tests
 run until the first fails; then the golden samples and the probe of an artifact, which the unchanged code has
-exported, run on the engine that computes with the changed file. Without a change all of these must pass,
-which is judged too. What is judged is kept in ``.mutants/results.jsonl`` for as long as the code and the
-tests in question stay as they are; a second start goes on. In the end the table is written to
+exported, run on the engine that computes with the changed file. In the end, without a change, the tests that
+failed must pass, and the digits must be equal. What is judged is kept in ``.mutants/`` for as long as the
+code and the tests in question stay as they are; a second start goes on. The table is written to
 ``docs/mutants.md``. The exit code is 1 where a mutant survives.
 """
 
@@ -38,7 +38,7 @@ RESULTS = KEPT / "results.jsonl"
 PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("lsnn_neuro", "quantize", "deploy", "native", "recipes", "tests")
 """What a copy holds."""
-SECONDS = 600
+SECONDS = 1800
 """After this long a test run counts as one that hangs."""
 UNCHANGED = "nothing is changed"
 
@@ -126,7 +126,7 @@ class Copy:
             return {0: "", None: "it hangs"}.get(code, "it crashes")
         if code == 2:
             return "it can't be collected"
-        failed = re.search(r"^FAILED \S*?::(\w+)", printed, re.MULTILINE)
+        failed = re.search(r"^FAILED (.+?)( - .*)?$", printed, re.MULTILINE)
         if code != 1 or failed is None:
             raise SystemExit(f"mutants: pytest did not run {' '.join(tests)}:\n{printed[-3000:]}")
         return failed[1]
@@ -179,7 +179,7 @@ class Keys:
                     not test or file.name == "digits.py"
                 ):
                     shared.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-        self.shared = shared.hexdigest()
+        self.shared = shared.hexdigest()[:16]
 
     def of(self, mutant: Mutant) -> str:
         """The key of a mutant."""
@@ -195,12 +195,12 @@ def judged() -> dict[str, Result]:
     return {r.key: r for r in (Result(**json.loads(line)) for line in lines if line.endswith("}"))}
 
 
-def unchanged(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Mutants that change nothing: all tests, some at a time, and all artifacts on their engines."""
-    first, found = mutants[0], []
-    tests = sorted({test for m in mutants for test in m.tests})
-    for some in (tuple(tests[i : i + 6]) for i in range(0, len(tests), 6)):
-        found.append(replace(first, name=UNCHANGED, tests=some, artifact=""))
+def unchanged(mutants: Sequence[Mutant], results: Sequence[Result]) -> list[Mutant]:
+    """Mutants that change nothing: tests that have failed, some at a time, and artifacts on engines."""
+    found = []
+    failed = sorted({r.caught for r in results if "::" in r.caught})
+    for some in (tuple(failed[i : i + 10]) for i in range(0, len(failed), 10)):
+        found.append(replace(mutants[0], name=UNCHANGED, tests=some, artifact=""))
     for m in {(m.artifact, m.engine): m for m in mutants if m.artifact}.values():
         found.append(replace(m, name=f"{UNCHANGED}: {m.artifact} on {m.engine}", tests=()))
     return [replace(m, after=m.before) for m in found]
@@ -215,10 +215,11 @@ def judge_all(mutants: Sequence[Mutant], keys: Keys, jobs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: queue.Queue[Copy] = queue.Queue()
         for number in range(jobs):
-            copies.put(Copy(Path(folder, f"copy{number}"), Path(folder, "artifacts")))
+            copies.put(Copy(Path(folder, f"copy{number}"), KEPT / "artifacts" / keys.shared))
         first = copies.get()
         for name in sorted({m.artifact for m in left if m.artifact}):
-            first.export(name)
+            if not (first.artifacts / name).exists():
+                first.export(name)
         copies.put(first)
 
         def judge(mutant: Mutant) -> None:
@@ -267,9 +268,11 @@ def main() -> int:
     options = parser.parse_args()
     mutants, keys = all_mutants(), Keys()
     chosen = [m for m in mutants if options.only in m.name or options.only in m.file]
-    same = unchanged(chosen)
     (KEPT / "objects").mkdir(parents=True, exist_ok=True)
-    judge_all([*same, *chosen], keys, options.jobs)
+    judge_all(chosen, keys, options.jobs)
+    known = judged()
+    same = unchanged(chosen, [known[keys.of(m)] for m in chosen])
+    judge_all(same, keys, options.jobs)
     known = judged()
     survivors = [m.name for m in chosen if not known[keys.of(m)].caught]
     wrong = [known[keys.of(m)] for m in same]
