@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ from deploy.tasks import task_of_user
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError
 from lsnn_neuro.registry import unknown
-from lsnn_neuro.signals import REQUESTS, EndRequest, handled, request_end
+from lsnn_neuro.signals import REQUESTS, EndRequest, handled
 from quantize.design_rules import check
 from quantize.network import SPIKES, value_range
 
@@ -129,19 +130,32 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        requests: list[int] = []
+
+        def request_end(signum: int, frame: FrameType | None) -> None:
+            requests.append(signum)
+            raise EndRequest(signum)
+
         try:
             with handled(REQUESTS, request_end):
                 return super().invoke(ctx)
         except EndRequest as request:
-            click.echo(f"Error: {request}", err=True)
-            raise click.exceptions.Exit(128 + request.signum) from None
+            raise _ended(request.signum) from None
         except BrokenPipeError:  # who reads has read enough
             raise
         except Exception as error:
+            if requests:  # a library in C has made an error of its own of it
+                raise _ended(requests[0]) from error
             line = _line_of(error)
             if line is None or ctx.params.get("debug"):
                 raise
             raise click.ClickException(line) from error
+
+
+def _ended(signum: int) -> click.exceptions.Exit:
+    """The end that a signal asks for, told."""
+    click.echo(f"Error: {EndRequest(signum)}", err=True)
+    return click.exceptions.Exit(128 + signum)
 
 
 def _line_of(error: Exception) -> str | None:

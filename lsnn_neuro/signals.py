@@ -23,11 +23,6 @@ class EndRequest(BaseException):
         return f"ended by {signal.Signals(self.signum).name}"
 
 
-def request_end(signum: int, frame: FrameType | None) -> None:
-    """Raise an EndRequest, as a handler."""
-    raise EndRequest(signum)
-
-
 @contextmanager
 def handled(
     signals: Collection[signal.Signals], handler: Callable[[int, FrameType | None], None]

@@ -85,7 +85,6 @@ def test_an_encoder_is_looked_up_in_the_registry_and_nowhere_else(
     for about, wrong in (
         ({"name": "os:system", "settings": {}}, "there is no encoder 'os:system'"),
         ({"name": known}, "its encoder can't be used here"),
-        ([1], "its encoder can't be used here"),
     ):
         manifest |= {"encoder": about}
         manifest.pop(OWN_HASH, None)

@@ -11,8 +11,8 @@ TEXT = """\
 # Mutants
 
 A test that can't fail proves nothing. `make mutants` changes the arithmetic on purpose, one thing at a
-time, in a copy of the project, and runs the quick tests that must notice: {caught} of {n} mutants are
-caught.
+time, in a copy of the project, and runs the quick tests that must notice. Of {n} mutants {judged} have been
+judged so far, and {caught} of these are caught.
 
 - C++ is compiled for one instruction set, the one that every CPU has; that all of them give the same bits
   is a test of its own.
@@ -28,14 +28,15 @@ caught.
 
 
 def page(mutants: Sequence[Mutant], results: Sequence[Any]) -> str:
-    """The page of some mutants and what became of each."""
-    digits = [r for r in results if r.golden is not None]
+    """The page of some mutants and what became of each, None of those that are not judged yet."""
+    known = [r for r in results if r is not None]
+    digits = [r for r in known if r.golden is not None]
     missed = [r for r in digits if not r.golden]
     saved = sum(r.probe for r in missed)
     lines = [
         TEXT.format(
-            n=len(mutants), caught=sum(bool(r.caught) for r in results), n_digits=len(digits),
-            missed=len(missed), saved=saved, neither=len(missed) - saved,
+            n=len(mutants), judged=len(known), caught=sum(bool(r.caught) for r in known),
+            n_digits=len(digits), missed=len(missed), saved=saved, neither=len(missed) - saved,
         )
     ]  # fmt: skip
     file = ""
@@ -47,6 +48,9 @@ def page(mutants: Sequence[Mutant], results: Sequence[Any]) -> str:
                 "| what is wrong | caught by | artifact | golden | probe |",
             ]
             lines.append("|---|---|---|---|---|")
+        if result is None:
+            lines.append(f"| {mutant.name} | *not judged yet* | {mutant.artifact or '-'} | - | - |")
+            continue
         test = result.caught.partition("::")[2].partition("[")[0]
         caught = f"`{test}`" if test else result.caught or "**survived**"
         seen = " | ".join(_word(noticed) for noticed in (result.golden, result.probe))

@@ -283,8 +283,7 @@ def main() -> int:
         print(f"survived: {name}")
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants are caught")
     results = [known.get(keys.of(m)) for m in mutants]
-    if None not in results:
-        PAGE.write_text(page(mutants, results), encoding="utf-8")
+    PAGE.write_text(page(mutants, results), encoding="utf-8")
     return int(bool(survivors or wrong))
 
 
