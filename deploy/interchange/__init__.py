@@ -21,6 +21,7 @@ the way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ PLAIN_WEIGHTS = ("netx",)
 """Formats whose weights have no exponents, and even mantissas."""
 
 
+OPTIONS_OF = {"input_shape": "netx"}
+"""Whose option it is, where that is not NIR."""
+
+
 def read_network(
     form: str, path: Path, *, input_shape: Shape | None = None, **reading: Any
 ) -> Imported:
@@ -45,17 +50,17 @@ def read_network(
     """
     from deploy.interchange import loihi1, netx, nir
 
-    if input_shape is not None and form != "netx":
-        raise RecipeError(f"--input-shape is for netx; {form} files say it themselves")
-    if form == "nir":
-        return nir.read(path, **reading)
-    given = [name for name, value in reading.items() if value]
-    if given:
-        option = {"dialect": "from"}.get(given[0], given[0].replace("_", "-"))
-        raise RecipeError(f"--{option} is for nir; {form} files say it themselves")
-    if form == "netx":
-        return netx.read(path, input_shape=input_shape)
-    return Imported(network=loihi1.load(path))
+    given = {"input_shape": input_shape, **reading}
+    for name in (name for name, value in given.items() if value):
+        if (of := OPTIONS_OF.get(name, "nir")) != form:
+            option = {"dialect": "from"}.get(name, name.replace("_", "-"))
+            raise RecipeError(f"--{option} is for {of}; {form} files say it themselves")
+    readers: dict[str, Callable[[], Imported]] = {
+        "nir": lambda: nir.read(path, **reading),
+        "netx": lambda: netx.read(path, input_shape=input_shape),
+        "loihi1-lsnn": lambda: Imported(network=loihi1.load(path)),
+    }
+    return readers[form]()
 
 
 def write_network(

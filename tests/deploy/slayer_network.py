@@ -132,7 +132,7 @@ def images(seed, rng):
         "weight_scale": 4, "delay": True,
     }  # fmt: skip
     blocks = [
-        CUBA.Input(delay_shift=bool(seed % 4)),
+        CUBA.Input(delay_shift=False),
         delayed(CUBA.Conv(cuba(rng, current=True), 2, 4, **first), rng),
         CUBA.Pool(cuba(rng), 2, weight_scale=1.2),
         CUBA.Conv(cuba(rng), 4, 6, 2, groups=2, weight_scale=6, weight_norm=bool(seed % 2)),

@@ -125,7 +125,10 @@ READERS: dict[str, Reader] = {
     ),
     "net": Reader(
         foreign.make_net, foreign.read_net, (FileFormatError, NetworkError),
-        (*HDF5, "deploy.interchange.netx:load", "deploy.interchange.slayer:contents_of"),
+        (
+            *HDF5, "deploy.interchange.netx:load", "deploy.interchange.netx:read",
+            "deploy.interchange.slayer:contents_of",
+        ),
         share=3,
     ),
     "loihi1": Reader(
@@ -206,6 +209,7 @@ EXEMPT = {
     "lsnn_neuro.tasks.encoder:EncoderConstants.of": "a text of this process",
     "lsnn_neuro.network.module:SpikingNetwork.set_extra_state": "see the reader 'resumed run'",
     "deploy.exporting:files_of": "copied, and read by nobody",
+    "quantize.imported:ImportedConfig.keep": "copied; see the reader 'imported'",
     "deploy.interchange.extension:pack": OWN,
     "deploy.interchange.netx:save": OWN,
     "deploy.interchange.nir_file:graph_bytes": OWN,
