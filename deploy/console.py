@@ -24,7 +24,7 @@ from deploy.tasks import task_of_user
 from lsnn_neuro.arrays import Events
 from lsnn_neuro.errors import LSNNError, RecipeError
 from lsnn_neuro.registry import unknown
-from lsnn_neuro.signals import REQUESTS, EndRequest, handled
+from lsnn_neuro.signals import REQUESTS, EndRequest, handled, sent_again_where_lost
 from quantize.design_rules import check
 from quantize.network import SPIKES, value_range
 
@@ -137,7 +137,7 @@ class Commands(click.Group):
             raise EndRequest(signum)
 
         try:
-            with handled(REQUESTS, request_end):
+            with handled(REQUESTS, request_end), sent_again_where_lost():
                 return super().invoke(ctx)
         except EndRequest as request:
             raise _ended(request.signum) from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from types import FrameType
 from typing import Any
 
@@ -43,3 +46,20 @@ def handled(
     finally:
         for signum, old in before.items():
             signal.signal(signum, old)
+
+
+@contextmanager
+def sent_again_where_lost() -> Iterator[None]:
+    """Send a signal again whose EndRequest was raised where Python can only ignore it, as in a weakref."""
+
+    def hook(lost: Any) -> None:
+        if isinstance(lost.exc_value, EndRequest):
+            Timer(0.01, os.kill, (os.getpid(), lost.exc_value.signum)).start()
+        else:
+            sys.__unraisablehook__(lost)
+
+    before, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

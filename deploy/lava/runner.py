@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from threading import Thread
 from typing import NoReturn
@@ -39,6 +39,7 @@ from lsnn_neuro.errors import LSNNError, TargetFailedError
 from quantize.network import QuantizedNetwork
 
 LOOK_SECONDS = 0.005
+SOCKET_PATH = 80  # a socket's whole path has at most 107 characters
 WAIT_SECONDS = 0.5
 EXCEPTION_GRACE_SECONDS = 2.0
 STOP_SECONDS = 10
@@ -222,6 +223,8 @@ def main(folder: Path) -> None:
     os.register_at_fork(
         after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     )
+    if len(str(folder)) < SOCKET_PATH:  # what multiprocessing needs then goes with the job
+        current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
     with sigterm_blocked():  # the thread inherits it, and so outlives the first SIGTERM
         Thread(target=end_with_parent, args=(folder,), daemon=True).start()
     try:

@@ -306,7 +306,7 @@ def test_a_submodule_that_gives_no_tensor_is_refused(
 def test_a_network_that_was_not_imported_is_refused(
     network: nn.Sequential, found: Imported
 ) -> None:
-    with pytest.raises(NetworkError, match="was not imported in float"):
+    with pytest.raises(NetworkError, match="does not say which layers"):
         run(network, found.network)
     with pytest.raises(NetworkError, match=r"model is a NIRGraph, expected .* deploy.from_nir"):
         run(network, graph_of_parts(network._modules))
