@@ -72,11 +72,12 @@ static int64_t wrong(int64_t first, int64_t n, Define define, Difference differe
   return count;
 }
 
-// Of states from 0 on, and of each with the other sign.
-extern "C" int64_t wrong_decays(int64_t first, int64_t n, int64_t d) {
+// Of states from 0 on, and of each with the other sign. `define` is define_decay, of whichever library is the fastest.
+typedef void (*Define)(int64_t, int64_t, int64_t, int64_t *);
+extern "C" int64_t wrong_decays(int64_t first, int64_t n, int64_t d, Define define) {
   const I keep = splat(int32_t(4096 - d));
   return wrong(
-      first, n, [d](int64_t from, int64_t many, int64_t *to) { define_decay(from, many, d, to); },
+      first, n, [=](int64_t from, int64_t many, int64_t *to) { define(from, many, d, to); },
       [keep](I s, I expected) { return (Loihi::decay(s, keep) ^ expected) | (Loihi::decay(-s, keep) ^ -expected); });
 }
 extern "C" int64_t wrong_saturations(int64_t first, int64_t n) {
