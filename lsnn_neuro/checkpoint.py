@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lsnn_neuro import files, migrations
 from lsnn_neuro.arrays import whole_number
-from lsnn_neuro.errors import FileFormatError
+from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.spec import INDEX_MAX, NetworkSpec
 from lsnn_neuro.recipe import Recipe, parse_recipe
@@ -92,6 +92,8 @@ class Checkpoint:
                     k.removeprefix(_SPEC): v for k, v in arrays.items() if k.startswith(_SPEC)
                 }
                 spec = spec_file.unpack(header["spec"], packed)
+            if (spec is None) == recipe.network.spiking:
+                raise NetworkError("its network is of another kind than its recipe's")
             return cls(
                 recipe=recipe, spec=spec, progress=header["progress"],
                 arrays=migrations.run_state(
