@@ -53,8 +53,8 @@ def test_lsnn_neuro_knows_nothing_of_the_later_stages(path):
 DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
-        "__version__", "arrays", "bounded", "checkpoint", "errors", "files", "lazy", "migrations", "network.dynamics",
-        "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
+        "__version__", "arrays", "bounded", "checkpoint", "errors", "files", "lazy", "migrations",
+        "network.dynamics", "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
         "network.spec_file", "neurons", "recipe", "registry", "section",
         "session", "tasks",
     )
