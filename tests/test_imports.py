@@ -54,7 +54,8 @@ DOOR = tuple(
     f"lsnn_neuro.{name}"
     for name in (
         "__version__", "arrays", "bounded", "checkpoint", "errors", "files", "lazy", "migrations",
-        "network.dynamics", "network.double", "network.graph", "network.imported", "network.kernel", "network.spec",
+        "network.dynamics", "network.double",
+        "network.graph", "network.imported", "network.kernel", "network.spec",
         "network.spec_file", "neurons", "recipe", "registry", "section",
         "session", "tasks",
     )
