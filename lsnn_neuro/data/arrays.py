@@ -6,20 +6,15 @@ up to a limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lsnn_neuro.bounded import in_a_line
-from lsnn_neuro.data.npz import KINDS, open_npz
-from lsnn_neuro.data.samples import WHOLE, ArraySamples, Rows, files_read
+from lsnn_neuro.data.mat import read_mat
+from lsnn_neuro.data.npz import open_npz
+from lsnn_neuro.data.samples import ArraySamples, Rows, files_read, missing
 from lsnn_neuro.errors import DataError
-
-NAMED = 20
-"""Arrays that a message names, where one is missing."""
 
 
 def open_arrays(path: Path, inputs: str, labels: str, groups: str | None) -> ArraySamples:
@@ -42,7 +37,7 @@ def read_arrays(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict
     if path.suffix.lower() == ".npz":
         return _read_npz(path, by_row, whole)
     if path.suffix.lower() == ".mat":
-        return _read_mat(path, [*by_row, *whole])
+        return dict(read_mat(path, [*by_row, *whole]))
     raise DataError(
         f"{path}: a file of arrays ends in .npz or .mat; for sound name the folder of the .wav files"
     )
@@ -56,13 +51,6 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path}: is empty (0 bytes); copy it again")
 
 
-def missing(path: Path, name: str, there: Sequence[str]) -> DataError:
-    """The error over an array that is not in a file."""
-    more = f" and {len(there) - NAMED} more" if len(there) > NAMED else ""
-    known = ", ".join(there[:NAMED]) or "none"
-    return DataError(f"{path}: holds no array {name!r}; there are {in_a_line(known)}{more}")
-
-
 def _read_npz(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[str, Rows]:
     with open_npz(path) as archive:
         for name in (*by_row, *whole):
@@ -70,33 +58,3 @@ def _read_npz(path: Path, by_row: Sequence[str], whole: Sequence[str]) -> dict[s
                 raise missing(path, name, archive.names)
         found: dict[str, Rows] = {name: archive.rows(name) for name in by_row}
         return found | {name: archive.whole(name) for name in whole}
-
-
-def _read_mat(path: Path, names: Sequence[str]) -> dict[str, Rows]:
-    """Arrays of a MATLAB file, as scipy reads it."""
-    from scipy.io import loadmat, whosmat
-
-    there = {name: shape for name, shape, _ in _by_scipy(whosmat, path)}
-    for name in names:
-        if name not in there:
-            raise missing(path, name, list(there))
-        if (size := 8 * prod(map(int, there[name]))) > WHOLE:
-            raise DataError(
-                f"{path}: array {name!r} has {size} bytes, and is read whole up to {WHOLE}; save it as .npz, "
-                "whose samples are read one at a time"
-            )
-    arrays = _by_scipy(loadmat, path, variable_names=list(names))
-    for name in names:
-        if (kind := getattr(arrays[name], "dtype", np.dtype(object))).kind not in KINDS:
-            raise DataError(f"{path}: array {name!r} holds {kind}, expected numbers or texts")
-    return {name: np.ascontiguousarray(arrays[name]) for name in names}
-
-
-def _by_scipy(function: Callable[..., Any], path: Path, **options: Any) -> Any:
-    """What scipy reads from a MATLAB file; DataError over a file that it can't read."""
-    try:
-        return function(str(path), **options)
-    except NotImplementedError as error:
-        raise DataError(f"{path}: is of MATLAB 7.3 (HDF5); save it with -v7, or as .npz") from error
-    except Exception as error:  # a broken file ends scipy's reader in many ways
-        raise DataError(f"{path}: can't be read as a MATLAB file ({in_a_line(error)})") from error

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lsnn_neuro.data.arrays import check_file, missing, read_arrays
+from lsnn_neuro.data.arrays import check_file, read_arrays
 from lsnn_neuro.data.hdf5 import check_dataset, check_heaps, readable
 from lsnn_neuro.data.npz import KINDS, open_npz
 from lsnn_neuro.data.samples import (
@@ -26,6 +26,7 @@ from lsnn_neuro.data.samples import (
     as_column,
     files_read,
     groups_of,
+    missing,
     texts,
 )
 from lsnn_neuro.errors import DataError

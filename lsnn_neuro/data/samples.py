@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.bounded import in_a_line
 from lsnn_neuro.errors import DataError
 
 NUMBERS = "biuf"
@@ -188,6 +189,12 @@ def groups_of(array: npt.NDArray[Any], n: int, what: str) -> tuple[str, ...]:
     if array.dtype.kind in "fc":
         check_finite(array, what)
     return texts(array, what)
+
+
+def missing(path: Path, name: str, there: Iterable[str]) -> DataError:
+    """The error over an array that is not in a file."""
+    known = in_a_line(", ".join(there) or "none")
+    return DataError(f"{path}: holds no array {name!r}; there are {known}")
 
 
 def files_read(files: Iterable[Path]) -> frozenset[Any]:

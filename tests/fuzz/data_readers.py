@@ -157,7 +157,10 @@ def make_arrays(folder: Path) -> None:
 
 def make_mat(folder: Path) -> None:
     """The same for MATLAB."""
-    savemat(folder / "s.mat", {"inputs": rng().random((8, 6, 2)), "labels": np.arange(8) % 2})
+    file = folder / "s.mat"
+    savemat(file, {"inputs": rng().random((8, 6, 2)), "labels": np.arange(8) % 2})
+    data = file.read_bytes()
+    file.write_bytes(b"MATLAB 5.0 MAT-file".ljust(116) + data[116:])  # without the time of day
 
 
 def read_arrays(folder: Path) -> None:

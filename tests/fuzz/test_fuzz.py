@@ -24,7 +24,7 @@ NAMES = {
     "np.memmap", "open_hdf5", "open_npz", "open_sound", "parse_json", "parse_table", "parse_toml",
     "pickle.load", "pickle.loads", "read", "read_npy", "read_text", "readable", "safe_open",
     "soundfile.SoundFile", "soundfile.info", "soundfile.read", "tomli.load", "tomli.loads",
-    "torch.load", "unpacked", "whosmat", "zipfile.ZipFile",
+    "torch.load", "unpacked", "read_mat", "whosmat", "zipfile.ZipFile",
 }  # fmt: skip
 """What takes in a file, or the contents of one, as it stands in the code."""
 METHODS = {"read_bytes", "read_text"}
