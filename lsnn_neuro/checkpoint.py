@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lsnn_neuro import files, migrations
 from lsnn_neuro.arrays import whole_number
-from lsnn_neuro.errors import FileFormatError, NetworkError
+from lsnn_neuro.errors import FileFormatError
 from lsnn_neuro.network import spec_file
 from lsnn_neuro.network.spec import INDEX_MAX, NetworkSpec
 from lsnn_neuro.recipe import Recipe, parse_recipe

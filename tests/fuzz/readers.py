@@ -170,7 +170,10 @@ READERS: dict[str, Reader] = {
     ),
     "arrays mat": Reader(
         data.make_mat, data.read_arrays, (DataError,),
-        ("lsnn_neuro.data.arrays:read_arrays", "lsnn_neuro.data.mat:read_mat", "lsnn_neuro.data.mat:_by_scipy", "lsnn_neuro.data.mat:_check"),
+        (
+            "lsnn_neuro.data.arrays:read_arrays", "lsnn_neuro.data.mat:read_mat",
+            "lsnn_neuro.data.mat:_by_scipy", "lsnn_neuro.data.mat:_check",
+        ),
     ),
     "sounds": Reader(
         data.make_sounds, data.read_sounds, (DataError,),
