@@ -53,8 +53,12 @@ def drawn(exponent: int) -> QuantizedNetwork:
     readouts = [
         li("plain", [40] * 3),
         li("current", [700] * 3, decay_i=[300] * 3, bias=[70, 0, -9]),
-        neurons("resetting-li", "resetting", decay_v=[10] * 3, vth=64 * sized(*[500] * 3)),
     ]
+    if exponent < 0:  # the kernel takes neither
+        resetting = neurons(
+            "resetting-li", "resetting", decay_v=[10] * 3, vth=64 * sized(*[500] * 3)
+        )
+        readouts.append(resetting)
     outputs = tuple(p.name for p in readouts)
     return side_by_side(rng, [*populations, stock, *readouts], exponent=exponent, outputs=outputs)
 

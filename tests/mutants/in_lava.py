@@ -63,7 +63,7 @@ NEURONS = [
     *within("deploy/lava/neurons/ahp.py", AHP, (HAND,), {
         "Lava: AHP: adaptation raises the membrane": ("self.adapt(-self.step_a)", "self.adapt(self.step_a)"),
     }),
-    *within("deploy/lava/neurons/li.py", DRAWN, (AT,), {
+    *within("deploy/lava/neurons/li.py", DOWN, (AT,), {
         "Lava: resetting LI: starts again at its threshold": ("self.v > self.vth", "self.v >= self.vth"),
     }),
     *within("deploy/lava/neurons/own.py", DRAWN, (f"{VARIANTS}[lif]", STOCK_LIF), {

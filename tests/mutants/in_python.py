@@ -59,7 +59,7 @@ EQUATIONS = [
         "LI: the readout does not saturate": (
             "ar.saturate(ar.decay(s.v, c.decay_v) + drive)", "ar.decay(s.v, c.decay_v) + drive"),
     }),
-    *within("lsnn_neuro/neurons/resetting_li.py", DRAWN, (NEURONS, START), {
+    *within("lsnn_neuro/neurons/resetting_li.py", DOWN, (NEURONS, START), {
         "resetting LI: starts again at its threshold": ("v * (v <= c.vth)", "v * (v < c.vth)"),
     }),
     *within("lsnn_neuro/neurons/firing.py", XOR, (GRAPHS, START), {

@@ -172,18 +172,19 @@ class Keys:
         shared = hashlib.sha256()
         for folder in FOLDERS:
             for file in sorted((ROOT / folder).rglob("*")):
-                test = folder == "tests" and (
-                    file.name.startswith("test_") or file.parent.name == "mutants"
-                )
-                if file.suffix in (".py", ".hpp", ".cpp", ".toml") and (
-                    not test or file.name == "digits.py"
-                ):
+                test = file.name.startswith("test_") or file.parent.name == "mutants"
+                if file.suffix in (".py", ".hpp", ".cpp", ".toml") and not test:
                     shared.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-        self.shared = shared.hexdigest()[:16]
+        self.digits = Path(__file__).with_name("digits.py").read_bytes()
+        self.shared = shared.hexdigest()
+        shared.update(self.digits)
+        self.artifacts = shared.hexdigest()[:16]
 
     def of(self, mutant: Mutant) -> str:
         """The key of a mutant."""
         total = hashlib.sha256(f"{self.shared}{mutant}".encode())
+        if mutant.artifact:
+            total.update(self.digits)
         for file in sorted({test.partition("::")[0] for test in mutant.tests}):
             total.update((ROOT / file).read_bytes())
         return total.hexdigest()[:16]
@@ -215,7 +216,7 @@ def judge_all(mutants: Sequence[Mutant], keys: Keys, jobs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: queue.Queue[Copy] = queue.Queue()
         for number in range(jobs):
-            copies.put(Copy(Path(folder, f"copy{number}"), KEPT / "artifacts" / keys.shared))
+            copies.put(Copy(Path(folder, f"copy{number}"), KEPT / "artifacts" / keys.artifacts))
         first = copies.get()
         for name in sorted({m.artifact for m in left if m.artifact}):
             if not (first.artifacts / name).exists():
