@@ -171,11 +171,13 @@ def _of_older_release(
     recipe: Recipe, header: Mapping[str, Any], arrays: Mapping[str, Array], path: Path
 ) -> Checkpoint:
     """A checkpoint of version 1 to 3, which holds a network's tensors."""
+    tensors = {k: v for k, v in arrays.items() if k.startswith(_MODULE)}
     n_inputs, n_outputs = header.get("n_inputs"), header.get("n_outputs")
     if n_inputs is None or n_outputs is None:  # from before they were kept
-        task = make_task(recipe.task)
-        n_inputs, n_outputs = task.n_inputs, task.n_outputs
-    tensors = {k: v for k, v in arrays.items() if k.startswith(_MODULE)}
+        n_inputs = getattr(recipe.task, "n_inputs", None)  # known without the task's data
+        if n_inputs is None:
+            n_inputs = make_task(recipe.task).n_inputs
+        n_outputs = len(tensors[f"{_MODULE}bias"])
     spec = None
     if recipe.network.spiking:
         bare = {k.removeprefix(_MODULE): v for k, v in tensors.items()}

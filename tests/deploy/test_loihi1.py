@@ -160,7 +160,7 @@ def small_mnist(tmp_path, monkeypatch):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(text.replace('data = "mnist"', 'data = "mnist-5k"'))
     small = load_recipe(str(recipe))
-    monkeypatch.setattr("lsnn_neuro.recipe.load_recipe", lambda *_: small)
+    monkeypatch.setattr("deploy.model.load_recipe", lambda *_: small)
 
 
 @pytest.mark.usefixtures("small_mnist")
