@@ -109,7 +109,7 @@ def import_(
     """Make a network file of a network that was made elsewhere.
 
     inspect and convert take it as it is; evaluate wants a task too (--recipe here, or --task), parity, report
-    and export a task or --inputs. `train --start` takes what came from a foreign NIR graph.
+    and export a task or --inputs. `train --start` trains it on.
 
     \b
     FORMAT and PATH:

@@ -97,7 +97,9 @@ def _beside_the_literature(families: Families) -> str:
         "instead of 5; at 2 ms a pixel 5), and in how they are trained: on integers, on other and shorter "
         "schedules, logits times 20. `smnist-1ms-paper` has the paper's neurons, delays and refractory "
         "period, in float, with a shorter schedule and logits times 20. Of the three runs of `smnist-1ms` "
-        "two are of release 0.1.0, whose DEEP R drew other synapses."
+        "two are of release 0.1.0, whose DEEP R drew other synapses. Parameters are those that are active "
+        "in float; some round to 0 on the chip, and the table after the claims says how many synapses are "
+        "left."
     )
     return f"## Beside the literature\n\n{text}\n\n{table(head, rows)}"
 
@@ -161,8 +163,9 @@ def _other_tasks(families: Sequence[Family]) -> str:
     )  # fmt: skip
     rows = [_other_model(model) for family in families for model in family.models]
     text = (
-        "Accuracy and goals per episode: more is better. Squared error and error rate: less is better. One "
-        "run each; that of `delayed-xor` was at its best early and then forgot. The speech is no benchmark: "
+        "Accuracy and goals per episode: more is better. Squared error and error rate: less is better. A "
+        "line is one run; that of `delayed-xor` was at its best early and then forgot. The speech is no "
+        "benchmark: "
         '`phones` is a single speaker\'s, aligned by machine, with one word ("first") recorded for training '
         "and for the test, and in `fsdd` all speakers are in all splits."
     )

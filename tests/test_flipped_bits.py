@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from safetensors_files import about, put_together
-from tiny_runs import lsnn_neuro, said, succeed
+from speech_folders import fsdd
+from tiny_runs import TINY, lsnn_neuro, said, succeed
 
 from deploy.manifest import MANIFEST, read_manifest
 from lsnn_neuro.checkpoint import BEST, Checkpoint
@@ -57,6 +58,29 @@ def test_a_flipped_bit_in_any_file_of_an_artifact_is_refused_by_name(
     shutil.copytree(artifact, copy)
     flipped(copy / name, name)
     assert str(copy / name) in refused(command, copy, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["encoder.safetensors", "imported.safetensors"])
+def test_a_flipped_bit_in_what_only_some_artifacts_hold_is_refused_by_name(
+    name: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "a"
+    if name.startswith("encoder"):
+        run, data = tmp_path / "run", fsdd(tmp_path / "data")
+        change = (*TINY[4:6], "training.iterations=2", "training.batch_size=4", f"task.data={data}")
+        succeed(
+            "train", "fsdd", "--out", run, *(part for text in change for part in ("--set", text))
+        )
+        succeed("export", run, "--target", "emulator", "--data", data, "--out", out)
+    else:
+        imported(tmp_path)
+        given = ("--inputs", "random", "--target", "emulator")
+        succeed("export", tmp_path / "i.safetensors", *given, "--out", out)
+    for seed, command in enumerate(COMMANDS):
+        copy = tmp_path / command
+        shutil.copytree(out, copy)
+        flipped(copy / name, (name, seed))
+        assert str(copy / name) in refused(command, copy, tmp_path / "out")
 
 
 @pytest.mark.slow

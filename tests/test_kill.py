@@ -23,7 +23,9 @@ from command_server import Commands, commands
 from leftovers import memory_left, orphaned_memory, parts
 from test_faults import small
 
+import deploy
 from deploy.artifact import load_artifact
+from deploy.publishing.card import Card
 from lsnn_neuro.checkpoint import BEST, LAST, Checkpoint
 
 KILLS = int(os.environ.get("LSNN_NEURO_KILLS", "1"))
@@ -80,6 +82,11 @@ def whole_run(out: Path) -> None:
             Checkpoint.load(out / name)
 
 
+def whole_model(out: Path) -> None:
+    Card.load(out)
+    Checkpoint.load(out / BEST)
+
+
 def whole_page(out: Path) -> None:
     assert out.read_text().rstrip().endswith("</html>")
 
@@ -117,12 +124,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "publish": Case(
                 lambda out: ["publish", run, "--lava-samples", 0, "--out", out],
                 lambda out: ["publish", run, "--lava-samples", 0, "--overwrite", "--out", out],
-                lambda out: None, same_files, 8_000,
+                whole_model, same_files, 8_000,
             ),
             "import": Case(
                 lambda out: ["import", "nir", nir, "--out", out],
                 lambda out: ["import", "nir", nir, "--overwrite", "--out", out],
-                lambda out: Path(out).stat(), same_files, 8_000,
+                deploy.load, same_files, 8_000,
             ),
             "report": Case(
                 lambda out: ["report", run, "--samples", 4, "--out", out],

@@ -20,8 +20,8 @@ def publish(
 ) -> Card:  # fmt: skip
     """Write a run's best network, recipe, thinned log and card into a folder.
 
-    The folder appears complete or not at all. This is where the test split is looked at: once, when
-    nothing is left to choose.
+    The folder appears complete or not at all. It scores the test split: publish once, when nothing is left
+    to choose.
 
     - data: where the task's data are, in place of what the recipe says
     """

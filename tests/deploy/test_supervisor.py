@@ -173,6 +173,24 @@ def test_too_few_open_files_are_told_before_lava_starts(tmp_path):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("hard", [256, 100, None])
+def test_a_command_on_lava_raises_the_limit_of_open_files_or_says_so_in_a_line(hard):
+    model = Path(__file__).parents[2] / "models" / "delayed-xor"
+    limit = "ulimit -S -n 256" if hard is None else f"ulimit -n {hard}"
+    parity = f"{limit}; exec {sys.executable} -m lsnn_neuro parity {model} --target loihi-sim --samples 1"
+    done = subprocess.run(
+        ["bash", "-c", parity], capture_output=True, text=True, timeout=10 * PATIENCE
+    )
+    if hard is None:
+        assert done.returncode == 0, done.stderr
+        return
+    told = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert re.match(rf"Error: Lava needs up to \d+ open files .* the system allows {hard}", told)
+
+
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_run_ends_when_its_parent_is_killed(tmp_path, kind):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import resource
 import shutil
 import signal
 import warnings
@@ -17,6 +19,8 @@ from readers import READERS, Reader
 
 SECONDS = 10.0
 """Of a processor, for one case; on an idle machine a good folder is read in 0.1 s."""
+MEMORY = 2**30
+"""Bytes that a case may take beyond what its process has when it begins."""
 LONGEST = 20_000
 """Characters of a message: some name all that is wrong."""
 
@@ -47,7 +51,7 @@ class Bench:
             file.write_bytes(data)
             if mend:
                 self.reader.mend(self.folder)
-            with time_limit(SECONDS):
+            with memory_limit(MEMORY), time_limit(SECONDS):
                 return escaped(self.reader, self.folder)
         finally:
             self._restore()
@@ -93,6 +97,19 @@ def escaped(reader: Reader, folder: Path) -> str | None:
         where = f"{Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}"
         return f"{type(error).__name__} at {where}: {' '.join(str(error).split())[:150]}"
     return None
+
+
+@contextmanager
+def memory_limit(more: int) -> Iterator[None]:
+    """MemoryError, where there is /proc, beyond some bytes more than this process has."""
+    size, before = Path("/proc/self/statm"), resource.getrlimit(resource.RLIMIT_AS)
+    if size.exists():
+        now = int(size.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (now + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @contextmanager

@@ -199,6 +199,7 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 
 HASHED = "its SHA-256 is held against a known one, before it is parsed"
+BETWEEN = "what Lava processes send one another"
 OWN = "a file that this process, or a child of it, wrote into a folder of its own"
 EXEMPT = {
     "lsnn_neuro.data.mnist:_load_5k": HASHED,
@@ -224,5 +225,8 @@ EXEMPT = {
     "deploy.lava.runner:*": OWN,
     "deploy.lava.supervisor:*": OWN,
     "deploy.lava.target:*": OWN,
+    "deploy.lava.fused:PyFusedNetworkModelFixed.run_spk": BETWEEN,
+    "deploy.lava.neurons.process:NeuronModel.run_spk": BETWEEN,
+    "deploy.lava.synapses:AbstractEventModel.run_spk": BETWEEN,
 }
 """Functions that read what is no file of somebody else's, and why."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -31,8 +30,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 OURS = tuple(str(ROOT / name) for name in ("lsnn_neuro", "quantize", "deploy"))
 
 BATCH = 250
-MEMORY = 2**30
-"""Bytes that a worker may take beyond what it has when it begins."""
 STUCK, SILENT = 60.0, 900.0
 """Seconds of a processor, and of a clock, after which a worker that is still at the same case is ended."""
 TRACED = 50
@@ -74,9 +71,7 @@ def work(pipe: Connection, now: Any, keep: Path | None) -> None:
         while (order := pipe.recv()) is not None:
             name, first, count = order
             if name not in benches:
-                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
                 benches[name] = Bench(name, Path(folder))
-            limit_memory()
             start, escapes = time.perf_counter(), []
             lines: set[tuple[str, int]] = set()
             code: set[tuple[str, int]] = set()
@@ -87,12 +82,6 @@ def work(pipe: Connection, now: Any, keep: Path | None) -> None:
                 if text is not None:
                     escapes.append((text, seed))
             pipe.send((time.perf_counter() - start, escapes, lines, code))
-
-
-def limit_memory() -> None:
-    """So much beyond what the process has now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEMORY, -1))
 
 
 class traced:  # noqa: N801

@@ -6,11 +6,12 @@ import ast
 import gzip
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import Bench
+from cases import MEMORY, Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from readers import EXEMPT, READERS
@@ -27,7 +28,7 @@ NAMES = {
     "torch.load", "unpacked", "read_mat", "whosmat", "zipfile.ZipFile",
 }  # fmt: skip
 """What takes in a file, or the contents of one, as it stands in the code."""
-METHODS = {"read_bytes", "read_text"}
+METHODS = {"read_bytes", "read_text", "loadmat", "whosmat", "recv", "recv_bytes", "Unpickler"}
 
 
 def takes_in(call: ast.Call) -> bool:
@@ -37,7 +38,10 @@ def takes_in(call: ast.Call) -> bool:
     if method == "open" and not name.startswith(("gzip.", "self.")):
         modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
         return not call.args or any(str(m).startswith("r") for m in modes)
-    return name in NAMES or method in METHODS
+    if name in ("open", "os.open", "os.fdopen"):
+        modes = [a.value for a in call.args[1:] if isinstance(a, ast.Constant)]
+        return not any(str(m).startswith(("w", "a", "x")) for m in modes)
+    return name in NAMES or method in METHODS or name in METHODS
 
 
 def functions(tree: ast.AST, above: str = "") -> Iterator[tuple[str, ast.AST]]:
@@ -136,6 +140,21 @@ def test_a_file_of_the_corpus_is_read_or_refused_in_one_line(
     target = next(f for f in bench.reader.files(bench.folder) if f.name == name)
     assert number.isdigit()
     assert bench.escape(target, gzip.decompress(file.read_bytes())) is None
+
+
+def test_a_case_that_takes_too_much_memory_is_an_escape(benches: dict[str, Bench]) -> None:
+    bench = benches["recipe"]
+    reader = bench.reader
+
+    def takes(folder: Path) -> None:
+        bytearray(2 * MEMORY)
+
+    try:
+        bench.reader = replace(reader, read=takes)
+        file = reader.files(bench.folder)[0]
+        assert str(bench.escape(file, file.read_bytes())).startswith("MemoryError")
+    finally:
+        bench.reader = reader
 
 
 def test_the_corpus_is_small() -> None:
