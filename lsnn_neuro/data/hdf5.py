@@ -6,10 +6,10 @@ bytes stand for an array of any size (what was never written is filled in).
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ DEPTH_MAX = 32
 """Groups within one another."""
 
 
+_BLOCK = 2**26
 _HEAP = struct.Struct("<4sB3xQ")  # signature, version, bytes
 _OBJECT = struct.Struct("<HHIQ")  # index, references, nothing, bytes
 
@@ -45,9 +46,8 @@ def open_hdf5(
 
 def check_heaps(path: Path) -> None:
     """ValueError over a heap (of arrays of variable length) with an entry of no bytes, where HDF5 hangs."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        start = -1
-        while (start := data.find(b"GCOL", start + 1)) >= 0:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for start in _places_of(b"GCOL", data):
             if start + _HEAP.size > len(data):
                 return
             _, version, size = _HEAP.unpack_from(data, start)
@@ -57,6 +57,16 @@ def check_heaps(path: Path) -> None:
                 if index == 0 and n == 0:
                     raise ValueError(f"its heap has an entry of no bytes at byte {at}")
                 at = end if index == 0 else at + _OBJECT.size + -(-n // 8) * 8
+
+
+def _places_of(word: bytes, data: mmap.mmap) -> Iterator[int]:
+    """Where a word stands in a file; the memory of what has been searched is given back."""
+    for begin in range(0, len(data), _BLOCK):
+        at, end = begin - 1, begin + _BLOCK + len(word) - 1
+        while (at := data.find(word, at + 1, end)) >= 0:
+            yield at
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            data.madvise(mmap.MADV_DONTNEED, begin, min(_BLOCK, len(data) - begin))
 
 
 @contextmanager
