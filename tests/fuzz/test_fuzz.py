@@ -157,5 +157,9 @@ def test_a_case_that_takes_too_much_memory_is_an_escape(benches: dict[str, Bench
         bench.reader = reader
 
 
+def test_every_reader_has_files_in_the_corpus() -> None:
+    assert {folder.name for folder in CORPUS.iterdir() if any(folder.glob("*.gz"))} == set(READERS)
+
+
 def test_the_corpus_is_small() -> None:
     assert 0 < sum(f.stat().st_size for f in CORPUS.rglob("*") if f.is_file()) < 200_000

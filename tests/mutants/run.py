@@ -38,7 +38,7 @@ RESULTS = KEPT / "results.jsonl"
 PAGE = ROOT / "docs" / "mutants.md"
 FOLDERS = ("lsnn_neuro", "quantize", "deploy", "native", "recipes", "tests")
 """What a copy holds."""
-SECONDS = 1800
+SECONDS = 600
 """After this long a test run counts as one that hangs."""
 UNCHANGED = "nothing is changed"
 
