@@ -112,6 +112,8 @@ class Checkpoint:
         """The trained network; ``path`` names the file in errors."""
         if self.spec is not None:
             return module_of(self.spec)
+        if self.recipe.network.spiking:
+            raise FileFormatError(f"{path}: holds no network, though its recipe says a spiking one")
         import torch
 
         arrays = self.module_arrays()

@@ -17,8 +17,18 @@ comes up is a bug and keeps its traceback.
 """
 
 
+def _readable(letter: str) -> str:
+    """A letter as a terminal may print it."""
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode()
+
+
 class LSNNError(Exception):
-    """Base of all errors a user can cause; its text is one readable line."""
+    """Base of all errors a user can cause; its text is one readable line, whatever it quotes from a file."""
+
+    def __init__(self, text: object = ""):
+        super().__init__("".join(map(_readable, str(text))))
 
 
 class RecipeError(LSNNError):

@@ -77,9 +77,7 @@ def readable(said: str, error: type[LSNNError], remedy: str = "") -> Iterator[No
     """
     try:
         yield
-    except LSNNError as reason:
-        if "\n" in (text := str(reason)):  # of an array, say
-            raise type(reason)(" ".join(text.split())) from reason
+    except LSNNError:
         raise
     except Exception as reason:
         raise error(f"{said} ({in_a_line(reason)}){remedy}") from reason

@@ -198,6 +198,12 @@ def test_an_lstm_that_does_not_fit_its_recipe_is_refused(tmp_path, change):
     assert "does not fit its own recipe" in refused(path)
 
 
+def test_a_spiking_recipe_without_a_network_is_refused(tmp_path):
+    checkpoint().save(tmp_path / "a")
+    replace(Checkpoint.load(tmp_path / "a"), spec=None).save(tmp_path / "a")
+    assert "holds no network, though its recipe says a spiking one" in refused(tmp_path / "a")
+
+
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
     path = changed(tmp_path / "a", header={"recipe": {"name": "x"}})
     assert "required" in refused(path, RecipeError)

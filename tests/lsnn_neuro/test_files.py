@@ -105,6 +105,14 @@ def test_a_newer_version_asks_for_a_newer_release_and_says_which_wrote_it(tmp_pa
     assert "version 4 by lsnn-neuro 9.8, this release reads 2 to 3; upgrade lsnn-neuro" in text
 
 
+def test_what_a_file_says_can_not_write_to_the_terminal(tmp_path):
+    write(tmp_path / "a")
+    tell(tmp_path / "a", version="\x1b[31mred\n\x00", sha256=None)
+    with pytest.raises(FileFormatError) as caught:
+        files.read(tmp_path / "a", THING)
+    assert "thing version \\x1b[31mred \\x00 by lsnn-neuro" in str(caught.value)
+
+
 def test_a_file_without_hash_and_release_is_read(tmp_path):
     """Older releases wrote neither."""
     write(tmp_path / "a")
