@@ -39,7 +39,7 @@ loss rises."""
 NO_LEARNING = {
     "sinusoids": "tells the mean of its targets after 8 iterations, so the first 20 scatter, and leaves it "
     "only after hundreds",
-    "store-recall-lif": "neurons that don't adapt can't hold a bit for so long, see docs/training-notes.md",
+    "store-recall-lif": "neurons that don't adapt can't hold a bit for so long within a minute's training",
 }
 """What does not show in a minute, and why."""
 
