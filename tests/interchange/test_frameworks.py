@@ -140,8 +140,7 @@ def test_what_is_told_decides_the_spikes(framework: str, networks: Path) -> None
     for entry in entries(networks):
         try:
             found = read(networks / entry["file"], other, dt=0.1, **told)
-        except NetworkError as error:
-            assert "--from" in str(error) or "one_spike" in str(error)
+        except NetworkError:
             differ.append(math.inf)
             continue
         theirs = recorded(networks, entry)

@@ -6,6 +6,7 @@ from table import within
 Q, N = "tests/quantize/", "tests/lsnn_neuro/network/"
 RUN = Q + "test_emulator_kernel.py::test_the_kernel_computes_the_reference"
 STATES = Q + "test_emulator_kernel.py::test_the_kernel_records_the_states_of_the_reference"
+MANY = Q + "test_emulator_kernel.py::test_one_sample_of_more_neurons_than_are_computed_at_once"
 WRAPS = Q + "test_emulator_kernel.py::test_a_current_wraps_at_the_ends_of_24_bits_and_nowhere_else"
 BIAS = Q + "test_emulator_kernel.py::test_a_bias_acts_before_the_first_input"
 EACH = Q + "test_emulator_kernel.py::test_the_kernel_masters_each_feature_alone"
@@ -114,12 +115,14 @@ STEPS = [
     *within("native/step.hpp", DRAWN, (STATES, SESSION), {
         "C++, one sample: sixteen neurons have the refractory time of one": (
             "full = load<Bytes>(n_ref + j * LANES);", "full = n_ref[j * LANES] - Bytes{};"),
+    }),
+    *within("native/step.hpp", XOR, (MANY,), {
         "C++, one sample: only the last neurons of sixteen spike": (
             "k.valid = k.j + 1 < s.rows ? uint16_t(0xffff) : s.valid;", "k.valid = s.valid;"),
     }),
     *within("native/forward.hpp", XOR, (RUN, SESSION, DELAYS), {
         "C++: the longest delay is lost where memory is used again": (
-            "size_t((network.reach + 1) * network.rows())", "size_t(network.reach * network.rows())"),
+            "size_t((network.reach + 1) * network.rows())", "size_t((network.reach - 1) * network.rows())"),
         "C++: the last synapse of a neuron is dropped": (
             "send(synapses.list + start[0], synapses.list + start[1], base",
             "send(synapses.list + start[0], synapses.list + start[1] - 1, base"),

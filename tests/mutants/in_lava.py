@@ -15,6 +15,7 @@ AT = PARITY + "test_exactly_at_the_threshold_a_neuron_does_on_lava_what_it_says"
 FIRST = PARITY + "test_what_acts_without_input_starts_with_the_first_step"
 EVENTS = PARITY + "test_event_driven_synapses_equal_lavas_own"
 START = D + "test_lava_start.py::test_own_processes_start_from_any_state"
+STEP = D + "test_one_step.py::test_our_lava_processes_take_the_same_step"
 EXTREMES = D + "test_extremes_on_every_engine.py::"
 LIMITS = EXTREMES + "test_500_largest_sources_saturate_on_lava_too"
 DELAYS = EXTREMES + "test_delays_of_0_10_and_62_arrive_after_1_11_and_63_steps"
@@ -39,14 +40,14 @@ NEURONS = [
             "self.v[:] = self.saturate(", "self.v[:] = self.wrap(", LIMITS),
         "Lava: adaptation does not saturate": (
             "self.saturate(self.decay(self.a, self.decay_a) + step * self.z)",
-            "self.decay(self.a, self.decay_a) + step * self.z", START),
+            "self.decay(self.a, self.decay_a) + step * self.z", f"{STEP}[alif]"),
     }),
     *within("deploy/lava/neurons/process.py", DRAWN, (f"{VARIANTS}[lif]",), {
         "Lava: a held membrane goes on integrating": (
             "np.where(free, self.v, self.reset_to)", "self.v", HAND),
         "Lava: a current saturates": (
             "self.wrap(self.decay(self.i, self.decay_i) + current)",
-            "self.saturate(self.decay(self.i, self.decay_i) + current)", START),
+            "self.saturate(self.decay(self.i, self.decay_i) + current)", f"{STEP}[lif]"),
         "Lava: neurons begin a step early": (
             'self.time_step > self.proc_params["start_step"]',
             'self.time_step >= self.proc_params["start_step"]', f"{FIRST}[lif]"),

@@ -1,6 +1,7 @@
 """The integer model on the native kernel against the loop: the very same integers."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from random_graphs import random_graph
 from random_networks import li, neurons, random_events, random_inputs
 
+import deploy
 from lsnn_neuro.network import kernel
 from lsnn_neuro.network.dynamics import at_rest
 from lsnn_neuro.registry import NEURONS
@@ -19,6 +21,7 @@ from quantize.network import QuantizedNetwork, QuantizedProjection
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="native kernel not built")
 
 N_STEPS = 25
+TRAINED = Path(__file__).parents[1] / "frozen" / "checkpoints" / "delayed-xor.safetensors"
 seeds = st.integers(0, 2**32)
 
 
@@ -55,6 +58,18 @@ def test_the_kernel_records_the_states_of_the_reference(seed, quiet):
             assert (a.name, a.names) == (b.name, b.names)
             for variable in b.names:
                 np.testing.assert_array_equal(a[variable], b[variable], f"{t} {variable}")
+
+
+def test_one_sample_of_more_neurons_than_are_computed_at_once():
+    """Sixteen are; a network that was trained has 40 and 40."""
+    network = deploy.load(TRAINED).network
+    assert [p.size % 16 for p in network.spiking] == [8, 8]
+    inputs = np.random.default_rng(0).random((80, 1, network.n_inputs)) < 0.2
+    spikes, readout = on_kernel(network, inputs)
+    assert all(
+        p.spikes[..., first : first + 8].any() for p in spikes for first in (0, 8, 16, 24, 32)
+    )
+    assert_equal((spikes, readout), emulate_reference(network, inputs))
 
 
 @settings(max_examples=40, deadline=None)

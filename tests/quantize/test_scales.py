@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.spec import Population, Projection
 from lsnn_neuro.registry import NEURONS
-from quantize.loihi import quantize_decay, to_bias
+from quantize.loihi import quantize_decay, role_range, to_bias, to_integer
 from quantize.scales import (
     choose_population_scale,
     choose_readout_scale,
@@ -108,6 +108,14 @@ def test_decays_are_off_by_at_most_half_a_step(tau):
 def test_the_effective_time_constant_of_a_decay(tau, decay, effective):
     assert quantize_decay([math.exp(-1 / tau)]).tolist() == [decay]
     assert dequantize_decay(np.array([decay]))[0] == pytest.approx(effective, abs=0.01)
+
+
+def test_constants_end_where_the_bits_of_the_chip_do():
+    """A threshold is 17 bits times 64: what Lava's LIF takes as ``vth``, shifted by 6."""
+    vth = NEURONS["lif"].Constants.roles()["vth"]
+    largest = 64 * (2**17 - 1)
+    assert role_range(vth) == (0, largest)
+    assert to_integer(vth, [largest, largest + 64, 1e12, -1.0], 1.0).tolist() == [largest] * 3 + [0]
 
 
 def test_the_extreme_decays():
