@@ -198,7 +198,9 @@ def test_lava_takes_at_least_a_hundred_of_the_random_float_graphs():
 FORMS = [("threshold",), ("current",), ("atrlif",), ("lif", "threshold", "current", "atrlif")]
 
 
-@pytest.mark.parametrize(("seed", "forms"), list(zip([10, 0, 1, 15], FORMS, strict=True)), ids=str)
+@pytest.mark.parametrize(
+    ("seed", "forms"), zip([10, 0, 1, 15], FORMS, strict=True), ids=["alif", "ahp", "atrlif", "all"]
+)
 def test_random_networks_of_lavas_neurons_are_equal_on_lava(seed, forms):
     reference, _ = check(random_network(seed, forms), seed)
     assert reference.n_spikes > 0
