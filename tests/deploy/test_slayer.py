@@ -157,6 +157,14 @@ def test_parity_with_the_live_networks_own_spikes_is_exact(exported, family):
 
 
 @needs_lava_dl
+def test_a_live_convolution_says_that_its_weights_are_no_longer_tied(exported):
+    live = Imported.load(exported / "images-0.safetensors")
+    told = [note for note in live.notes if "shared weights are unrolled into synapses" in note]
+    assert [note.split(":")[0] for note in told] == ["layer '1'", "layer '3'"]
+    assert read(exported / "images-0.net").notes == live.notes
+
+
+@needs_lava_dl
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_integers_come_back_from_the_float_network(exported, family):
     for seed in range(FAMILIES[family]):
