@@ -46,8 +46,9 @@ test: $(VENV)/installed ## the quick tests, Lava included
 test-all: $(VENV)/installed ## all tests, the long ones too
 	$(BIN)/python -m pytest $(SPREAD)
 
-# Networks of each framework, drawn from SEED; the frameworks come into .interchange/, by pip.
-interchange: $(VENV)/installed ## read what five other frameworks export, and compare with their own spikes
+# Networks of each framework, drawn from SEED; the frameworks come into .interchange/, by pip. lava-dl is
+# here already.
+interchange: $(VENV)/installed ## read what six other frameworks export, and compare with their own spikes
 	@failed=0; PYTHONPATH=. $(BIN)/python tests/interchange/environments.py || failed=1; \
 	$(BIN)/python -m pytest tests/interchange --seed $(SEED) --count $(COUNT) || failed=1; \
 	exit $$failed

@@ -11,6 +11,7 @@ import numpy as np
 from deploy.interchange.dialects import CUBA
 from deploy.interchange.nir_file import FlatGraph
 from deploy.interchange.reading import RESET, Reading
+from deploy.interchange.unrolled import untied
 
 
 def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
@@ -28,10 +29,7 @@ def losses(graph: FlatGraph, reading: Reading) -> Iterator[str]:
                 )
     for node, kind in graph.nodes.items():
         if isinstance(kind, nir.Conv1d | nir.Conv2d):
-            yield (
-                f"layer {node!r}: its {np.size(kind.weight)} shared weights are unrolled into synapses, "
-                "which training changes one by one"
-            )
+            yield untied(node, np.asarray(kind.weight))
     untold = [n for n in spiking if reading.value(n, RESET) is None and not reading.reset_told]
     if untold and len(reading.dialect.resets) > 1 and not reading.dialect.says_reset:
         yield (

@@ -38,7 +38,7 @@ from deploy.interchange.slayer_synapses import (
     declared_shape,
     text_of,
 )
-from deploy.interchange.unrolled import Shape, Synapses
+from deploy.interchange.unrolled import Shape, Synapses, untied
 from lsnn_neuro import __version__
 from lsnn_neuro.arrays import IntArray, whole_number
 from lsnn_neuro.data.hdf5 import check_contents
@@ -119,7 +119,14 @@ def imported_layers(
         provenance=Provenance(tool_version=__version__),
     )
     layers = _timed(contents, names, blocks, nodes)
-    return Imported(network=network, reading=dict(READING), layers=tuple(layers))
+    notes = (
+        untied(_node(nodes, index), parts["weight"])
+        for index, (_, kind, parts) in enumerate(_layers(contents))
+        if kind == "conv"
+    )
+    return Imported(
+        network=network, reading=dict(READING), layers=tuple(layers), notes=tuple(notes)
+    )
 
 
 def _checked_shape(shape: Shape) -> Shape:
@@ -145,10 +152,15 @@ def _timed(
         name, block = next(named)
         gives = shift if block.neuron.spiking else int(name != names[0])
         yield Layer(
-            population=name, node=nodes[index] if nodes else str(index), lag=-late - gives,
+            population=name, node=_node(nodes, index), lag=-late - gives,
             delays=tuple(block.axonal_delay.tolist()) if block.axonal_delay.any() else (),
         )  # fmt: skip
         late += shift - 1
+
+
+def _node(nodes: Sequence[str], index: int) -> str:
+    """What a layer is called: by its number, unless it has a name."""
+    return nodes[index] if nodes else str(index)
 
 
 def _bare(kind: str, parts: Contents) -> bool:

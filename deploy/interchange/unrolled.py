@@ -30,6 +30,14 @@ Pair = tuple[int, int]
 Weights = npt.NDArray[Any]
 
 
+def untied(layer: str, weight: Weights) -> str:
+    """What becomes of a convolution's weights in training, for a network's notes."""
+    return (
+        f"layer {layer!r}: its {weight.size} shared weights are unrolled into synapses, which training "
+        "changes one by one"
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Synapses:
     """Synapses by target, then source: indices and weights, (synapse,)."""

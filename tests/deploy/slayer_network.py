@@ -1,5 +1,7 @@
 """Make slayer networks and run them: ``slayer_network.py FOLDER FAMILY COUNT [FAMILY COUNT ...]``.
 
+With ``--first N`` the seeds of each family begin at N.
+
 Writes, for each network, ``FAMILY-N.net`` by slayer's own ``export_hdf5``, ``FAMILY-N.safetensors`` by
 ``from_slayer``, and ``FAMILY-N.npz``: inputs (time, input), and of every block with neurons ``outK``
 (time, neuron) as slayer sends it on, ``blockK`` its place among the blocks, ``delayK`` (neuron,) its axonal
@@ -7,7 +9,7 @@ delays, and ``lateK``: by how many steps ``outK`` comes after a reading in which
 takes a step, and none onto a readout. ``scaleK`` is the membrane's units in one of slayer's.
 """
 
-import sys
+import argparse
 import warnings
 from pathlib import Path
 
@@ -217,6 +219,11 @@ def make(folder: Path, family: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    for family, count in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
-        for seed in range(int(count)):
-            make(Path(sys.argv[1]), family, seed)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("counts", nargs="+")
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    for family, count in zip(options.counts[::2], options.counts[1::2], strict=True):
+        for seed in range(options.first, options.first + int(count)):
+            make(options.folder, family, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from on_lava import lava, refused
+from on_lava import emulated, lava, mismatches, refused
 from random_networks import li, neurons
 
 from deploy.emulated import Emulator as EmulatorTarget
@@ -15,9 +15,9 @@ from lsnn_neuro.network.module import SpikingNetwork
 from lsnn_neuro.registry import NEURONS
 from quantize.conversion import to_spec
 from quantize.design_rules import check
-from quantize.emulator import Emulator, EmulatorSession, emulate
+from quantize.emulator import Emulator, emulate, trace
 from quantize.emulator_kernel import kernel_obstacle
-from quantize.network import QuantizedNetwork, QuantizedProjection
+from quantize.network import ANY_EVENT, QuantizedNetwork, QuantizedProjection
 
 STATE_MAX = 2**23 - 1
 SOURCES, STEPS = 500, 8
@@ -32,13 +32,17 @@ def projection(source, target, weight, *, delay=0, exponent=0, mode="excitatory"
     )  # fmt: skip
 
 
-def loud(*signs, **fields):
+ON_KERNEL = ("lif", "if", "alif", "ahp", "li")
+KINDS = (*ON_KERNEL, "resetting-li")
+
+
+def loud(*signs, kinds=KINDS, **fields):
     """Populations of every own process that 500 inputs excite or inhibit as much as they can, and readouts.
 
     A spike is not subtracted, and each neuron is refractory from its first spike on.
     """
     populations, projections = [], []
-    for kind in ("lif", "if", "alif", "ahp", "li", "resetting-li"):
+    for kind in kinds:
         for sign in signs:
             name = f"{kind} {sign:+d}"
             own = {"decay_v": [0], "vth": [64 * (2**17 - 1)]}
@@ -61,15 +65,21 @@ def membranes(target, network, inputs):
     return [[int(s["v"][0]) for s in target.states(network, inputs, t)] for t in (0, STEPS - 1)]
 
 
-@pytest.mark.parametrize("switch", ["on", "off"])
-def test_500_largest_sources_saturate_a_membrane_and_never_change_its_sign(switch, monkeypatch):
-    monkeypatch.setenv(SWITCH, switch)
-    network, inputs = loud(1, -1), np.ones((STEPS, SOURCES), bool)
+@pytest.mark.parametrize("engine", ["kernel", "loop"])
+def test_500_largest_sources_saturate_a_membrane_and_never_change_its_sign(engine, monkeypatch):
+    monkeypatch.setenv(SWITCH, "on" if engine == "kernel" else "off")
+    network = loud(1, -1, kinds=ON_KERNEL if engine == "kernel" else KINDS)
+    assert (kernel_obstacle(network) is None) == (engine == "kernel")
+    inputs = np.ones((STEPS, SOURCES), bool)
     assert (SOURCES * LARGEST << 6) + BIAS + STATE_MAX < 2**31
+    for states in trace(network, inputs):  # in every step
+        assert [int(s["v"][0]) for s in states] == [STATE_MAX, -STATE_MAX] * 4
     for v in membranes(EmulatorTarget(), network, inputs):
         assert v == [STATE_MAX, -STATE_MAX] * 4
-    readout = emulate(network, inputs[:, None]).readout
-    assert (readout[:, 0] == [STATE_MAX, -STATE_MAX, 0, -STATE_MAX]).all()
+    record = emulate(network, inputs[:, None])
+    of_resetting = [] if engine == "kernel" else [0, -STATE_MAX]
+    assert (record.readout[:, 0] == [STATE_MAX, -STATE_MAX, *of_resetting]).all()
+    assert [p.spikes.sum() for p in record.spikes] == [1, 0] * 4  # then each is refractory
 
 
 @pytest.mark.parametrize("options", [{"lif": "own"}, {"model": "fused"}])
@@ -133,8 +143,7 @@ def test_delays_of_0_10_and_62_arrive_after_1_11_and_63_steps(engine, monkeypatc
     network, at = relay(DELAYS), 4
     inputs = np.zeros((70, 1, 1), bool)
     inputs[at] = True
-    if engine == "loop":
-        monkeypatch.setenv(SWITCH, "off")
+    monkeypatch.setenv(SWITCH, "off" if engine == "loop" else "on")
     if engine in ("kernel", "loop"):
         assert (kernel_obstacle(network) is None) == (engine == "kernel")
         spikes = emulate(network, inputs).spikes[1].spikes
@@ -192,21 +201,19 @@ def in_pieces(session, inputs, size):
 def test_one_step_seven_or_all_at_once_give_the_same_integers(engine, monkeypatch):
     network = recurrent()
     inputs = np.random.default_rng(1).random((91, 1, 3)) < 0.3
-    reference = emulate(network, inputs)
+    reference = emulated(network, inputs)  # on the loop
     assert all(p.spikes[63:].any() for p in reference.spikes)
     expected = network.to_float(reference.readout)
-    if engine == "loop":
-        monkeypatch.setenv(SWITCH, "off")
+    monkeypatch.setenv(SWITCH, "off" if engine == "loop" else "on")
+    # a session takes whatever comes
+    assert (kernel_obstacle(network, ANY_EVENT) is None) == (engine != "loop")
+    target = {"lava": lava(), "fused": lava(model="fused")}.get(engine, EmulatorTarget())
     for size in (1, 7, len(inputs)):
-        if engine in ("kernel", "loop"):
-            found = in_pieces(EmulatorSession(network, 1), inputs, size)
-        else:
-            target = lava(model="fused") if engine == "fused" else lava()
-            with target.session(network, 1, len(inputs)) as session:
-                found, lag = in_pieces(session, inputs, size), session.lag
-                np.testing.assert_array_equal(found, expected[: len(inputs) - lag])
-                found = network.to_float(session.record().readout)
-        np.testing.assert_array_equal(found, expected)
+        with target.session(network, 1, len(inputs)) as session:
+            found, lag = in_pieces(session, inputs, size), session.lag
+            np.testing.assert_array_equal(found, expected[: len(inputs) - lag])
+            record = session.record()
+        assert mismatches(reference, record) == (0, 0)
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +15,18 @@ from same import differences
 
 import deploy
 from deploy.imported import Imported
+from deploy.interchange.netx import read as read_slayer
 from deploy.interchange.nir import read
 from deploy.interchange.real_inputs import measure, rounded_events, scale_of
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.double import run_in_double
+from quantize.emulator import emulate
 
 pytestmark = needs_foreign
 
 
 def imported(name: str, **more: Any) -> Imported:
     return read(FOREIGN / f"{name}.nir", META[name]["framework"], **TOLD.get(name, {}), **more)
-
-
-def in_framework_time(found: Imported, node: str, values: Any, n_steps: int) -> Any:
-    """The steps of a layer that are the framework's 0 to n."""
-    lag = next(layer.lag for layer in found.layers if layer.node == node)
-    return values[lag : lag + n_steps]
 
 
 def run_longer(found: Imported, inputs: Any, **more: Any) -> Any:
@@ -36,20 +36,38 @@ def run_longer(found: Imported, inputs: Any, **more: Any) -> Any:
     return run_in_double(found.spec, np.concatenate([inputs, silent]), **more)
 
 
+def of_ours(name: str, found: Imported, **more: Any) -> dict[str, Any]:
+    """What the network does in the framework's time, by the keys of the framework's recording.
+
+    The float network in double; the integers where it came in as integers.
+    """
+    inputs = recorded(name)["inputs"]
+    if found.spec is None:
+        record = emulate(found.network, inputs.astype(np.int8))
+        spikes = {p.name: p.spikes for p in record.spikes}
+        readout = found.network.to_float(record.readout)
+    else:
+        spikes, readout = run_longer(found, inputs / found.input_scale, **more)
+    layers = {layer.node: layer for layer in found.layers}
+    keys = {f"spikes_{key}": of["nir"] for key, of in META[name]["layers"].items()}
+    if "readout_node" in META[name]:
+        keys["readout"] = META[name]["readout_node"]
+    ours = {}
+    for key, node in keys.items():
+        layer = layers[node.removeprefix("layer/")]  # so slayer's are called
+        ours[key] = layer.in_time(spikes.get(layer.population, readout), len(inputs))
+    return ours
+
+
 def compare(name: str, found: Imported, **more: Any) -> tuple[int, int, float]:
     """Spikes of the framework, how many cells differ, and how far its readout is off."""
-    theirs = recorded(name)
-    spikes, readout = run_longer(found, theirs["inputs"] / found.input_scale, **more)
-    n, differ, total, off = len(theirs["inputs"]), 0, 0, 0.0
-    of_node = {layer.node: layer.population for layer in found.layers}
-    for key, layer in META[name]["layers"].items():
-        node = layer["nir"]
-        ours = in_framework_time(found, node, spikes[of_node[node]], n)
-        differ += int((ours != theirs[f"spikes_{key}"]).sum())
-        total += int(theirs[f"spikes_{key}"].sum())
-    if "readout" in theirs:
-        ours = in_framework_time(found, META[name]["readout_node"], readout, n)
-        off = float(np.abs(ours - theirs["readout"]).max() / np.abs(theirs["readout"]).max())
+    theirs, differ, total, off = recorded(name), 0, 0, 0.0
+    for key, ours in of_ours(name, found, **more).items():
+        if key == "readout":
+            off = float(np.abs(ours - theirs[key]).max() / np.abs(theirs[key]).max())
+        else:
+            differ += int((ours != theirs[key]).sum())
+            total += int(theirs[key].sum())
     return total, differ, off
 
 
@@ -59,6 +77,38 @@ def test_spikes_are_the_frameworks_own_in_double_precision(name: str) -> None:
     assert total > 1900
     assert differ == 0
     assert off < 2e-6
+
+
+def test_the_scorer_that_came_with_them_finds_no_mismatch(tmp_path: Path) -> None:
+    """score.py itself, on what our networks do; those with several spikes a step give it nothing."""
+    several = {name for name in META if META[name]["multi_spike"]}
+    assert several == set(SEVERAL)
+    for name in META:
+        if name in several:
+            with pytest.raises(NetworkError, match="--one-spike"):
+                imported(name)
+            continue
+        file = FOREIGN / META[name]["file"]
+        found = imported(name) if file.suffix == ".nir" else read_slayer(file)
+        np.savez(tmp_path / f"{name}.npz", **of_ours(name, found))
+    done = subprocess.run(
+        [sys.executable, FOREIGN / "score.py", FOREIGN, tmp_path],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    table = done.stdout.split("\nnetwork ")[1].split("\n\n")[0].splitlines()[1:]
+    scored = {line.split()[0]: line for line in table}
+    assert scored.keys() == META.keys()
+    assert {name for name, line in scored.items() if "NO OUTPUT" in line} == several
+    for name in META.keys() - several:
+        spikes = sum(META[name]["spikes"].values())
+        found_there = re.fullmatch(
+            rf"{name} +[\w -]+? +{spikes} +0 +0\.00%  \[0(?:, 0)*\] *((\S+) of max \(shift 0\))? *",
+            scored[name],
+        )
+        assert found_there, scored[name]
+        assert (found_there[2] is None) == ("readout_node" not in META[name])
+        assert float(found_there[2] or 0) < 2e-6
+    assert re.search(r"^all +19 networks, exact  17,", done.stdout, re.M)
 
 
 def test_all_given_nir_networks_are_in_one_of_the_lists() -> None:

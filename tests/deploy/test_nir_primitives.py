@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nir
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from nir_graphs import graph_of, lif, linear, relay
+from tiny_runs import succeed
 from torch import nn
 
+from deploy.interchange.nir import read
 from deploy.interchange.nir_linear import LINEAR
 from deploy.interchange.nir_read import from_nir
 from lsnn_neuro.errors import NetworkError
@@ -43,6 +46,23 @@ def test_a_convolution_unrolls_to_what_torch_computes(
             torch.from_numpy(x)[None], torch.from_numpy(weight), None, stride, padding, dilation, groups
         )  # fmt: skip
         np.testing.assert_allclose(unrolled(node, x), wanted[0].numpy(), atol=1e-12)
+
+
+def test_an_import_says_that_a_convolutions_weights_are_no_longer_tied(tmp_path: Path) -> None:
+    graph = graph_of(
+        input=(2, 4, 4), first=nir.Conv2d((4, 4), np.ones((3, 2, 2, 2)), 1, 0, 1, 1, np.zeros(3)),
+        a=nir.LIF(*(np.full((3, 3, 3), value) for value in (0.02, 1, 0, 1))),
+        second=nir.Conv2d((3, 3), np.ones((1, 3, 3, 3)), 1, 0, 1, 1, np.zeros(1)), b=lif(), output=1,
+    )  # fmt: skip
+    nir.write(tmp_path / "a.nir", graph)
+    said = "shared weights are unrolled into synapses, which training changes one by one"
+    notes = read(tmp_path / "a.nir", "nir", dt=1.0).notes
+    assert [note for note in notes if said in note] == [
+        f"layer 'first': its 24 {said}", f"layer 'second': its 27 {said}",
+    ]  # fmt: skip
+    words = ("import", "nir", tmp_path / "a.nir", "--from", "nir", "--dt", 1)
+    out = succeed(*words, "--out", tmp_path / "b.safetensors").output
+    assert all(note in out.splitlines() for note in notes)
 
 
 def test_pools_unroll_to_what_torch_computes() -> None:

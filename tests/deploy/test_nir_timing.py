@@ -133,14 +133,14 @@ def chain(n: int, neurons: bool) -> nir.NIRGraph:
 
 
 @pytest.mark.parametrize(
-    ("graph", "taken"),
+    ("graph", "taken", "seconds"),
     [
-        (ladder(18), True), (ladder(30), True), (chain(1500, False), False), (chain(1500, True), False),
-        (chain(300, False), True), (chain(300, True), False),
+        (ladder(18), True, 1), (ladder(30), True, 1), (chain(1500, False), False, 1),
+        (chain(1500, True), False, 1), (chain(300, False), True, 2), (chain(300, True), False, 2),
     ],
 )  # fmt: skip
 def test_large_graphs_are_taken_or_refused_in_a_moment(
-    graph: nir.NIRGraph, taken: bool, tmp_path: Path
+    graph: nir.NIRGraph, taken: bool, seconds: float, tmp_path: Path
 ) -> None:
     nir.write(tmp_path / "a.nir", graph)
     start = time.process_time()
@@ -151,7 +151,7 @@ def test_large_graphs_are_taken_or_refused_in_a_moment(
     else:
         with pytest.raises(NetworkError, match="allowed are"):
             read(tmp_path / "a.nir", "nir", dt=1.0)
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < seconds
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "external"])

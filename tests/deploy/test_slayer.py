@@ -1,17 +1,14 @@
 """Networks of lava-dl's slayer, as it exported them, against slayer's own spikes."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from same import differences
+from slayer_runs import draw, later, mismatches, needs_lava_dl
 
 from deploy import LoihiSim, Netx, SourceRun, parity
 from deploy.imported import Imported
@@ -27,24 +24,12 @@ FAMILIES = {
     "chain": 16, "dense": 20, "recurrent": 20, "jitter": 8, "graded": 6, "norms": 8, "images": 6,
 }  # fmt: skip
 """Networks that slayer draws for these tests, and how many of each; tests/deploy/slayer_network.py."""
-needs_lava_dl = pytest.mark.skipif(
-    find_spec("lava") is None or find_spec("lava.lib") is None,
-    reason="lava-dl 0.6.0 is not installed; it exists for Python 3.10 only",
-)
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A folder with networks that slayer made, ran and exported."""
-    folder = tmp_path_factory.mktemp("slayer")
-    counts = [str(word) for item in FAMILIES.items() for word in item]
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("slayer_network.py")), str(folder), *counts],
-        capture_output=True, text=True, timeout=280, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder
+    return draw(tmp_path_factory.mktemp("slayer"), FAMILIES)
 
 
 def blocks_of(folder, family):
@@ -53,35 +38,6 @@ def blocks_of(folder, family):
         network = load(folder / f"{family}-{seed}.net")
         ran = np.load(folder / f"{family}-{seed}.npz")
         yield f"{family}-{seed}", network, emulate(network, ran["inputs"][:, None]), ran
-
-
-def later(train, steps):
-    """(time, neuron), each neuron later by so many steps; the same length."""
-    found = np.zeros_like(train)
-    for neuron, by in enumerate(np.broadcast_to(steps, train.shape[1]).astype(int)):
-        by = int(by)
-        column = train[:, neuron]
-        moved = np.concatenate([np.zeros(max(by, 0), train.dtype), column[max(-by, 0) :]])
-        found[: len(moved), neuron] = moved[: len(train)]
-    return found
-
-
-def mismatches(record, ran):
-    """Cells in which slayer's blocks send something else than ours, a readout's included; spikes in all."""
-    wrong = spikes = 0
-    parts = [p.spikes[:, 0].astype(int) for p in record.spikes]
-    if f"out{len(parts)}" in ran:
-        parts.append(record.readout[:, 0])
-    for index, here in enumerate(parts):
-        late, out = ran[f"late{index}"], ran[f"out{index}"]
-        if index == len(record.spikes):
-            out = np.rint(out * ran[f"scale{index}"])
-        known = len(out) + min(int(late), 0)  # steps that have come here by the end of the run
-        there = later(here, late + ran[f"delay{index}"])
-        wrong += int((out[:known] != there[:known]).sum())
-        spikes += int(here.sum()) if index < len(record.spikes) else 0
-    assert f"out{len(parts)}" not in ran
-    return wrong, spikes
 
 
 @needs_lava_dl
@@ -154,6 +110,14 @@ def test_parity_with_the_live_networks_own_spikes_is_exact(exported, family):
         at_once = family == "norms" and not int(name[-1]) % 2
         if not at_once and family != "images":
             assert read(exported / f"{name}.net").layers == live.layers
+
+
+@needs_lava_dl
+def test_a_live_convolution_says_that_its_weights_are_no_longer_tied(exported):
+    live = Imported.load(exported / "images-0.safetensors")
+    told = [note for note in live.notes if "shared weights are unrolled into synapses" in note]
+    assert [note.split(":")[0] for note in told] == ["layer '1'", "layer '3'"]
+    assert read(exported / "images-0.net").notes == live.notes
 
 
 @needs_lava_dl

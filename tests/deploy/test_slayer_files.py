@@ -4,7 +4,9 @@ import h5py
 import numpy as np
 import pytest
 from slayer_files import write
+from tiny_runs import succeed
 
+from deploy.imported import Imported
 from deploy.interchange.netx import load, read
 from lsnn_neuro.errors import FileFormatError, NetworkError
 from lsnn_neuro.neurons.atrlif import ATRLIF
@@ -175,6 +177,16 @@ def test_an_unrolled_convolution_has_the_synapses_counted_by_hand(tmp_path):
     found = np.zeros_like(expected)
     found[projection.target_index, projection.source_index] = projection.weight_mant
     np.testing.assert_array_equal(found, expected)
+
+
+def test_an_import_says_that_a_convolutions_weights_are_no_longer_tied(tmp_path):
+    dense = {"shape": [2], "weight": [[2.0] * 4, [4.0] * 4]}
+    found = read(write(tmp_path / "a", IMAGE, dense))
+    said = "its 4 shared weights are unrolled into synapses, which training changes one by one"
+    assert found.notes == (f"layer '0': {said}",)
+    assert said in succeed("import", "netx", tmp_path / "a", "--out", tmp_path / "b").output
+    assert Imported.load(tmp_path / "b").notes == found.notes
+    assert read(write(tmp_path / "c", dense)).notes == ()
 
 
 def test_the_size_of_images_is_asked_for_where_a_stride_hides_it(tmp_path):

@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from foreign_networks import FOREIGN, META, needs_foreign
+from foreign_networks import recorded as recorded_there
+from same import differences
 from slayer_files import NEVER, USUAL, write
 from tiny_runs import lsnn_neuro, said, succeed
 
 import deploy
 from deploy.imported import Imported
 from deploy.interchange.netx import read
+from lsnn_neuro import load_recipe
 from lsnn_neuro.errors import DataError, NetworkError
+from quantize.conversion import convert
+from quantize.imported import start_overrides
 
 SLAYER = sorted(name for name in META if META[name]["file"].endswith(".net"))
 
@@ -52,6 +57,36 @@ def test_slayers_own_spikes_are_the_emulators_and_one_changed_spike_is_found(
     assert result.exit_code == 1
     assert "NOT EXACT, 1 spikes differ" in result.output
     assert "step=7, sample=1, population='layer0', neuron=3" in result.output
+
+
+def given_inputs(name: str) -> Any:
+    return recorded_there(name)["inputs"].astype(np.int8)
+
+
+@pytest.mark.parametrize("name", SLAYER)
+def test_a_network_that_trains_computes_slayers_own_integers(name: str, tmp_path: Path) -> None:
+    """P1: the forward pass of training on integers, before its first step."""
+    file = imported(FOREIGN / f"{name}.net", tmp_path / "a.safetensors")
+    network = deploy.load(file).integers
+    recipe = load_recipe("delayed-xor", (*start_overrides(file), "network.signs=free"))
+    net = recipe.network.build(network.n_inputs, network.n_outputs, None)
+    assert differences(convert(net.to_spec())[0], network, but=("provenance",)) == []
+    model = deploy.Model(network=network, float_network=net)
+    report = deploy.parity(model, inputs=given_inputs(name))
+    found = report.levels["P1"]
+    assert (report.failed, found.exact, found.mismatches) == ([], True, 0)
+    source = sum(META[name]["spikes"].values())  # which leaves delayed spikes of the end out
+    assert source <= found.spikes == found.other_spikes <= 1.02 * source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLAYER)
+def test_lava_computes_slayers_own_integers(name: str) -> None:
+    """P2, on some steps of one sample."""
+    network = read(FOREIGN / f"{name}.net").network
+    report = deploy.parity(network, deploy.LoihiSim(), inputs=given_inputs(name)[:100, :1])
+    assert report.levels["P2"].exact
+    assert report.levels["P2"].spikes > 200
 
 
 HAND = ({"delay": [2.0]}, {"weight": [[128.0]]}, NEVER)
