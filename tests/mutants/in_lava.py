@@ -133,7 +133,7 @@ GRAPH = [
         "Lava: a readout begins a step early": (
             "start_step=POPULATION_LAG if population.spiking else READOUT_LAG", "start_step=POPULATION_LAG"),
     }),
-    *within("deploy/lava/graph.py", XOR, (f"{NETWORKS}[(10, ('threshold',))]", NETWORKS), {
+    *within("deploy/lava/graph.py", XOR, (NETWORKS,), {
         "Lava: readouts are recorded a step early": ("READOUT_LAG = 2\n", "READOUT_LAG = 1\n"),
     }),
     *within("deploy/lava/recording.py", XOR, (NETWORKS,), {
