@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
@@ -137,7 +140,11 @@ class Commands(click.Group):
             raise EndRequest(signum)
 
         try:
-            with handled(REQUESTS, request_end), sent_again_where_lost():
+            with (
+                handled(REQUESTS, request_end),
+                sent_again_where_lost(),
+                _threads_wait_to_be_asked(),
+            ):
                 return super().invoke(ctx)
         except EndRequest as request:
             raise _ended(request.signum) from None
@@ -152,6 +159,22 @@ class Commands(click.Group):
             raise click.ClickException(line) from error
 
 
+@contextmanager
+def _threads_wait_to_be_asked() -> Iterator[None]:
+    """A thread of TensorBoard's that can't write prints nothing: whoever gives it more raises its error."""
+    before = threading.excepthook
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):
+            before(args)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 def _ended(signum: int) -> click.exceptions.Exit:
     """The end that a signal asks for, told."""
     click.echo(f"Error: {EndRequest(signum)}", err=True)
@@ -163,7 +186,7 @@ def _line_of(error: Exception) -> str | None:
     if isinstance(error, LSNNError):
         return " ".join(str(error).split())
     if isinstance(error, OSError):  # a full disk, no permission ...
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     said = str(error)
     if isinstance(error, MemoryError) or (

@@ -38,9 +38,7 @@ def run(job: dict[str, Any]) -> NoReturn:
         if job["files"] is not None:
             most = len(os.listdir("/proc/self/fd")) - 1 + job["files"]  # noqa: PTH208
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        from cli import main
-
-        main(job["run"], prog_name="lsnn-neuro")
+        sys.modules["cli"].main(job["run"], prog_name="lsnn-neuro")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:
@@ -56,6 +54,7 @@ def serve() -> None:
     for module in ("api", "commands", "interchange", "publishing.folder", "reporting.summary"):
         import_module(f"deploy.{module}")
     import_module("lsnn_neuro.training")
+    import_module("cli")
     for line in sys.stdin:
         job = json.loads(line)
         if "wait" in job:

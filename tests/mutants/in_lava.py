@@ -16,6 +16,7 @@ FIRST = PARITY + "test_what_acts_without_input_starts_with_the_first_step"
 EVENTS = PARITY + "test_event_driven_synapses_equal_lavas_own"
 START = D + "test_lava_start.py::test_own_processes_start_from_any_state"
 STEP = D + "test_one_step.py::test_our_lava_processes_take_the_same_step"
+STOCK_STEP = D + "test_one_step.py::test_lavas_own_lif_takes_the_same_step"
 EXTREMES = D + "test_extremes_on_every_engine.py::"
 LIMITS = EXTREMES + "test_500_largest_sources_saturate_on_lava_too"
 DELAYS = EXTREMES + "test_delays_of_0_10_and_62_arrive_after_1_11_and_63_steps"
@@ -72,7 +73,7 @@ NEURONS = [
             "bias=tiled(population.bias, samples)", "bias=np.repeat(population.bias, samples)"),
     }),
     *within("deploy/lava/neurons/stock_lif.py", DRAWN, (STOCK_LIF,), {
-        "Lava's LIF: the current decays by one step too much": ("du=decay_i - 1", "du=decay_i"),
+        "Lava's LIF: the current decays by one step too much": ("du=decay_i - 1", "du=decay_i", STOCK_STEP),
         "Lava's LIF: the bias acts a step early": (
             "start: Ints = -np.sign(bias) * magnitude", "start: Ints = 0 * magnitude"),
     }),
