@@ -45,7 +45,11 @@ def open_hdf5(
 
 
 def check_heaps(path: Path) -> None:
-    """ValueError over a heap (of arrays of variable length) with an entry of no bytes, where HDF5 hangs."""
+    """ValueError over an empty file, or a heap (of arrays of variable length) with an entry of no bytes, where
+    HDF5 hangs.
+    """
+    if not path.stat().st_size:
+        raise ValueError("it is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for start in _places_of(b"GCOL", data):
             if start + _HEAP.size > len(data):
