@@ -45,8 +45,8 @@ def open_hdf5(
 
 
 def check_heaps(path: Path) -> None:
-    """ValueError over an empty file, or a heap (of arrays of variable length) with an entry of no bytes, where
-    HDF5 hangs.
+    """ValueError over an empty file, or a heap (of arrays of variable length) with an entry of no bytes,
+    where HDF5 hangs.
     """
     if not path.stat().st_size:
         raise ValueError("it is empty")
