@@ -444,6 +444,9 @@ def test_other_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(FileFormatError, match="not a readable NIR graph"):
         load(tmp_path / "text")
+    (tmp_path / "empty").touch()
+    with pytest.raises(FileFormatError, match=r"not a readable NIR graph \(it is empty\)"):
+        load(tmp_path / "empty")
     graph = foreign(w=W, a=lif())
     graph.metadata = {EXTENSION: np.frombuffer(b"garbage", np.uint8)}
     nir.write(tmp_path / "g", graph)
