@@ -81,6 +81,18 @@ def test_a_users_own_sounds_are_whole_numbers_and_other_values_finite(tmp_path: 
         assert not (tmp_path / "run").exists()
 
 
+def test_a_recording_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    """libsndfile reads what is there as a shorter sound."""
+    digits, phones = fsdd(tmp_path / "digits"), timit(tmp_path / "phones")
+    for recipe, data, file in (
+        ("fsdd", digits, digits / "recordings" / "7_ann_6.wav"),
+        ("phones", phones, sorted((phones / "TRAIN").rglob("SX*.WAV"))[0]),
+    ):
+        file.write_bytes(file.read_bytes()[:-200])
+        line = said("train", recipe, "--out", tmp_path / "run", "--set", f"task.data={data}")
+        assert f"{file}: 200 bytes that its header says are missing; copy it again" in line
+
+
 def test_what_an_encoder_is_given_is_named_by_sample_and_index(tmp_path: Path) -> None:
     digits = task_of({"name": "spoken-digits", "data": str(fsdd(tmp_path / "digits"))})
     phones = task_of({"name": "phones", "data": str(timit(tmp_path / "timit"))})

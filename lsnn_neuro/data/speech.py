@@ -138,11 +138,31 @@ def open_sound(file: Path) -> Iterator[Any]:
                 raise DataError(f"{file}: is {sound.format}, expected {' or '.join(FORMATS)}")
             if sound.frames > 8 * file.stat().st_size:
                 raise DataError(f"{file}: says it has {sound.frames} samples, and is shorter")
+            if (missing := _missing(file)) > 1:  # a byte of padding is left out by some
+                raise DataError(
+                    f"{file}: {missing} bytes that its header says are missing; copy it again"
+                )
             yield sound
     except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
             f"{file}: can't be read as WAV, RIFF or NIST SPHERE ({in_a_line(error)})"
         ) from error
+
+
+def _missing(file: Path) -> int:
+    """The bytes that a header announces and its file does not have; libsndfile reads what is there."""
+    with file.open("rb") as opened:
+        head = opened.read(1024)
+    announced = 0
+    if head[:4] == b"RIFF":
+        announced = 8 + int.from_bytes(head[4:8], "little")
+        if announced == 8 + 2**32 - 1:  # written by a program that did not know yet
+            return 0
+    elif head[:4] == b"NIST":
+        numbers = {name: int(n) for name, n in re.findall(rb"\n(\w+) -i (\d{1,12})", head)}
+        frame = numbers.get(b"sample_n_bytes", 0) * numbers.get(b"channel_count", 1)
+        announced = 1024 + frame * numbers.get(b"sample_count", 0)
+    return announced - file.stat().st_size
 
 
 def read_samples(file: Path, rate: int) -> FloatArray:

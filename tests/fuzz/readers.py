@@ -61,7 +61,10 @@ HDF5 = (
     "lsnn_neuro.data.hdf5:check_heaps",
     "lsnn_neuro.data.hdf5:check_contents",
 )
-SOUND = ("lsnn_neuro.data.speech:open_sound",)
+SOUND = (
+    "lsnn_neuro.data.speech:open_sound",
+    "lsnn_neuro.data.speech:_missing",
+)
 
 READERS: dict[str, Reader] = {
     "network": Reader(
