@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -148,6 +149,8 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except EndRequest as request:
             raise _ended(request.signum) from None
+        except KeyboardInterrupt:  # no 1, which says that spikes differ
+            raise _ended(signal.SIGINT) from None
         except BrokenPipeError:  # who reads has read enough
             raise
         except Exception as error:

@@ -144,11 +144,11 @@ def test_no_inputs_are_refused(tmp_path: Path) -> None:
             assert f"inputs of shape {shape}, expected (time, sample, 60), none of them 0" in line
 
 
+@pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGINT])
 def test_a_signal_during_a_command_is_an_exit_code_and_a_line(
-    monkeypatch: pytest.MonkeyPatch,
+    kind: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-    monkeypatch.setattr(deploy, "load", lambda *_, **__: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(deploy, "load", lambda *_, **__: os.kill(os.getpid(), kind))
     result = lsnn_neuro("inspect", MODEL)
-    assert result.exit_code == 128 + signal.SIGHUP
-    assert result.stderr.strip() == "Error: ended by SIGHUP"
+    assert result.exit_code == 128 + kind
+    assert result.stderr.strip() == f"Error: ended by {kind.name}"
