@@ -85,7 +85,7 @@ class Job:
         file_format.save(network, folder / "network.safetensors")
         np.save(folder / INPUTS_FILE, inputs.astype(np.int8, order="C"), allow_pickle=False)
         if self.step_by_step:
-            np.save(folder / PROGRESS_FILE, np.array([-1, 0]), allow_pickle=False)
+            np.save(folder / PROGRESS_FILE, np.array([0, -1]), allow_pickle=False)
         if start:
             write_states(folder / START_FILE, start)
         self._make_room(folder / SPIKES_FILE, np.bool_, network.n_neurons)

@@ -166,7 +166,7 @@ def run_stepwise(
 ) -> None:
     """Run all steps of a job, as many at a time as the parent requests, and report progress to it."""
     progress = np.load(folder / PROGRESS_FILE, mmap_mode="r+", allow_pickle=False)
-    progress[:] = done, _ = 0, graph.readout_lag
+    done, progress[1] = 0, graph.readout_lag
     while done < job.n_steps + graph.readout_lag:
         while not select.select([sys.stdin], [], [], WAIT_SECONDS)[0]:
             check_actors(runtime, names)

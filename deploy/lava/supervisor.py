@@ -18,6 +18,8 @@ from lsnn_neuro.errors import TargetFailedError
 
 GRACE_SECONDS = 5.0
 LOOK_SECONDS = 0.001
+_STEPS, _LAG = 0, 1
+"""Places in the file of progress."""
 
 
 def run_job(folder: Path, time_limit: float) -> Outcome:
@@ -64,8 +66,8 @@ class SteppedJob:
 
     def lag(self) -> int:
         """Steps by which the readout comes late; known once the network is built."""
-        self._wait_until(0)
-        return int(self._progress[1])
+        self._wait_for(_LAG, 0)
+        return int(self._progress[_LAG])
 
     def run(self, n_steps: int) -> None:
         """Run on for some steps of Lava."""
@@ -76,15 +78,16 @@ class SteppedJob:
             self._child.stdin.flush()
         except BrokenPipeError:
             self._child.wait()
-        self._wait_until(self.steps)
+        self._wait_for(_STEPS, self.steps)
 
-    def _wait_until(self, steps: int) -> None:
-        while self._progress[0] < steps:
+    def _wait_for(self, which: int, least: int) -> None:
+        """Wait for one of the two numbers; nothing says which of them the child's memory shows first."""
+        while self._progress[which] < least:
             if self._child.poll() is not None:
                 _outcome(self._child, self._folder)  # says what went wrong
-                if self._progress[0] < steps:
+                if self._progress[which] < least:
                     raise TargetFailedError(
-                        f"Lava ended after {self._progress[0]} of {steps} steps"
+                        f"Lava ended after {self._progress[_STEPS]} of {self.steps} steps"
                     )
             if time.monotonic() > self._end:
                 raise _too_long(self._folder, self._time_limit)

@@ -15,9 +15,9 @@ import pytest
 from leftovers import children, memory_left, orphaned_memory
 from random_networks import random_network
 
-from deploy.lava.job import Job, Outcome
+from deploy.lava.job import PROGRESS_FILE, Job, Outcome
 from deploy.lava.options import LavaOptions
-from deploy.lava.supervisor import group_members, run_job
+from deploy.lava.supervisor import SteppedJob, group_members, run_job
 from deploy.lava.target import LoihiSim
 from lsnn_neuro.errors import TargetFailedError
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 
 
-def write_job(folder, n_steps):
+def write_job(folder, n_steps, **fields):
     job = Job(
         n_steps=n_steps,
         n_samples=1,
@@ -38,6 +38,7 @@ def write_job(folder, n_steps):
         synapses="event",
         want_states=False,
         chip_models={},
+        **fields,
     )
     job.write(folder, NETWORK, np.zeros((n_steps, 1, NETWORK.n_inputs), bool))
 
@@ -141,6 +142,20 @@ def test_exception_in_a_lava_process_reaches_the_caller_as_one_line(tmp_path):
     (tmp_path / "inputs.npy").write_bytes(b"not an array")
     with pytest.raises(TargetFailedError, match=r"process 'input' \(PySpikeSourceModel\) failed: "):
         run_job(tmp_path, PATIENCE)
+
+
+def test_how_late_answers_come_is_read_when_it_is_written(tmp_path):
+    """However soon the number of steps is there."""
+    write_job(tmp_path, 5, step_by_step=True)
+    writes = (
+        f"import numpy as np, time; p = np.load({str(tmp_path / PROGRESS_FILE)!r}, mmap_mode='r+'); "
+        "p[0] = 0; time.sleep(0.5); p[1] = 2; time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", writes]) as child:
+        try:
+            assert SteppedJob(child, tmp_path, PATIENCE).lag() == 2
+        finally:
+            child.kill()
 
 
 def limited(limit: str, folder: Path) -> subprocess.CompletedProcess[str]:
