@@ -289,7 +289,7 @@ def _edited(file: Path, trained: Recipe) -> list[str]:
     changed = [f for f in ours | theirs if ours.get(f) != theirs.get(f)]
     return [
         f"{file}: {field} is {theirs.get(field)!r}, but the network was trained with {ours.get(field)!r}, "
-        "which counts; name other data with --data, another task with --task"
+        "which counts unless --data or --task says another"
         for field in changed[:1]
     ]
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,11 @@ def check_new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool) -> 
         raise FileFormatError(f"{folder}: already exists; use --overwrite or another --out")
     if folder.exists() and any(folder.iterdir()) and not (folder / mark).is_file():
         raise FileFormatError(f"{folder}: is not {kind} and is not overwritten; choose another")
+    place = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise FileFormatError(
+            f"{folder}: can't be written, as {place} is no folder to write in; choose another"
+        )
 
 
 @contextmanager
@@ -104,8 +109,12 @@ def new_folder(folder: Path, mark: str, kind: str, *, overwrite: bool = False) -
     - mark: the file by which a folder is known to be of a kind that may be overwritten; kind: in words
     """
     check_new_folder(folder, mark, kind, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with part_folder(folder.parent, folder.name) as part:
+    with ExitStack() as ends:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            part = ends.enter_context(part_folder(folder.parent, folder.name))
+        except OSError as error:
+            raise FileFormatError(f"{folder}: can't be written ({error.strerror})") from error
         new = part / folder.name
         new.mkdir()
         yield new

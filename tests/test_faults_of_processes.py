@@ -48,6 +48,13 @@ def test_a_mount_point_as_out_is_told_in_one_right_line() -> None:
     )
 
 
+@pytest.mark.parametrize("out", ["file/out", "/proc/out"])
+def test_a_place_where_no_folder_can_be_is_named(out: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    line = said("export", MODEL, "--target", "emulator", "--out", tmp_path / out)
+    assert line.startswith(f"Error: {tmp_path / out}: can't be written")
+
+
 def test_too_little_memory_is_told_in_one_line(tmp_path: Path) -> None:
     batch = ("--set", f"training.batch_size={10**14}")
     line = said("train", small(tmp_path), "--out", tmp_path / "run", *batch)

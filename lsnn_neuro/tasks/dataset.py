@@ -24,6 +24,7 @@ from lsnn_neuro.tasks.targets import (
     check_classes,
     check_names,
     class_targets,
+    count_classes,
     number_targets,
 )
 from lsnn_neuro.tasks.task import (
@@ -216,13 +217,14 @@ class DatasetTask(SupervisedTask):
         self._targets = targets
 
     def _n_classes(self, names: Sequence[str], classes: npt.NDArray[Any]) -> int:
-        """The number of classes: said, named, one-hot, or the largest that is trained on."""
+        """The number of classes: said, named, one-hot, or one more than the largest that is trained on."""
         if isinstance(self.config.classes, int):
             return self.config.classes
-        labels = self._parts["train"].samples.labels
+        samples = self._parts["train"].samples
         if names:
             return len(names)
-        return labels.shape[-1] if labels.ndim > classes.ndim else int(classes.max()) + 1
+        one_hot = samples.labels.ndim > classes.ndim
+        return samples.labels.shape[-1] if one_hot else count_classes(samples, classes)
 
     def _in_steps(self, samples: Samples, targets: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Labels of the steps that are shown."""

@@ -98,6 +98,17 @@ def check_classes(samples: Samples, classes: npt.NDArray[Any], n_classes: int) -
         )
 
 
+def count_classes(samples: Samples, classes: npt.NDArray[Any]) -> int:
+    """One more than the largest class; DataError where a class below it has no sample."""
+    largest = int(classes.max())
+    if largest < MOST_OUTPUTS and (absent := absent_classes(classes, largest + 1)):
+        where, _ = _first(samples, classes == largest)
+        raise DataError(
+            f"{where}: its label is {largest}{absent}; mend it, or say task.classes = {largest + 1}"
+        )
+    return largest + 1
+
+
 def absent_classes(there: npt.NDArray[np.int64], n_classes: int) -> str:
     """Which classes are not among those ``there``, in words for people; at most five are listed."""
     absent = np.setdiff1d(np.arange(n_classes), there)

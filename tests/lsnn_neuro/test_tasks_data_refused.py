@@ -156,9 +156,14 @@ def test_more_names_than_classes_can_be_are_refused(tmp_path: Path) -> None:
         task_of(events(stored(tmp_path / "s.h5", keys=keys)))
 
 
-def test_classes_without_a_sample_are_said(tmp_path: Path) -> None:
+def test_a_class_without_a_sample_is_refused_unless_it_is_said(tmp_path: Path) -> None:
     labels = np.where(np.arange(20) % 2, 1000, 0)
-    task = task_of(arrays(saved(tmp_path / "s.npz", labels=labels)))
+    file = saved(tmp_path / "s.npz", labels=labels)
+    with pytest.raises(
+        DataError, match=r"sample 1: its label is 1000; no training sample of class 1, 2, "
+    ):
+        task_of(arrays(file))
+    task = task_of(arrays(file, classes=1001))
     assert task.n_outputs == 1001
     assert task.splits.endswith("; no training sample of class 1, 2, 3, 4, 5 and 994 more")
     assert "no training sample" not in task_of(arrays(saved(tmp_path / "t.npz"))).splits
