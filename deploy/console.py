@@ -141,11 +141,7 @@ class Commands(click.Group):
             raise EndRequest(signum)
 
         try:
-            with (
-                handled(REQUESTS, request_end),
-                sent_again_where_lost(),
-                _threads_wait_to_be_asked(),
-            ):
+            with handled(REQUESTS, request_end), sent_again_where_lost(), _quiet_writers():
                 return super().invoke(ctx)
         except EndRequest as request:
             raise _ended(request.signum) from None
@@ -163,15 +159,15 @@ class Commands(click.Group):
 
 
 @contextmanager
-def _threads_wait_to_be_asked() -> Iterator[None]:
+def _quiet_writers() -> Iterator[None]:
     """A thread of TensorBoard's that can't write prints nothing: whoever gives it more raises its error."""
     before = threading.excepthook
 
-    def told(args: threading.ExceptHookArgs) -> None:
+    def hook(args: threading.ExceptHookArgs) -> None:
         if not isinstance(args.exc_value, OSError):
             before(args)
 
-    threading.excepthook = told
+    threading.excepthook = hook
     try:
         yield
     finally:
@@ -187,7 +183,7 @@ def _ended(signum: int) -> click.exceptions.Exit:
 def _line_of(error: Exception) -> str | None:
     """What is told of an error in one line; None of a bug."""
     if isinstance(error, LSNNError):
-        return " ".join(str(error).split())
+        return str(error)
     if isinstance(error, OSError):  # a full disk, no permission ...
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{where}{error.strerror or error}"

@@ -17,7 +17,7 @@ comes up is a bug and keeps its traceback.
 """
 
 
-def _readable(letter: str) -> str:
+def _printable(letter: str) -> str:
     """A letter as a terminal may print it."""
     if letter.isprintable():
         return letter
@@ -28,7 +28,7 @@ class LSNNError(Exception):
     """Base of all errors a user can cause; its text is one readable line, whatever it quotes from a file."""
 
     def __init__(self, text: object = ""):
-        super().__init__("".join(map(_readable, str(text))))
+        super().__init__("".join(map(_printable, str(text))))
 
 
 class RecipeError(LSNNError):
