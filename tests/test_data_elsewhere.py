@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,41 @@ def test_numbers_without_names_are_no_classes_of_a_network_whose_classes_have_na
     task = make_task(parse_recipe(recipe(events(file)), "x").task)
     with pytest.raises(DataError, match=r"b.h5: its labels are numbers, but the network's classes"):
         as_trained(task, None, ("one", "three", "two"))
+
+
+@pytest.mark.slow
+def test_other_data_are_scored_by_the_classes_and_the_constants_of_training(tmp_path: Path) -> None:
+    """The same test samples count alike beside louder training samples and without the first class."""
+    rng = np.random.default_rng(0)
+    n, kind, part = 90, np.arange(90) % 3, np.repeat(["early", "middle", "late"], 30)
+    inputs = 0.3 * rng.standard_normal((n, 30, 3))
+    inputs += (kind[:, None] == np.arange(3))[:, None]  # each class has a channel
+    names = np.array(["first", "second", "third"])[kind]
+
+    def file(name: str, louder: float, kept: Any) -> Path:
+        scaled = np.where((part == "late")[:, None, None], inputs, louder * inputs)
+        np.savez(tmp_path / name, inputs=scaled[kept], labels=names[kept], part=part[kept])
+        return tmp_path / name
+
+    def accuracy(data: Path) -> float:
+        found = succeed("evaluate", run, "--json", "--data", data).stdout
+        return float(json.loads(found)["accuracy"])
+
+    gone = names == "first"
+    of_training = file("a.npz", 1, np.full(n, True))
+    same = file("b.npz", 1, ~gone | (part != "late"))
+    other = file("c.npz", 10, ~gone)
+    about = {
+        "name": "arrays", "data": str(of_training), "encoder": {"name": "level"}, "groups": "part",
+        "test": ["late"], "validation": ["middle"],
+    }  # fmt: skip
+    recipe_file, run = tmp_path / "waves.toml", tmp_path / "run"
+    recipe_file.write_text(parse_recipe(recipe(about), "waves").to_toml())
+    learning = ("training.iterations=150", "training.lr=0.03", "network.input_connectivity=1")
+    succeed("train", recipe_file, "--out", run, *options(*learning))
+    anew = make_task(parse_recipe(recipe(about | {"data": str(other)}), "x").task)
+    assert anew.class_names == ("second", "third")
+    assert 0.7 < accuracy(same) == accuracy(other)
 
 
 # --- data that have moved

@@ -176,7 +176,7 @@ def float_file(out: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", ["float", "integers"])
-@pytest.mark.parametrize("fate", ["moved", "changed"])
+@pytest.mark.parametrize("fate", ["moved", pytest.param("changed", marks=pytest.mark.slow)])
 def test_a_run_goes_on_wherever_one_stands_whatever_became_of_the_file_it_began_from(
     tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch, form: str, fate: str
 ) -> None:
