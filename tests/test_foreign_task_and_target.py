@@ -54,6 +54,7 @@ def test_it_trains_on_integers_by_its_own_loss_and_metric(site: Path) -> None:
     assert found["distance"] == pytest.approx(best, rel=0.2)
 
 
+@pytest.mark.slow
 def test_it_is_played_on_every_target_that_runs_step_by_step(site: Path) -> None:
     emulator, lava = (
         json.loads(succeed(site, "evaluate", "run", "--target", target, "--json"))
@@ -103,6 +104,7 @@ def test_it_is_published_with_its_own_metric(site: Path) -> None:
     assert found["distance"] == pytest.approx(card["integers"]["score"])
 
 
+@pytest.mark.slow
 def test_the_report_and_the_design_rules_know_no_task(site: Path) -> None:
     succeed(site, "report", "artifact")
     page = (site / "artifact" / "report.html").read_text()

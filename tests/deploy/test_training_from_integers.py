@@ -135,6 +135,7 @@ def options(*fields: str) -> list[str]:
     return [word for field in (*SHORT, "network.signs=free", *fields) for word in ("--set", field)]
 
 
+@pytest.mark.slow
 def test_a_network_of_slayers_is_trained_on_exported_and_the_same_everywhere(
     tmp_path: Path, imported: Path
 ) -> None:
@@ -175,7 +176,7 @@ def float_file(out: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("form", ["float", "integers"])
+@pytest.mark.parametrize("form", ["float", pytest.param("integers", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fate", ["moved", pytest.param("changed", marks=pytest.mark.slow)])
 def test_a_run_goes_on_wherever_one_stands_whatever_became_of_the_file_it_began_from(
     tmp_path: Path, imported: Path, monkeypatch: pytest.MonkeyPatch, form: str, fate: str
@@ -204,6 +205,7 @@ def test_a_run_goes_on_wherever_one_stands_whatever_became_of_the_file_it_began_
     assert "P1: quantization-aware against emulator: exact" in succeed("parity", "art").output
 
 
+@pytest.mark.slow
 def test_a_run_that_kept_no_copy_reads_the_file_itself(tmp_path: Path, imported: Path) -> None:
     """As runs began before the copy was made."""
     recipe = recipe_of(imported, "network.signs=free")
