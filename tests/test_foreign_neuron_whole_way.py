@@ -142,10 +142,8 @@ def drives_of(network, name, sources):
     return drives
 
 
-@pytest.mark.parametrize(
-    "quantized",
-    [pytest.param(False, id="float", marks=pytest.mark.slow), pytest.param(True, id="integers")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("quantized", [False, True], ids=["float", "integers"])
 def test_it_trains_is_killed_resumes_and_is_the_same_network_on_lava(site, quantized):
     options = ("--quantize",) if quantized else ()
     file = recipe(site, 40)

@@ -95,6 +95,7 @@ def test_a_target_may_be_named_by_its_file(site: Path) -> None:
     assert said == "Error: target 'paced': does not run step by step"
 
 
+@pytest.mark.slow
 def test_it_is_published_with_its_own_metric(site: Path) -> None:
     succeed(site, "publish", "run", "--out", "model", "--lava-samples", 2)
     card = json.loads((site / "model" / "card.json").read_text())

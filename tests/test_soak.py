@@ -83,7 +83,7 @@ def measure(name: str, rounds: int, folder: Path) -> dict[str, object]:
         ACTS[name](folder / str(i))
     grown = resident() - size
     return {
-        "before": before, "after": held(), "grown": grown, "shared": sorted(map(str, memory_left(orphans))),
+        "before": before, "after": held(), "grown": grown, "shared": sorted(memory_left(orphans)),
     }  # fmt: skip
 
 
