@@ -13,9 +13,13 @@ ROOT = Path(__file__).parents[1]
 
 
 DOORS = ("data.md", "loop.md", "networks.md", "neurons.md", "targets.md", "tasks.md", "training.md")
+LONG = ("data.md", "loop.md", "training.md")
+"""Whose code trains for more than a moment."""
 
 
-@pytest.mark.parametrize("page", DOORS)
+@pytest.mark.parametrize("page", [
+    pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in DOORS
+])  # fmt: skip
 def test_the_code_of_a_page_runs(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
     assert len(blocks) > 1

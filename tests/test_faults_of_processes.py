@@ -19,6 +19,7 @@ import lsnn_neuro as package
 from lsnn_neuro.errors import NetworkError
 
 
+@pytest.mark.slow
 def test_commands_that_draw_do_without_a_notebooks_backend(tmp_path: Path) -> None:
     artifact = tmp_path / "artifact"
     code = (

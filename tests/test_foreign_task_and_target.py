@@ -65,6 +65,7 @@ def test_it_is_played_on_every_target_that_runs_step_by_step(site: Path) -> None
     assert said == "Error: target 'paced': does not run step by step"
 
 
+@pytest.mark.slow
 def test_parity_compares_the_closed_loop_too(site: Path) -> None:
     levels = json.loads(succeed(site, "parity", "artifact", "--json"))
     assert set(levels) == {

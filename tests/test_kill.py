@@ -32,6 +32,7 @@ KILLS = int(os.environ.get("LSNN_NEURO_KILLS", "1"))
 SEED = int(os.environ.get("LSNN_NEURO_SEED", "0"))
 SIGNALS = {f"SIG{name}": getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "HUP", "USR1")}
 WAYS = (*SIGNALS, "full disk", "no files")
+QUICK = ("SIGKILL", "full disk")
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 
@@ -165,7 +166,9 @@ def disturb(bench: Bench, name: str, way: str, rng: np.random.Generator, out: Pa
     return server.wait(pid)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [
+    way if way in QUICK else pytest.param(way, marks=pytest.mark.slow) for way in WAYS
+])  # fmt: skip
 @pytest.mark.parametrize("name", ["train", "export", "publish", "import", "report"])
 def test_a_command_that_is_ended_at_any_moment_leaves_all_whole_and_can_be_run_again(
     bench: Bench, tmp_path: Path, name: str, way: str

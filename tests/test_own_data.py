@@ -93,6 +93,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield folder, name
 
 
+@pytest.mark.parametrize("exported", [
+    "spikes.h5", *[pytest.param(name, marks=pytest.mark.slow) for name in ("sounds", "signals.npz")],
+], indirect=True)  # fmt: skip
 def test_the_same_network_runs_on_lava_and_a_report_is_written(exported: Any) -> None:
     folder, name = exported
     levels = json.loads(succeed("parity", "artifact", "--json").stdout)

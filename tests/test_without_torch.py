@@ -91,7 +91,7 @@ def test_a_run_is_exported_without_the_rates_of_its_float_network(
     [
         (("--target", "emulator"), "golden"),
         (("--target", "loihi-sim", "--target-option", "model=fused"), "P2"),
-        (("--target", "loihi-sim"), "P2"),
+        pytest.param(("--target", "loihi-sim"), "P2", marks=pytest.mark.slow),
     ],
 )
 def test_parity_leaves_the_float_levels_out_and_says_so(

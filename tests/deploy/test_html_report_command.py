@@ -22,6 +22,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "a"
 
 
+@pytest.mark.slow
 def test_the_report_of_lava_lies_in_the_artifact_which_stays_valid(artifact: Path) -> None:
     done = lsnn_neuro("report", artifact)
     assert done.exit_code == 0, done.output

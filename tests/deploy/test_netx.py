@@ -158,8 +158,9 @@ def same_on_netx(network, inputs):
 
 
 @needs_lava_dl
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("networks", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kind", "networks"), [
+    ("chain", 1), *[pytest.param(kind, 8, marks=pytest.mark.slow) for kind in KINDS],
+])  # fmt: skip
 def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks):
     cases = networks_for_netx(tmp_path, networks, kind=kind)
     total = sum(same_on_netx(network, x[:, None]).n_spikes for _, network, x in cases)
@@ -189,6 +190,7 @@ def test_samples_start_from_rest_and_states_are_the_emulators(tmp_path):
 
 
 @needs_lava_dl
+@pytest.mark.slow
 def test_netx_runs_some_steps_at_a_time(tmp_path):
     (_, network, inputs), = networks_for_netx(tmp_path, 1, kind="currents")  # fmt: skip
     with Netx().session(network, 1, N_STEPS) as session:

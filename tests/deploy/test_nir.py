@@ -87,7 +87,7 @@ def simulate(graph, inputs):
     return spikes, np.array(leaky)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_round_trip_gives_an_equal_network(seed, tmp_path_factory):
     network = random_network(seed, ("threshold", "current", "lif", "atrlif"))
@@ -96,7 +96,7 @@ def test_round_trip_gives_an_equal_network(seed, tmp_path_factory):
     np.testing.assert_array_equal(pack(load(file)), pack(network))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_round_trip_gives_any_graph_back_equal(seed, tmp_path_factory):
     network = random_graph(seed)
