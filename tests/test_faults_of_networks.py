@@ -284,6 +284,7 @@ def test_inspect_shows_what_the_run_of_an_lstm_holds() -> None:
     assert "an LSTM can't be quantized; only spiking networks run on Loihi" in line
 
 
+@pytest.mark.slow
 def test_a_report_says_what_its_figures_rest_on(tmp_path: Path) -> None:
     out = tmp_path / "a"
     export = ("export", MODEL, "--target", "emulator", "--out", out, "--json")

@@ -75,6 +75,7 @@ def test_parity_compares_the_closed_loop_too(site: Path) -> None:
     assert levels["P2 closed loop"]["populations"][0]["name"] == "input"
 
 
+@pytest.mark.slow
 def test_a_foreign_target_takes_its_option(site: Path) -> None:
     open_loop = ("parity", "artifact", "--target")
     said = fail(site, *open_loop, "paced")

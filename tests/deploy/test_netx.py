@@ -168,6 +168,7 @@ def test_netx_runs_our_files_with_the_emulators_spikes(tmp_path, kind, networks)
 
 
 @needs_lava_dl
+@pytest.mark.slow
 def test_netx_takes_inputs_that_carry_numbers(tmp_path):
     (_, network, _), = networks_for_netx(tmp_path, 1, kind="chain")  # fmt: skip
     rng = np.random.default_rng(1)

@@ -133,7 +133,7 @@ def test_the_integers_come_back_from_the_float_network(exported, family):
 @pytest.mark.parametrize(("name", "target"), [
     ("chain-2", LoihiSim()), ("chain-3", LoihiSim()), ("recurrent-1", LoihiSim()),
     ("jitter-0", LoihiSim()), ("norms-1", LoihiSim()), ("images-1", LoihiSim()),
-    ("graded-1", LoihiSim()), ("dense-1", Netx()),
+    ("graded-1", LoihiSim()), pytest.param("dense-1", Netx(), marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_they_run_on_lava_exactly(exported, name, target):
     network = load(exported / f"{name}.net")
