@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.samples import LARGEST, check_size
-from lsnn_neuro.arrays import Events
+from lsnn_neuro.arrays import Events, plain
 from lsnn_neuro.data.npz import open_npz
 from lsnn_neuro.errors import DataError
 from lsnn_neuro.files import write_bytes
@@ -143,7 +143,9 @@ def _check_whole(name: str, values: Iterable[Any], largest: int) -> None:
     for value in values:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or not 0 <= value <= largest:
-            raise DataError(f"{name} holds {value!r}, expected whole numbers from 0 to {largest}")
+            raise DataError(
+                f"{name} holds {plain(value)!r}, expected whole numbers from 0 to {largest}"
+            )
 
 
 def write_recording(path: Path | str, recording: Recording) -> None:

@@ -29,6 +29,13 @@ def as_events(whole: npt.NDArray[Any]) -> Events:
     return whole.astype(np.bool_) if spikes else whole.astype(np.int8)
 
 
+def plain(value: Any) -> Any:
+    """A value for a message to quote: NumPy's scalars, which each version writes its own way, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
 def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array, read-only."""
     array.setflags(write=False)
@@ -43,7 +50,7 @@ def frozen_floats(label: str, field: str, values: npt.ArrayLike, n: int) -> Floa
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise NetworkError(f"{label}: {field} holds {values!r}, expected numbers") from error
+        raise NetworkError(f"{label}: {field} holds {plain(values)!r}, expected numbers") from error
     if array.ndim == 0:
         array = np.full(n, array)
     if array.shape != (n,):
@@ -82,6 +89,6 @@ def whole_number(label: str, field: str, value: object, low: int, high: int) -> 
         or not low <= value <= high
     ):
         raise NetworkError(
-            f"{label}: {field} is {value!r}, allowed are the integers {low} to {high}"
+            f"{label}: {field} is {plain(value)!r}, allowed are the integers {low} to {high}"
         )
     return int(value)

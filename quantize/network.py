@@ -23,6 +23,7 @@ from lsnn_neuro.arrays import (
     IntArray,
     frozen_floats,
     frozen_integers,
+    plain,
     whole_number,
 )
 from lsnn_neuro.errors import NetworkError
@@ -114,7 +115,7 @@ class QuantizedPopulation:
                 return array
             if role.kind == "choice" and value not in role.options:
                 allowed = ", ".join(map(repr, role.options))
-                raise NetworkError(f"{label}: {name} is {value!r}, allowed are {allowed}")
+                raise NetworkError(f"{label}: {name} is {plain(value)!r}, allowed are {allowed}")
             return 1.0 if role.kind in ("surrogate", "width") else value  # no target knows these
 
         constants: Constants = self.constants.map(checked)

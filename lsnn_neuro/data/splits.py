@@ -105,7 +105,7 @@ def _share(
         taken.append(left[of_sample[left] == group])
     if not taken:
         raise DataError(
-            f"{base.name}: {field} = {share:g} of whole groups, but only group {names[0]!r} is left; "
+            f"{base.name}: {field} = {share:g} of whole groups, but only group {str(names[0])!r} is left; "
             "leave task.groups out"
         )
     return np.sort(np.concatenate(taken))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import torch
 
+from lsnn_neuro.arrays import plain
 from lsnn_neuro.errors import NetworkError
 from lsnn_neuro.network.config import Learning, SignRule
 from lsnn_neuro.network.constants import (
@@ -169,7 +170,9 @@ def stack(
     """
     generator = _generator(generator)
     if isinstance(layers, int) or not layers or min(layers) < 1:
-        raise NetworkError(f"layers is {layers!r}; a stack needs layers of at least 1 neuron")
+        raise NetworkError(
+            f"layers is {plain(layers)!r}; a stack needs layers of at least 1 neuron"
+        )
     kind: type[Neuron] = NEURONS[neuron]
     check_taken(constants, [kind])
     check_learnt(learn, [kind], tau_i)

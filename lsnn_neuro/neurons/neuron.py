@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from lsnn_neuro.arrays import Array, frozen_floats, frozen_integers
+from lsnn_neuro.arrays import Array, frozen_floats, frozen_integers, plain
 from lsnn_neuro.errors import NetworkError
 
 Reset = Literal["subtract", "subtract_constant", "to", "hold"]
@@ -331,11 +331,11 @@ def _checked(label: str, name: str, p: Parameter, value: Any, n: int) -> Any:
     if p.kind == "option":
         if not p.options:
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise NetworkError(f"{label}: {name} is {value!r}, must be a number above 0")
+                raise NetworkError(f"{label}: {name} is {plain(value)!r}, must be a number above 0")
             return float(value)
         if not isinstance(value, (str, bool)) or value not in p.options:
             allowed = ", ".join(map(repr, p.options))
-            raise NetworkError(f"{label}: {name} is {value!r}, allowed are {allowed}")
+            raise NetworkError(f"{label}: {name} is {plain(value)!r}, allowed are {allowed}")
         return value
     if p.kind == "count":
         return frozen_integers(label, name, value, n, 0, p.most)

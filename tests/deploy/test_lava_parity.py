@@ -199,7 +199,9 @@ FORMS = [("threshold",), ("current",), ("atrlif",), ("lif", "threshold", "curren
 
 
 @pytest.mark.parametrize(
-    ("seed", "forms"), zip([10, 0, 1, 15], FORMS, strict=True), ids=["alif", "ahp", "atrlif", "all"]
+    ("seed", "forms"),
+    list(zip([10, 0, 1, 15], FORMS, strict=True)),
+    ids=["alif", "ahp", "atrlif", "all"],
 )
 def test_random_networks_of_lavas_neurons_are_equal_on_lava(seed, forms):
     reference, _ = check(random_network(seed, forms), seed)

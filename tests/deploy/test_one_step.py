@@ -77,7 +77,7 @@ def check_on_lava(grids, folder, reference=in_the_oracle):
 # --- a part ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 def test_a_part_of_the_boundary_states_takes_the_same_step_on_all_engines(kind):
     for case in CASES:
         if case[0] == kind:

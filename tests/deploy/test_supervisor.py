@@ -238,7 +238,7 @@ def test_run_that_hangs_while_lava_starts_ends_when_its_parent_is_killed(tmp_pat
     job.mkdir()
     write_job(job, 5)
     (job / "sitecustomize.py").write_text(
-        "import time\n"
+        "import time, deploy.lava\n"
         "from lava.magma.runtime.runtime import Runtime\n"
         "Runtime._build_runtime_services = lambda self: time.sleep(600)\n"
     )

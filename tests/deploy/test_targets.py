@@ -19,7 +19,7 @@ from quantize.emulator import emulate, trace
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", list(TARGETS))
 def test_every_target_has_its_name_and_the_whole_protocol(name):
     target = get_target(name)
     assert isinstance(target, Target)

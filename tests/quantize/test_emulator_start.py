@@ -166,7 +166,7 @@ def test_the_states_tell_every_reset_and_both_comparisons_apart(kind):
     assert len(set(after.values())) == len(after)
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 def test_a_whole_run_from_a_state_equals_the_oracle(kind):
     rng = np.random.default_rng(0)
     network = one_population(rng, kind, choices(kind)[0], current=True)

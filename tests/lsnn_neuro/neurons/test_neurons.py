@@ -52,7 +52,7 @@ def run(neuron, currents):
     return seen
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 def test_a_neuron_says_its_equations_and_their_source(kind):
     neuron = NEURONS[kind]
     text = inspect.getdoc(inspect.getmodule(neuron))
@@ -67,7 +67,7 @@ def test_a_neuron_says_its_equations_and_their_source(kind):
     assert neuron.spiking == ("z" in neuron.states)
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 def test_every_constant_has_a_role_and_every_parameter_a_kind(kind):
     neuron = NEURONS[kind]
     assert set(neuron.Constants.roles()) >= {"decay_v"} or kind == "if"
@@ -263,7 +263,7 @@ def some_values(kind):
     return {k: v for k, v in values.items() if NEURONS[kind].has(k)}
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 @pytest.mark.parametrize("dt", [0.5, 2.0])
 def test_users_give_time_constants_in_milliseconds(kind, dt):
     neuron = NEURONS[kind].of(3, dt, **some_values(kind))
@@ -332,7 +332,7 @@ def test_arrays_are_read_only_copies():
 # --- constants -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", list(NEURONS))
 @pytest.mark.parametrize("gain_one", [False, True])
 def test_constants_lead_back_to_the_neuron(kind, gain_one):
     fields = NEURONS[kind].parameters()
