@@ -22,7 +22,7 @@ from typing import Any, Literal
 import nir
 import numpy as np
 
-from lsnn_neuro.arrays import FloatArray
+from lsnn_neuro.arrays import FloatArray, plain
 from lsnn_neuro.errors import NetworkError
 
 Integration = Literal["exponential", "euler"]
@@ -182,7 +182,7 @@ def step_of_ours(nodes: Nodes) -> float | None:
     for value in said:
         if not (isinstance(value, float) and np.isfinite(value) and value > 0 and value == said[0]):
             raise NetworkError(
-                f"NIR graph: the metadata dt of its nodes are {said}, expected one number of s above 0"
+                f"NIR graph: the metadata dt of its nodes are {plain(said)}, expected one number of s above 0"
             )
     return float(said[0]) if said else None
 
