@@ -140,12 +140,10 @@ def _check_range(name: str, array: Array, lowest: int) -> None:
 
 def _check_whole(name: str, values: Iterable[Any], largest: int) -> None:
     """Refuse what is no integer from 0 to the largest."""
-    for value in values:
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    for value in map(plain, values):
+        whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not 0 <= value <= largest:
-            raise DataError(
-                f"{name} holds {plain(value)!r}, expected whole numbers from 0 to {largest}"
-            )
+            raise DataError(f"{name} holds {value!r}, expected whole numbers from 0 to {largest}")
 
 
 def write_recording(path: Path | str, recording: Recording) -> None:

@@ -30,7 +30,10 @@ def as_events(whole: npt.NDArray[Any]) -> Events:
 
 
 def plain(value: Any) -> Any:
-    """A value for a message to quote: NumPy's scalars, which each version writes its own way, as Python's."""
+    """A value with NumPy's scalars as Python's, those in lists and tuples too.
+
+    What users give is checked so, and quoted so: NumPy 2 writes its own as ``np.float64(0.5)``.
+    """
     if isinstance(value, np.generic):
         return value.item()
     return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
@@ -83,12 +86,9 @@ def frozen_integers(
 
 def whole_number(label: str, field: str, value: object, low: int, high: int) -> int:
     """A plain int from low to high; NetworkError over anything else."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or not low <= value <= high
-    ):
+    found = plain(value)
+    if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
         raise NetworkError(
-            f"{label}: {field} is {plain(value)!r}, allowed are the integers {low} to {high}"
+            f"{label}: {field} is {found!r}, allowed are the integers {low} to {high}"
         )
-    return int(value)
+    return int(found)

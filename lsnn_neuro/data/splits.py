@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lsnn_neuro.arrays import plain
 from lsnn_neuro.data.samples import Samples
 from lsnn_neuro.errors import DataError
 
@@ -105,7 +106,7 @@ def _share(
         taken.append(left[of_sample[left] == group])
     if not taken:
         raise DataError(
-            f"{base.name}: {field} = {share:g} of whole groups, but only group {str(names[0])!r} is left; "
+            f"{base.name}: {field} = {share:g} of whole groups, but only group {plain(names[0])!r} is left; "
             "leave task.groups out"
         )
     return np.sort(np.concatenate(taken))

@@ -78,10 +78,9 @@ def held(kind: type[Neuron], label: str, key: str, value: Any) -> Any:
 
 def number(label: str, key: str, value: Any) -> float:
     """A finite number; NetworkError over anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise NetworkError(
-            f"{label}: {key} is {plain(value)!r}, expected a number or a range of two"
-        )
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
+        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
     if not math.isfinite(value):
         raise NetworkError(f"{label}: {key} is {value}, expected a finite number")
     return float(value)
@@ -89,15 +88,12 @@ def number(label: str, key: str, value: Any) -> float:
 
 def range_of(label: str, key: str, value: Sequence[Any]) -> tuple[float, float]:
     """Both ends of a range; NetworkError where it is none."""
+    value = plain(value)
     if len(value) != 2:
-        raise NetworkError(
-            f"{label}: {key} is {plain(value)!r}, expected a number or a range of two"
-        )
+        raise NetworkError(f"{label}: {key} is {value!r}, expected a number or a range of two")
     low, high = (number(label, key, v) for v in value)
     if low > high:
-        raise NetworkError(
-            f"{label}: {key} is {plain(value)!r}, a range that ends before it begins"
-        )
+        raise NetworkError(f"{label}: {key} is {value!r}, a range that ends before it begins")
     return low, high
 
 

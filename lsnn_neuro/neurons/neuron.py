@@ -329,13 +329,14 @@ class Neuron(ABC):
 def _checked(label: str, name: str, p: Parameter, value: Any, n: int) -> Any:
     """A field's value as a neuron holds it; NetworkError where it is none."""
     if p.kind == "option":
+        value = plain(value)
         if not p.options:
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise NetworkError(f"{label}: {name} is {plain(value)!r}, must be a number above 0")
+                raise NetworkError(f"{label}: {name} is {value!r}, must be a number above 0")
             return float(value)
         if not isinstance(value, (str, bool)) or value not in p.options:
             allowed = ", ".join(map(repr, p.options))
-            raise NetworkError(f"{label}: {name} is {plain(value)!r}, allowed are {allowed}")
+            raise NetworkError(f"{label}: {name} is {value!r}, allowed are {allowed}")
         return value
     if p.kind == "count":
         return frozen_integers(label, name, value, n, 0, p.most)

@@ -1,4 +1,4 @@
-"""Values that messages quote are written as users write them, whichever NumPy is installed."""
+"""NumPy's scalars are taken, refused and quoted as Python's, whichever NumPy is installed."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from lsnn_neuro.arrays import plain, whole_number
     (np.float64(0.5), "0.5"), (np.int8(3), "3"), (np.str_("a"), "'a'"), (np.True_, "True"),
     ((np.float64(2), [np.int64(1), "b"]), "(2.0, [1, 'b'])"), ("c", "'c'"), (None, "None"),
 ])  # fmt: skip
-def test_numpys_scalars_are_quoted_as_pythons(value, said):
+def test_they_become_pythons(value, said):
     assert repr(plain(value)) == said
 
 
@@ -24,3 +24,11 @@ def test_a_refusal_quotes_what_was_computed_as_a_number():
     range_of_two = (np.float64(20), np.float64(10))
     with pytest.raises(ln.NetworkError, match=r"tau_m is \(20.0, 10.0\), a range that ends before"):
         ln.lsnn(n_inputs=3, n_outputs=2, tau_m=range_of_two)
+
+
+def test_options_are_taken_and_complex_numbers_refused():
+    fields = {"n_inputs": 3, "n_outputs": 2}
+    taken = ln.lsnn(**fields, at_threshold=np.True_, gamma=np.float32(0.5))
+    assert taken.populations[0].neuron.at_threshold is True
+    with pytest.raises(ln.NetworkError, match=r"tau_m is \(1\+2j\), expected a number"):
+        ln.lsnn(**fields, tau_m=np.complex64(1 + 2j))
